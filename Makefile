@@ -1,0 +1,57 @@
+# The two commands are `make demo` and `make test`; `make help` lists the rest.
+# PYTHON=...     the interpreter that .venv is made from
+# PIP_FLAGS=...  passed on to pip install, see CONTRIBUTING.md
+VENV  := .venv
+BIN   := $(VENV)/bin
+RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
+FACTS := pyproject.toml setup.py settings.ini constraints.txt
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+
+.PHONY: help demo test lab docs quarto readme prepare hooks clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
+
+demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians, about a minute
+	$(BIN)/gan-train ring --out runs/demo --force
+
+test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
+	$(RUN) tests/run
+
+lab: $(VENV)/.dev ## open JupyterLab on the notebooks
+	$(RUN) jupyter lab --notebook-dir=nbs
+
+docs: quarto $(VENV)/.dev ## build the site into _docs/; needs Quarto
+	$(RUN) nbdev-docs
+
+quarto:   # nbdev would try to install it, with curl and sudo
+	@command -v quarto >/dev/null || { echo "Quarto, which builds the site, is not installed: see https://quarto.org/docs/get-started" >&2; exit 1; }
+
+readme: $(VENV)/.dev ## write README.md from nbs/index.ipynb
+	$(RUN) python tools/readme.py
+
+prepare: $(VENV)/.dev ## before a commit: export the modules, clean the notebooks, write README.md
+	$(RUN) nbdev-export
+	$(RUN) nbdev-clean
+	$(RUN) python tools/readme.py
+
+hooks: $(VENV)/.dev ## git's merge and diff drivers for notebooks, cleaning when Jupyter saves
+	$(RUN) nbdev-install-hooks
+
+clean: ## remove what was built; keeps runs/ and .venv/
+	rm -rf _proc _docs build dist *.egg-info .pytest_cache .hypothesis nbs/nbdev.yml nbs/sidebar.yml
+	find gan_nbdev nbs tests tools \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+# The stamps keep a second run from installing again; a changed fact or interpreter makes them stale.
+$(BIN)/python:
+	tools/venv $(VENV)
+
+$(VENV)/.package: $(BIN)/python $(FACTS)
+	@echo 'Installing torch and the rest into $(VENV), once. CONTRIBUTING.md says how to get a smaller torch.'
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python $(FACTS)
+	@echo 'Installing torch, Jupyter and the rest into $(VENV), once. CONTRIBUTING.md says how to get a smaller torch.'
+	$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.package $@

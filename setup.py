@@ -1,0 +1,29 @@
+"Hands the facts in settings.ini, and the version in gan_nbdev/__init__.py, to setuptools."
+import re
+from configparser import ConfigParser
+from pathlib import Path
+from setuptools import setup
+
+here = Path(__file__).parent
+ini = ConfigParser(delimiters=['='])
+ini.read(here/'settings.ini', encoding='utf-8')
+cfg = ini['DEFAULT']
+version = re.search(r'__version__ = "(.+?)"', (here/'gan_nbdev/__init__.py').read_text()).group(1)
+statuses = ['', '1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta', '5 - Production/Stable']
+
+setup(
+    version=version,
+    packages=['gan_nbdev'],
+    author=cfg['author'], author_email=cfg['author_email'],
+    license_expression=cfg['license'], keywords=cfg['keywords'].split(),
+    python_requires=f">={cfg['min_python']}",
+    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    classifiers=[f"Development Status :: {statuses[int(cfg['status'])]}",
+                 'Programming Language :: Python :: 3',
+                 *(f'Intended Audience :: {o.strip()}' for o in cfg['audience'].split(','))],
+    install_requires=cfg['requirements'].split(),
+    extras_require={'dev': cfg['dev_requirements'].split()},
+    entry_points={'console_scripts': cfg['console_scripts'].split('\n'),
+                  'nbdev': ['gan_nbdev=gan_nbdev._modidx:d']},
+)

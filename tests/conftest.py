@@ -1,0 +1,27 @@
+"""What some tests need and not every machine has, as markers: `@pytest.mark.gpu`.
+
+Where it is missing the test is skipped with the reason, or fails if `GAN_REQUIRE` (names, with commas) says it must be there.
+"""
+import os, pytest
+
+def _gpu():
+    import torch
+    return None if torch.cuda.is_available() else 'torch sees no CUDA device'
+
+needs = {'gpu': _gpu}   # name -> reason why it is missing, or None
+
+def required():
+    "Names in `GAN_REQUIRE`"
+    names = {o.strip() for o in os.environ.get('GAN_REQUIRE', '').split(',')} - {''}
+    if names - needs.keys(): raise pytest.UsageError(f"GAN_REQUIRE: {sorted(names - needs.keys())} not among {sorted(needs)}")
+    return names
+
+def pytest_configure(config):
+    required()
+    for name in needs: config.addinivalue_line('markers', f'{name}: needs a {name}; skipped without one')
+
+def pytest_runtest_setup(item):
+    for name in needs:
+        if item.get_closest_marker(name) and (why := needs[name]()):
+            if name in required(): pytest.fail(f'GAN_REQUIRE={name}, but {why}', pytrace=False)
+            pytest.skip(f'needs a {name}: {why}')
