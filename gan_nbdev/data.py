@@ -33,12 +33,12 @@ def _count(n, name='n', least=0):
         raise ValueError(f'{name} must be a whole number of at least {least}, not {n!r}')
     return int(n)
 
-# %% ../nbs/01_data.ipynb #8fcba91b
+# %% ../nbs/01_data.ipynb #c6330082
 class Sampler:
     "Anything that gives random rows; a subclass has `name`, `dim` and `_draw(n, generator)`"
     def sample(self,
         n:int, # how many rows, at least 0
-        generator:torch.Generator=None, # the source of chance; None: a fresh one, differently seeded each time
+        generator:torch.Generator=None, # the source of chance; None: a fresh one each time
         device=None, # where the rows shall be; None: where the generator is
     )->torch.Tensor: # (n, dim) float32
         "`n` independent rows"
@@ -92,16 +92,16 @@ class Data(Sampler):
         "Minibatches without end"
         return Source(self, m, generator, device)
 
-# %% ../nbs/01_data.ipynb #36af44bd
-def _numbers(x):
+# %% ../nbs/01_data.ipynb #3c1a7e99
+def _numbers(x, name='x'):
     "`x` as a tensor of uint8, float32 or float64 on the CPU"
     if not isinstance(x, torch.Tensor):
         try: a = np.asarray(x)
-        except ValueError: raise ValueError('x must be rows of equal length') from None
-        if a.dtype.kind not in 'biuf': raise ValueError(f'x must hold numbers, not {a.dtype}')
+        except ValueError: raise ValueError(f'{name} must be rows of equal length') from None
+        if a.dtype.kind not in 'biuf': raise ValueError(f'{name} must hold numbers, not {a.dtype}')
         as_is = a.dtype in (np.uint8, np.float32)
         x = torch.from_numpy(np.require(a, a.dtype if as_is else np.float64, ['C', 'W']))
-    if x.is_complex(): raise ValueError(f'x must hold real numbers, not {x.dtype}')
+    if x.is_complex(): raise ValueError(f'{name} must hold real numbers, not {x.dtype}')
     x = x.detach().cpu()
     if x.dtype in (torch.uint8, torch.float32, torch.float64): return x
     return x.float() if x.dtype in (torch.bool, torch.float16, torch.bfloat16) else x.double()
@@ -121,14 +121,19 @@ class Distribution(Data):
         # in pieces, so that a million rows do not ask for gigabytes
         return torch.cat([self._log_prob(o) for o in x.split(max(1, 2**22//self._terms))])
 
-# %% ../nbs/01_data.ipynb #365f7f04
+# %% ../nbs/01_data.ipynb #de4cc33e
 def _finite(x, name, ndim=None):
     "`x` as a float64 tensor, finite and with `ndim` axes"
-    try: x = _numbers(x).double()
-    except ValueError as e: raise ValueError(str(e).replace('x must', f'{name} must', 1)) from None
-    if not x.isfinite().all(): raise ValueError(f'{name} must be finite, not {x.tolist()}')
+    x = _numbers(x, name).double()
+    if len(bad := x[~x.isfinite()]): raise ValueError(f'{name} must be finite, not {bad[0].item()}')
     if ndim not in (None, x.ndim):
-        raise ValueError(f'{name} has shape {tuple(x.shape)}, but must have {ndim} ax{"ei"[ndim<2]}s')
+        raise ValueError(f'{name} has shape {tuple(x.shape)}: the number of axes must be {ndim}')
+    return x
+
+def _above0(x, name):
+    "`x`, a finite number above 0"
+    if not isinstance(x, numbers.Real) or not 0 < x < math.inf:
+        raise ValueError(f'{name} must be a number above 0, not {x!r}')
     return x
 
 def _weights(weights, k):
@@ -147,18 +152,18 @@ def _chol(std, cov, k, d):
     if std is not None:
         s = _finite(std, 'std')
         if tuple(s.shape) not in ((), (k,), (k,d)):
-            raise ValueError(f'std has shape {tuple(s.shape)}, but must have (), ({k},) or ({k}, {d})')
+            raise ValueError(f'std has shape {tuple(s.shape)}, not (), ({k},) or ({k}, {d})')
         if not (s > 0).all(): raise ValueError(f'std must be above 0, not {std}')
         return torch.diag_embed((s[:,None] if s.ndim==1 else s).expand(k, d))
     c = _finite(cov, 'cov')
     if tuple(c.shape) not in ((d,d), (k,d,d)):
-        raise ValueError(f'cov has shape {tuple(c.shape)}, but must have ({d}, {d}) or ({k}, {d}, {d})')
+        raise ValueError(f'cov has shape {tuple(c.shape)}, not ({d}, {d}) or ({k}, {d}, {d})')
     chol,info = torch.linalg.cholesky_ex(c)
     if info.any() or not torch.allclose(c, c.mT):
         raise ValueError(f'cov must be symmetric and positive definite, not {c.tolist()}')
     return chol.expand(k, d, d)
 
-# %% ../nbs/01_data.ipynb #c91612ea
+# %% ../nbs/01_data.ipynb #5fe6ac46
 class GaussianMixture(Distribution):
     "Component k with probability `weights[k]`, then a Gaussian around `means[k]`"
     def __init__(self,
@@ -174,7 +179,7 @@ class GaussianMixture(Distribution):
         w,chol = _weights(weights, k), _chol(std, cov, k, d)
         self.dim,self._terms,self._cache = d, k*d, {}
         self.means,self.weights,self.chol = means.float(), w.float(), chol.float()
-        # what lets sampling take short cuts: equal weights, one std for all, axis-parallel components
+        # short cuts for sampling: equal weights, one std for all, axis-parallel components
         self._equal = bool((w == w[0]).all())
         diag = self.chol.diagonal(dim1=1, dim2=2)
         self._std = diag[0,0].item() if cov is None and (diag == diag[0,0]).all() else None
@@ -216,7 +221,7 @@ def mahalanobis(self:GaussianMixture,
     diff = (x[:,None] - means).permute(1, 2, 0)
     return torch.linalg.solve_triangular(chol, diff, upper=False).norm(dim=1).T
 
-# %% ../nbs/01_data.ipynb #16969a9e
+# %% ../nbs/01_data.ipynb #3a489958
 @patch
 def _log_prob(self:GaussianMixture, x):
     _,chol,w = self._on(x.device, x.dtype)
@@ -227,15 +232,12 @@ def _log_prob(self:GaussianMixture, x):
 @patch(as_prop=True)
 def extent(self:GaussianMixture)->torch.Tensor: # (d, 2): low and high along each axis
     "A box five standard deviations around every centre, with room for stray points"
-    r = 5*self.chol.norm(dim=2)
-    return _box((self.means-r).amin(0), (self.means+r).amax(0), (self.means.amin(0), self.means.amax(0)))
+    r,low,high = 5*self.chol.norm(dim=2), self.means.amin(0), self.means.amax(0)
+    room = .15*(high-low)
+    return torch.stack([torch.minimum((self.means-r).amin(0), low-room),
+                        torch.maximum((self.means+r).amax(0), high+room)], 1)
 
-def _box(low, high, core):
-    "The box from `low` to `high`, but at least 15 % of the core's width away from the core"
-    room = .15*(core[1]-core[0])
-    return torch.stack([torch.minimum(low, core[0]-room), torch.maximum(high, core[1]+room)], 1)
-
-# %% ../nbs/01_data.ipynb #9c0baf1a
+# %% ../nbs/01_data.ipynb #0707ae40
 def ring(
     n:int=8, # number of modes, at least 1
     radius:float=1., # of the circle on which they lie, above 0
@@ -243,7 +245,8 @@ def ring(
 )->GaussianMixture:
     "`n` equal Gaussians evenly spaced on a circle"
     angle = 2*math.pi * torch.arange(_count(n, 'n', 1))/n
-    return GaussianMixture(_above0(radius, 'radius')*torch.stack([angle.cos(), angle.sin()], 1), std, name='ring')
+    means = _above0(radius, 'radius')*torch.stack([angle.cos(), angle.sin()], 1)
+    return GaussianMixture(means, std, name='ring')
 
 def grid(
     side:int=5, # modes along each side, at least 1
@@ -254,25 +257,19 @@ def grid(
     a = (torch.arange(_count(side, 'side', 1)) - (side-1)/2)*_above0(spacing, 'spacing')
     return GaussianMixture(torch.cartesian_prod(a, a), std, name='grid')
 
-# %% ../nbs/01_data.ipynb #619ee940
-def _above0(x, name):
-    "`x`, a finite number above 0"
-    if not isinstance(x, numbers.Real) or not 0 < x < math.inf:
-        raise ValueError(f'{name} must be a number above 0, not {x!r}')
-    return x
-
-# %% ../nbs/01_data.ipynb #a770df3f
+# %% ../nbs/01_data.ipynb #9604317f
 def mixture_1d(
     means=(-2., 1.), # K centres
     stds=0.5, # their standard deviations: one number or K
     weights=None, # K probabilities; None: all equal
 )->GaussianMixture:
     "Gaussians on a line: `dim` is 1"
-    return GaussianMixture(_finite(means, 'means', 1)[:,None], stds, weights=weights, name='mixture_1d')
+    means = _finite(means, 'means', 1)[:,None]
+    return GaussianMixture(means, stds, weights=weights, name='mixture_1d')
 
-# %% ../nbs/01_data.ipynb #cf8ff75d
+# %% ../nbs/01_data.ipynb #ea636715
 class NoisyCurve(Distribution):
-    "Points c(t), t uniform in [0, 1], plus Gaussian noise; the density by the midpoint rule along the curve"
+    "Points c(t), t uniform in [0, 1], plus Gaussian noise; density by the midpoint rule in t"
     def __init__(self,
         curve, # function from t (n,) to points (n, d), smooth but for a jump at t = ½ at most
         std:float, # standard deviation of the noise
@@ -282,17 +279,20 @@ class NoisyCurve(Distribution):
         t = torch.linspace(0, 1, 1001, dtype=torch.float64)
         _,speed = torch.func.jvp(curve, (t,), (torch.ones_like(t),))
         n = 2*math.ceil(8*speed.norm(dim=1).max().item()/std) # even: no node on the jump
-        if n > 10**6: raise ValueError(f'std must be larger, not {std}: its density would take {n} nodes')
-        t = (torch.arange(max(n, 2), dtype=torch.float64)+.5)/max(n, 2)
+        if not 2 <= n <= 10**6:
+            raise ValueError(f'std must fit the curve, not {std}: the density would take {n} nodes')
+        t = (torch.arange(n, dtype=torch.float64)+.5)/n
         self.nodes = GaussianMixture(curve(t), std)
         self.dim,self._terms,self.extent = self.nodes.dim, self.nodes._terms, self.nodes.extent
-    def __repr__(self): return f'{self.name}: a curve in {self.dim}-D with noise of std {self.std:g}'
+    def __repr__(self):
+        return f'{self.name}: a curve in {self.dim}-D with noise of std {self.std:g}'
     def _log_prob(self, x): return self.nodes._log_prob(x)
     def _draw(self, n, generator):
         x = self.curve(torch.rand(n, generator=generator, device=generator.device))
-        return x.add_(torch.randn(n, self.dim, generator=generator, device=x.device), alpha=self.std)
+        eps = torch.randn(n, self.dim, generator=generator, device=x.device)
+        return x.add_(eps, alpha=self.std)
 
-# %% ../nbs/01_data.ipynb #ccb594fc
+# %% ../nbs/01_data.ipynb #6ace9e42
 def _moons(t):
     a,lower = 2*math.pi*t, (t >= .5).to(t.dtype)
     return torch.stack([a.cos() + lower, a.sin() + lower/2], 1)
@@ -315,7 +315,7 @@ def swiss_roll(
     "A spiral in the plane"
     return NoisyCurve(partial(_roll, turns=_above0(turns, 'turns')), std, 'swiss_roll')
 
-# %% ../nbs/01_data.ipynb #d348a88f
+# %% ../nbs/01_data.ipynb #e24d321a
 class Checkerboard(Distribution):
     "Uniform over the dark squares, each of side 1, of a board around 0"
     def __init__(self,
@@ -334,8 +334,7 @@ class Checkerboard(Distribution):
         dev = generator.device
         k = torch.randint(len(self.corners), (n,), generator=generator, device=dev)
         low = self.corners.to(dev).index_select(0, k)
-        x = low + torch.rand(n, 2, generator=generator, device=dev)
-        return torch.minimum(x, torch.nextafter(low+1, low))
+        return low + torch.rand(n, 2, generator=generator, device=dev).mul_(1-self.squares*2**-23)
 
 def checkerboard(
     squares:int=4, # along each side of the board, at least 1
@@ -343,11 +342,11 @@ def checkerboard(
     "Uniform over the dark squares of a board"
     return Checkerboard(squares)
 
-# %% ../nbs/01_data.ipynb #4d654138
+# %% ../nbs/01_data.ipynb #a1b6b51b
 distributions = dict(ring=ring, grid=grid, mixture_1d=mixture_1d, two_moons=two_moons,
                      swiss_roll=swiss_roll, checkerboard=checkerboard)
 
-# %% ../nbs/01_data.ipynb #a6d62c71
+# %% ../nbs/01_data.ipynb #28971c54
 class Noise(Sampler):
     "A prior p_z: `name`, `dim`, and `settings` enough to build it again"
     def __init__(self,
@@ -358,7 +357,8 @@ class Noise(Sampler):
     ):
         self.name,self.dim,self.draw,self.settings = name, _count(dim, 'dim', 1), draw, settings
     def __repr__(self):
-        return f'{self.name}({", ".join([str(self.dim), *(f"{k}={v:.4g}" for k,v in self.settings.items())])})'
+        settings = ''.join(f', {k}={v:.4g}' for k,v in self.settings.items())
+        return f'{self.name}({self.dim}{settings})'
     def _draw(self, n, generator): return self.draw(n, self.dim, generator, **self.settings)
 
 def _normal(n, dim, generator):
@@ -370,7 +370,7 @@ def _uniform(n, dim, generator, low, high):
 def _sphere(n, dim, generator):
     return torch.nn.functional.normalize(_normal(n, dim, generator), dim=1).mul_(math.sqrt(dim))
 
-# %% ../nbs/01_data.ipynb #5ecd7d3b
+# %% ../nbs/01_data.ipynb #d72a419e
 def normal(
     dim:int, # numbers in a row of noise, at least 1
 )->Noise:
@@ -395,7 +395,7 @@ def sphere(
 
 noises = dict(normal=normal, uniform=uniform, sphere=sphere)
 
-# %% ../nbs/01_data.ipynb #2e46b4b4
+# %% ../nbs/01_data.ipynb #4ef17b84
 class Scaling:
     "model units = (data units − shift)/factor, calculated in float64"
     def __init__(self,
@@ -403,7 +403,8 @@ class Scaling:
         factor=1., # the data's step that becomes 1: one number or one per column, above 0
         dtype=torch.float32, # of values led back to data units
     ):
-        self.shift,self.factor,self.dtype = _finite(shift, 'shift'), _finite(factor, 'factor'), dtype
+        self.shift,self.factor = _finite(shift, 'shift'), _finite(factor, 'factor')
+        self.dtype = dtype
         if not (self.factor > 0).all(): raise ValueError(f'factor must be above 0, not {factor}')
     def _double(self, x):
         x = x.cpu() if x.device.type == 'mps' else x   # which has no float64
@@ -421,12 +422,12 @@ class Scaled(Data):
     def unscale(self, x): return self.scaling.inverse(super().unscale(x))
 
 def _range_of(x):
-    "The range that becomes [0, 1]: bytes have a known one, then [0, 1] itself if it holds all, else the data's own"
+    "The range that becomes [0, 1]: that of bytes, or [0, 1] if it holds all, or the data's own"
     if x.dtype == torch.uint8: return 0., 255.
     lo,hi = x.min().item(), x.max().item()
     return (0., 1.) if lo >= 0 and hi <= 1 else (lo, hi)
 
-# %% ../nbs/01_data.ipynb #6a48e8b4
+# %% ../nbs/01_data.ipynb #aed6df71
 def _standard(x):
     "Mean and standard deviation of each column; 1 for the deviation of a constant column"
     n,pieces = len(x), x.split(2**14)
@@ -434,25 +435,28 @@ def _standard(x):
     sd = (sum(((o.double()-mean)**2).sum(0) for o in pieces)/n).sqrt()
     flat = (x == x[0]).all(0) | (sd == 0)
     if flat.any() and not flat.all():
-        warnings.warn(f'constant columns are kept as they are: {flat.nonzero()[:,0].tolist()}', stacklevel=4)
+        which = flat.nonzero()[:,0].tolist()
+        warnings.warn(f'columns that never vary are kept, unscaled: {which}', stacklevel=4)
     return torch.where(flat, x[0].double(), mean), torch.where(flat, 1., sd)
 
 def _check_table(x):
     "`x` must be finite rows that differ somewhere"
-    if x.ndim < 2: raise ValueError(f'x has shape {tuple(x.shape)}: give rows and columns; for one column x[:, None]')
+    if x.ndim < 2:
+        raise ValueError(f'x has shape {tuple(x.shape)}: give rows and columns, or x[:, None]')
     if not x.numel(): raise ValueError(f'x has shape {tuple(x.shape)}: it is empty')
     x = x.flatten(1)
     if not (ok := x.isfinite()).all():
         r,c = (~ok).nonzero()[0].tolist()
-        raise ValueError(f'x must be finite, not {x[r,c].item()} at row {r}, column {c} (counted from 0)')
+        v = x[r,c].item()
+        raise ValueError(f'x must be finite, not {v} at row {r}, column {c} (counted from 0)')
     if (x == x[0]).all(): raise ValueError(f'x never varies: all {len(x)} rows are the same')
 
-# %% ../nbs/01_data.ipynb #e8c4e711
+# %% ../nbs/01_data.ipynb #e0b6db83
 class Samples(Scaled):
     "Rows in memory: the empirical distribution, each row equally likely"
     def __init__(self,
         x, # (n, ...) tensor, array or nested list of finite numbers, data units
-        scale='standard', # 'standard' (per column), 'unit' (one range to [0, 1]), None, or (shift, factor)
+        scale='standard', # or 'unit' (one range for all, to [0, 1]), None, (shift, factor)
         shape:tuple=None, # an item's own shape; None: that of x[0]
         name:str='samples', # what it is called in reports
     ):
@@ -465,8 +469,8 @@ class Samples(Scaled):
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
         self.scaling = self._scaling(x, scale)
         self.x = torch.cat([self.scaling(o) for o in x.split(2**14)])
-        if not self.x.isfinite().all():
-            raise ValueError('x must fit float32 once scaled: its values are too large or too close together')
+        if not self.x.isfinite().all() or (self.x == self.x[0]).all():
+            raise ValueError('x must fit float32 once scaled: too large, or too close together')
         self.bounded = bool(self.x.min() >= 0 and self.x.max() <= 1)
     @staticmethod
     def _scaling(x, scale):
@@ -478,7 +482,7 @@ class Samples(Scaled):
         lo,hi = _range_of(x)
         return Scaling(lo, hi-lo, dtype)
     def __len__(self): return len(self.x)
-    def __repr__(self): return f'{self.name}: {len(self)} samples of shape {"×".join(map(str, self.shape))}'
+    def __repr__(self): return f'{self.name}: {len(self)} samples of shape {_times(self.shape)}'
     def _draw(self, n, generator):
         i = torch.randint(len(self), (n,), generator=generator, device=generator.device)
         return self.x.index_select(0, i.to(self.x.device)).to(generator.device)
@@ -499,22 +503,27 @@ def _given_scaling(scale, dim, dtype=torch.float32):
             raise ValueError(f'{name} has shape {shape}, but must be one number or {dim}')
     return scaling
 
-def _bad_scale(scale): return f"scale must be 'standard', 'unit', None or (shift, factor), not {scale!r}"
+def _bad_scale(scale, names="'standard', 'unit'"):
+    return f'scale must be {names}, None or (shift, factor), not {scale!r}'
+
+def _times(shape): return '×'.join(map(str, shape))
 
 def _enough(data, m):
-    if len(data) < _count(m, 'm', 1): raise ValueError(f'fewer rows ({len(data)}) than a minibatch ({m})')
+    if len(data) < _count(m, 'm', 1):
+        raise ValueError(f'fewer rows ({len(data)}) than a minibatch ({m})')
 
 def _fits(x, device):
     "Does `x` fit the device? On CUDA it may take half of the free memory"
     device = torch.device('cpu' if device is None else device)
     return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[0]/2
 
-# %% ../nbs/01_data.ipynb #8f799013
+# %% ../nbs/01_data.ipynb #5346869d
 def _item(item):
     "x of an item x or (x, label), as a tensor"
     if isinstance(item, tuple): item = item[0]
     if isinstance(item, (dict, str, bytes)):
-        raise ValueError(f'an item must be numbers x or a pair (x, label), not {type(item).__name__}')
+        kind = type(item).__name__
+        raise ValueError(f'an item must be numbers x or a pair (x, label), not {kind}')
     return _numbers(item)
 
 class _Collate:
@@ -526,9 +535,9 @@ class _Collate:
             raise ValueError(f'items differ in shape: {tuple(self.shape)} and {bad[0]}')
         return self.scaling(torch.stack(x).reshape(len(x), -1))
 
-# %% ../nbs/01_data.ipynb #22a33a2f
+# %% ../nbs/01_data.ipynb #355f8d77
 class StreamSource:
-    "Minibatches from a `DataLoader`, epoch after epoch, each in a new order; an incomplete last one is left out"
+    "Minibatches from a `DataLoader`, each epoch in a new order and without an incomplete last one"
     def __init__(self,
         dataset, # map-style or iterable dataset
         m:int, # rows in a minibatch, at least 1
@@ -565,13 +574,14 @@ class StreamSource:
         "The next minibatch"
         if self._left is None: self._left = self._epoch()
         if (x := next(self._left, None)) is None:
-            if not self.batch: raise ValueError(f'the data ends before the first minibatch of {self.m}')
+            if not self.batch:
+                raise ValueError(f'the data ends before the first minibatch of {self.m}')
             self.epoch,self.batch,self._left = self.epoch+1, 0, None
             return self.next()
         self.batch += 1
         return x.to(self.device, non_blocking=True)
 
-# %% ../nbs/01_data.ipynb #3bea56b3
+# %% ../nbs/01_data.ipynb #059f1a9f
 class Stream(Scaled):
     "Any torch `Dataset`, map-style or iterable, of items x or (x, label), read as it goes"
     def __init__(self,
@@ -588,7 +598,8 @@ class Stream(Scaled):
         first = next(iter(dataset), None) if self.iterable else dataset[0] if len(dataset) else None
         if first is None: raise ValueError('dataset is empty')
         x = _item(first)
-        if not x.isfinite().all(): raise ValueError('dataset must hold finite numbers, but its first item does not')
+        if not x.isfinite().all():
+            raise ValueError('dataset must hold finite numbers, but its first item does not')
         self._item_shape,self.dim = x.shape, x.numel()
         self.shape = tuple(x.shape if shape is None else shape) or (1,)
         if math.prod(self.shape) != self.dim:
@@ -597,14 +608,14 @@ class Stream(Scaled):
     def _scaling(self, x, scale):
         if scale is None: return Scaling()
         if not isinstance(scale, str): return _given_scaling(scale, self.dim)
-        if scale != 'unit': raise ValueError(f"a stream's scale must be 'unit', None or (shift, factor), not {scale!r}")
+        if scale != 'unit': raise ValueError(_bad_scale(scale, "'unit'"))
         if (r := _range_of(x)) not in ((0,255), (0,1)):
-            raise ValueError(f"scale 'unit' must be given as (low, high-low) here: the range is not known, values like {r[1]:g}")
+            raise ValueError(f"scale must be (low, high-low), not 'unit': {r[0 if r[0]<0 else 1]:g} is outside [0, 1]")
         return Scaling(0., r[1])
     def __len__(self): return len(self.dataset)
     def __repr__(self):
         n = f'{len(self)} items' if hasattr(self.dataset, '__len__') else 'items'
-        return f'{self.name}: {n} of shape {"×".join(map(str, self.shape))}, read as they come'
+        return f'{self.name}: {n} of shape {_times(self.shape)}, read as they come'
     @property
     def _collate(self): return _Collate(self.scaling, self._item_shape)
     def _draw(self, n, generator):

@@ -156,7 +156,7 @@ def _try(who, net, v):
     except (RuntimeError, IndexError, ValueError) as e:
         raise ValueError(f'the {who} does not take rows of {v.shape[-1]} numbers: {str(e).splitlines()[0]}') from e
 
-# %% ../nbs/02_networks.ipynb #24add7cc
+# %% ../nbs/02_networks.ipynb #4b28f4cf
 class GAN(nn.Module):
     "A generator, a discriminator and a noise prior; `ValueError` when their sizes do not fit each other"
     def __init__(self,
@@ -178,7 +178,7 @@ class GAN(nn.Module):
 
     def draw_noise(self,
                    n:int, # rows, ≥ 0
-                   generator:torch.Generator=None, # random numbers, on the networks' device; None: torch's global ones
+                   generator:torch.Generator=None, # random numbers, on the networks' device; None: a fresh one each time
                   ) -> Tensor: # z, shape (n, noise dim), on the networks' device
         "Rows of noise from p_z"
         return self.noise.sample(n, generator, self.device)
@@ -191,7 +191,7 @@ class GAN(nn.Module):
             raise ValueError(f'the discriminator must give one logit per row, ({len(x)},) or ({len(x)}, 1), not {tuple(out.shape)}')
         return out.flatten()
 
-# %% ../nbs/02_networks.ipynb #d14d0e32
+# %% ../nbs/02_networks.ipynb #33e55f0c
 @patch
 def prob(self:GAN,
          x:Tensor,  # items, shape (m, dim), model units
@@ -202,7 +202,7 @@ def prob(self:GAN,
 @patch
 def sample(self:GAN,
            n:int, # rows, ≥ 0
-           generator:torch.Generator=None, # random numbers, on the networks' device; None: torch's global ones
+           generator:torch.Generator=None, # random numbers, on the networks' device; None: a fresh one each time
           ) -> Tensor: # G(z), shape (n, dim), model units
     "Fakes G(z) with z ~ p_z"
     with evaluating(self): return self.generator(self.draw_noise(n, generator))

@@ -47,6 +47,9 @@ def changed(before, after):
     "Names of the files that differ"
     return sorted(o for o in before.keys()|after.keys() if before.get(o) != after.get(o))
 
+# Methods of torch's modules and of hooks and states, which the notebooks explain once and not at each class.
+protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict', 'before_fit', 'after_iteration', 'after_block', 'after_fit'}
+
 # ---- generated files are in sync
 
 def test_export_in_sync(tmp_path):
@@ -204,29 +207,31 @@ def public(name):
     return [getattr(mod, o) for o in getattr(mod, '__all__', []) if o in defs]
 
 def callables(o):
-    "`o`; for a class its constructor and public methods, less those that a documented one of a base class of ours stands for"
+    "`o`; for a class its constructor and public methods, less those explained elsewhere: in a base class of ours or as `protocol`"
     if not inspect.isclass(o): return {o.__name__: inspect.unwrap(o)}
     inherited = {k for base in o.__mro__[1:] if base.__module__.startswith('gan_nbdev') for k in vars(base) if k[0] != '_'}
-    own = {k: getattr(v, '__func__', v) for k,v in vars(o).items() if k == '__init__' or k[0] != '_' and k not in inherited}
+    own = {k: getattr(v, '__func__', v) for k,v in vars(o).items() if k == '__init__' or k[0] != '_' and k not in inherited|protocol}
     return {f'{o.__name__}.{k}': inspect.unwrap(v) for k,v in own.items() if inspect.isfunction(v)}
 
 def gives(f):
-    "Does `f` return or yield a value? What is defined inside it does not count."
+    "Does `f` return a value? What is defined inside it does not count."
     todo = ast.parse(textwrap.dedent(inspect.getsource(f))).body[0].body
     while todo:
         o, *todo = todo
-        if isinstance(o, (ast.Yield, ast.YieldFrom)) or isinstance(o, ast.Return) and o.value and getattr(o.value, 'value', o) is not None: return True
+        if isinstance(o, ast.Return) and o.value and getattr(o.value, 'value', o) is not None: return True
         if not isinstance(o, (ast.FunctionDef, ast.Lambda, ast.ClassDef)): todo += ast.iter_child_nodes(o)
     return False
 
 def undocumented(name, f):
-    "What `f` lacks: a docstring, a comment beside a parameter or the return"
-    docs, init = docments(f, full=True), name.endswith('.__init__')
+    "What `f` lacks: a docstring, a comment beside a parameter or the return, unless the return's class says it all, as `Axes` does"
+    docs, init, sig = docments(f, full=True), name.endswith('.__init__'), inspect.signature(f)
+    ret = sig.return_annotation
+    speaks = inspect.isclass(ret) and (ret is bool or ret.__module__ not in ('builtins', 'inspect', 'torch', 'numpy'))
     if not (f.__doc__ or init): yield f'{name}: docstring'
-    for k,p in inspect.signature(f).parameters.items():
+    for k,p in sig.parameters.items():
         if k in ('self', 'cls') or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD): continue
         if not getattr(docs.get(k), 'docment', None): yield f'{name}: parameter {k}'
-    if not init and gives(f) and not getattr(docs.get('return'), 'docment', None): yield f'{name}: return'
+    if not (init or speaks) and gives(f) and not getattr(docs.get('return'), 'docment', None): yield f'{name}: return (docments read its comment only behind `-> type:`)'
 
 @pytest.mark.parametrize('name', [o for o in modules if o != 'all'])
 def test_docments(name):

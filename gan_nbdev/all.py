@@ -1,0 +1,9 @@
+"Everything that a user needs, in one import"
+from .value import *
+from .data import *
+from .files import *
+from .networks import *
+from .trainer import *
+from .metrics import *
+from .plots import *
+from .recipes import *

@@ -1,0 +1,473 @@
+"Readers of files: whole files come back as written, broken ones end in one clean line; downloads survive bad servers."
+import gzip
+import hashlib
+import io
+import os
+import struct
+import threading
+import tracemalloc
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_nbdev import files
+from gan_nbdev.data import Samples, Stream
+from gan_nbdev.files import csv, download, fashion_mnist, get_data, idx_images, images, mnist, npy, read_idx
+
+quick = settings(max_examples=100, deadline=None, derandomize=True, database=None,
+                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+pytestmark = pytest.mark.filterwarnings('ignore:constant columns')
+
+
+# --- what every reader promises ------------------------------------------------------------------
+
+def outcome(read, path, content):
+    "`read`'s result for a file of `content`, or None when it complained as it should"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try: return read(path)
+    except (ValueError, FileNotFoundError) as e:
+        assert type(e) in (ValueError, FileNotFoundError), type(e)
+        assert '\n' not in str(e) and path.name in str(e), str(e)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 30*len(content) + 4_000_000, f'{peak:,} bytes for a file of {len(content)}'
+
+
+@st.composite
+def damaged(draw, whole):
+    "`whole` bytes cut short, added to, or with a few bytes changed"
+    content = bytearray(draw(whole))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(content)-1)))
+        kind = draw(st.sampled_from(['cut', 'change', 'insert', 'delete', 'append']))
+        if kind == 'cut': del content[at:]
+        elif kind == 'change' and content: content[at] = draw(st.integers(0, 255))
+        elif kind == 'insert': content[at:at] = draw(st.binary(min_size=1, max_size=8))
+        elif kind == 'delete': del content[at:at+draw(st.integers(1, 8))]
+        else: content += draw(st.binary(min_size=1, max_size=8))
+    return bytes(content)
+
+
+@pytest.mark.parametrize('read', [read_idx, csv, npy])
+def test_no_file_no_content(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such file'): read(tmp_path/'nowhere')
+    with pytest.raises(ValueError, match='is not a file'): read(tmp_path)
+    (tmp_path/'empty').touch()
+    with pytest.raises(ValueError, match='is empty'): read(tmp_path/'empty')
+
+
+# --- IDX -----------------------------------------------------------------------------------------
+
+shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
+
+def idx_bytes(x): return bytes([0, 0, 8, x.ndim]) + struct.pack(f'>{x.ndim}I', *x.shape) + x.tobytes()
+
+@st.composite
+def idx_arrays(draw):
+    shape = draw(shapes)
+    n = int(np.prod(shape))
+    return np.frombuffer(draw(st.binary(min_size=n, max_size=n)), 'u1').reshape(shape)
+
+@quick
+@given(x=idx_arrays(), zipped=st.booleans())
+def test_idx_round_trip(tmp_path, x, zipped):
+    raw = idx_bytes(x)
+    (tmp_path/'a').write_bytes(gzip.compress(raw) if zipped else raw)
+    y = read_idx(tmp_path/'a')
+    assert y.dtype == torch.uint8 and tuple(y.shape) == x.shape and (y.numpy() == x).all()
+
+@quick
+@given(x=idx_arrays(), data=st.data(), zipped=st.booleans())
+def test_idx_needs_every_byte_and_no_more(tmp_path, x, data, zipped):
+    raw = idx_bytes(x)
+    raw = gzip.compress(raw) if zipped else raw
+    cut = data.draw(st.integers(0, len(raw)-1))
+    assert outcome(read_idx, tmp_path/'a', raw[:cut]) is None
+    assert outcome(read_idx, tmp_path/'a', raw + data.draw(st.binary(min_size=1).map(lambda b: b'x' + b))) is None
+
+@settings(quick, max_examples=300)
+@given(content=st.one_of(damaged(idx_arrays().map(idx_bytes)), damaged(idx_arrays().map(idx_bytes).map(gzip.compress)),
+                         st.binary(max_size=60), st.binary(max_size=60).map(lambda b: b'\0\0\x08' + b),
+                         st.binary(max_size=60).map(lambda b: b'\x1f\x8b' + b)))
+def test_idx_broken(tmp_path, content):
+    y = outcome(read_idx, tmp_path/'a', content)
+    if y is None: return
+    raw = gzip.decompress(content) if content[:2] == b'\x1f\x8b' else content
+    assert raw == idx_bytes(y.numpy())                                  # nothing else may be accepted
+
+@quick
+@given(dims=st.lists(st.integers(2**20, 2**32-1), min_size=2, max_size=8), zipped=st.booleans())
+def test_idx_promises_without_memory(tmp_path, dims, zipped):
+    raw = bytes([0, 0, 8, len(dims)]) + struct.pack(f'>{len(dims)}I', *dims) + b'abc'
+    assert outcome(read_idx, tmp_path/'a', gzip.compress(raw) if zipped else raw) is None
+
+def test_idx_folders(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (4, 28, 28), 'u1')
+    for place in ('', 'raw', 'mnist', 'MNIST/raw'):
+        folder = tmp_path/f'in_{place.replace("/", "_")}'
+        (folder/place).mkdir(parents=True)
+        (folder/place/'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(idx_bytes(x)))
+        data = mnist(folder)
+        assert len(data) == 4 and data.shape == (28, 28) and data.bounded
+        assert torch.equal(data.unscale(data.x).round().to(torch.uint8), torch.from_numpy(x).flatten(1))
+    (tmp_path/'small').mkdir()
+    (tmp_path/'small/train-images.idx3-ubyte').write_bytes(idx_bytes(x[:, :7]))
+    assert idx_images(tmp_path/'small').shape == (7, 28)
+    with pytest.raises(ValueError, match=r'shape \(28, 28\), not \(7, 28\)'): mnist(tmp_path/'small')
+    for n in (0, 1, 5, 2.5, '3'):
+        with pytest.raises(ValueError, match='n must be a whole number from 2 to 4'): idx_images(tmp_path/'in_', n=n)
+    with pytest.raises(FileNotFoundError, match='t10k-images'): mnist(tmp_path/'in_', split='test')
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+
+tables = st.integers(1, 4).flatmap(lambda w: st.lists(
+    st.lists(st.floats(-1e6, 1e6, allow_subnormal=False, width=32), min_size=w, max_size=w), min_size=1, max_size=8))
+column = st.text('abcdefghij ()_²é', min_size=1, max_size=8).map(lambda o: 'c' + o.strip())   # never 'nan' or 'inf'
+
+def csv_text(rows, sep=',', header=None, end='\n'):
+    lines = ([sep.join(header)] if header else []) + [sep.join(map(repr, r)) for r in rows]
+    return end.join(lines) + end
+
+@quick
+@given(rows=tables, sep=st.sampled_from([',', ';', '\t', ' ', ', ']), end=st.sampled_from(['\n', '\r\n', '\n\n']),
+       bom=st.booleans(), names=st.none() | st.lists(column, min_size=4, max_size=4))
+def test_csv_round_trip(tmp_path, rows, sep, end, bom, names):
+    assume(any(r != rows[0] for r in rows))
+    if names: names = [o.replace(' ', '_') for o in names][:len(rows[0])]
+    text = csv_text(rows, sep, names, end)
+    (tmp_path/'a.csv').write_bytes(text.encode('utf-8-sig' if bom else 'utf-8'))
+    data = csv(tmp_path/'a.csv', scale=None)
+    assert data.x.shape == (len(rows), len(rows[0])) and data.columns == names
+    assert torch.equal(data.x, torch.tensor(rows, dtype=torch.float32))
+
+@quick
+@given(rows=tables, data=st.data(), word=st.sampled_from(['', 'abc', 'nan', 'inf', '-Infinity', '1_0', '1e', '0x1', '--1', '1 2', '1e999']))
+def test_csv_names_the_bad_cell(tmp_path, rows, data, word):
+    i, j = data.draw(st.integers(0, len(rows)-1)), data.draw(st.integers(0, len(rows[0])-1))
+    cells = [[repr(c) for c in r] for r in rows]
+    cells[i][j] = f'"{word}"'
+    header = ','.join('abcd'[:len(rows[0])])
+    (tmp_path/'a.csv').write_text('\n'.join([header] + [','.join(r) for r in cells]))
+    if len(rows[0]) == 1 and word in ('', '1 2'): return       # an empty line; two cells
+    with pytest.raises(ValueError) as e: csv(tmp_path/'a.csv')
+    assert f'line {i+2}, column {j+1} ({"abcd"[j]}): {word!r}' in str(e.value)
+
+@quick
+@given(rows=tables, data=st.data())
+def test_csv_ragged(tmp_path, rows, data):
+    assume(len(rows) > 1)
+    i = data.draw(st.integers(1, len(rows)-1))
+    (tmp_path/'a.csv').write_text(csv_text([*rows[:i], rows[i] + [1.], *rows[i+1:]]))
+    with pytest.raises(ValueError, match=f'line {i+1} has {len(rows[0])+1} cells, the first has {len(rows[0])}'):
+        csv(tmp_path/'a.csv', delimiter=',')
+
+@settings(quick, max_examples=300)
+@given(content=st.one_of(damaged(tables.map(csv_text).map(str.encode)), st.binary(min_size=1, max_size=60),
+                         st.text(',;\t "\n\r0123456789.eE+-_naif#x', max_size=60).map(str.encode),
+                         st.text(max_size=40).map(lambda o: o.encode('utf-8', 'surrogatepass'))))
+def test_csv_broken(tmp_path, content):
+    data = outcome(csv, tmp_path/'a.csv', content)
+    assert data is None or data.x.isfinite().all()
+
+
+# --- .npy ----------------------------------------------------------------------------------------
+
+dtypes = st.sampled_from(['u1', 'i1', '<i2', '>i4', '<i8', '<f2', '<f4', '>f4', '<f8', '>f8', '?'])
+
+@st.composite
+def arrays(draw):
+    shape, dtype = (draw(st.integers(2, 5)), *draw(shapes)), np.dtype(draw(dtypes))
+    x = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 2 if dtype == '?' else 100, shape).astype(dtype)
+    return np.asfortranarray(x) if draw(st.booleans()) else x
+
+def npy_bytes(x):
+    f = io.BytesIO(); np.save(f, x); return f.getvalue()
+
+@quick
+@given(x=arrays())
+def test_npy_round_trip(tmp_path, x):
+    assume(any((r != x[0]).any() for r in x))
+    (tmp_path/'a.npy').write_bytes(npy_bytes(x))
+    data = npy(tmp_path/'a.npy', scale=(0, 1))
+    assert data.shape == x.shape[1:] and data.x.shape == (len(x), int(np.prod(x.shape[1:])))
+    assert (data.x.numpy().reshape(x.shape) == x.astype('f4')).all()
+    images_ = x.dtype == 'u1' and x.ndim > 2
+    assert npy(tmp_path/'a.npy').x.max() <= 1 if images_ else npy(tmp_path/'a.npy').x.mean().abs() < 1e-3
+
+@settings(quick, max_examples=300)
+@pytest.mark.filterwarnings('ignore')
+@given(content=st.one_of(damaged(arrays().map(npy_bytes)), st.binary(min_size=1, max_size=60),
+                         st.binary(max_size=60).map(lambda b: b'\x93NUMPY\x01\x00\x20\x00' + b)))
+def test_npy_broken(tmp_path, content):
+    data = outcome(npy, tmp_path/'a.npy', content)
+    assert data is None or data.x.isfinite().all()
+
+@quick
+@given(shape=st.lists(st.integers(0, 2**70), min_size=1, max_size=4).map(tuple), descr=st.sampled_from(['<f8', '|u1', '<f4', '|O']))
+@pytest.mark.filterwarnings('ignore')
+def test_npy_promises_without_memory(tmp_path, shape, descr):
+    f = io.BytesIO()
+    np.lib.format.write_array_header_2_0(f, dict(descr=descr, fortran_order=False, shape=shape))
+    assert outcome(npy, tmp_path/'a.npy', f.getvalue() + b'\0'*16) is None
+
+def test_npy_objects_are_not_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self): return os.mkdir, (str(tmp_path/'ran'),)
+    np.save(tmp_path/'a.npy', np.array([[Trap()], [Trap()]], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match='Python objects'): npy(tmp_path/'a.npy')
+    assert not (tmp_path/'ran').exists()
+
+
+# --- images --------------------------------------------------------------------------------------
+
+@settings(quick, max_examples=25)
+@given(h=st.integers(1, 6), w=st.integers(1, 6), n=st.integers(2, 4), colour=st.booleans(), seed=st.integers(0, 99))
+def test_images_round_trip(tmp_path_factory, h, w, n, colour, seed):
+    folder = tmp_path_factory.mktemp('images')
+    x = np.random.default_rng(seed).integers(0, 256, (n, h, w, 3) if colour else (n, h, w), 'u1')
+    assume((x != x[0]).any())
+    for i in range(n): Image.fromarray(x[i]).save(folder/f'{i}.png')
+    data = images(folder)
+    assert data.shape == x.shape[1:] and data.bounded
+    assert (data.unscale(data.x).round().numpy().reshape(x.shape) == x).all()
+
+@settings(quick, max_examples=60)
+@given(data=st.data(), kind=st.sampled_from(['png', 'jpeg', 'gif', 'bmp', 'webp', 'tiff']))
+@pytest.mark.filterwarnings('ignore')
+def test_images_broken(tmp_path, data, kind):
+    f = io.BytesIO(); Image.linear_gradient('L').resize((8, 8)).save(f, kind)
+    content = data.draw(damaged(st.just(f.getvalue())))
+    (tmp_path/f'a.{kind}').write_bytes(content)
+    for p in tmp_path.iterdir():
+        if p.suffix != f'.{kind}': p.unlink()
+    try: x = images(tmp_path, size=4)
+    except ValueError as e: assert '\n' not in str(e) and str(tmp_path) in str(e)
+    else: assert x.x.isfinite().all()
+
+def test_images_hidden_and_streamed(tmp_path):
+    for i in range(3): Image.new('RGB', (5, 4), (i, 2*i, 255)).save(tmp_path/f'{i}.jpg')
+    (tmp_path/'._0.jpg').write_bytes(b'resource fork')
+    (tmp_path/'.cache').mkdir(); (tmp_path/'.cache/a.png').write_bytes(b'thumbnail')
+    (tmp_path/'notes.txt').write_text('not an image')
+    assert len(images(tmp_path)) == 3
+    stream = images(tmp_path, memory=100)
+    assert isinstance(stream, Stream) and stream.bounded
+    x = stream.source(3, torch.Generator().manual_seed(0), 'cpu').next()
+    assert x.shape == (3, 60) and 0 <= x.min() and x.max() <= 1
+
+
+# --- downloads -----------------------------------------------------------------------------------
+
+BODY = np.random.default_rng(0).bytes(500_000)
+SHA, MD5 = hashlib.sha256(BODY).hexdigest(), hashlib.md5(BODY).hexdigest()
+
+class Server(BaseHTTPRequestHandler):
+    "The path says how to serve BODY; `asked` keeps (path, first byte asked for)"
+    def log_message(self, *args): pass
+    def do_GET(self):
+        asked = self.headers.get('Range')
+        start = int(asked[6:-1]) if asked else 0
+        mode = self.path.split('/')[1]
+        self.server.asked.append((mode, start))
+        if mode == 'gone': return self.send_error(404)
+        if mode == 'drop': return self.connection.close()
+        if mode == 'norange': start = 0
+        if start >= len(BODY): return self.send_error(416)
+        body = b'<html>please log in</html>' if mode == 'portal' else BODY[start:]
+        self.send_response(206 if start and mode != 'portal' else 200)
+        if mode != 'nolength': self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:len(body)//2] if mode == 'half' else body)
+        if mode == 'stall': self.server.wait.wait(5)
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    s = ThreadingHTTPServer(('127.0.0.1', 0), Server)
+    s.asked, s.wait = [], threading.Event()
+    s.at = lambda *modes: [f'http://127.0.0.1:{s.server_port}/{m}/data.bin' for m in modes]
+    t = threading.Thread(target=s.serve_forever, kwargs=dict(poll_interval=.01), daemon=True); t.start()
+    yield s
+    s.wait.set(); s.shutdown(); s.server_close(); t.join()
+
+@pytest.fixture
+def dest(tmp_path): return tmp_path/'cache'/'data.bin'
+
+def left(dest): return sorted(p.name for p in dest.parent.iterdir())
+def get(urls, dest, checksum=SHA, **kw): return download(urls, dest, checksum, progress=False, **kw)
+
+@pytest.mark.parametrize('checksum', [SHA, SHA.upper(), MD5, None])
+@pytest.mark.parametrize('mode', ['plain', 'norange', 'nolength'])
+def test_download(server, dest, checksum, mode):
+    assert get(server.at(mode)[0], dest, checksum) == dest
+    assert dest.read_bytes() == BODY and left(dest) == ['data.bin']
+    get(server.at(mode)[0], dest, checksum)
+    assert server.asked == [(mode, 0)]                                  # the second call asked nobody
+
+def test_interrupted_then_resumed(server, dest):
+    with pytest.raises(ConnectionError, match='250,000 of 500,000 bytes'): get(server.at('half'), dest)
+    assert left(dest) == ['data.bin.part'] and dest.with_name('data.bin.part').read_bytes() == BODY[:250_000]
+    get(server.at('plain'), dest)
+    assert dest.read_bytes() == BODY and left(dest) == ['data.bin'] and server.asked == [('half', 0), ('plain', 250_000)]
+
+def test_resume_where_range_is_ignored(server, dest):
+    dest.parent.mkdir(); dest.with_name('data.bin.part').write_bytes(BODY[:1000])
+    get(server.at('norange'), dest)
+    assert dest.read_bytes() == BODY and server.asked == [('norange', 1000)]
+
+@pytest.mark.parametrize('part', [BODY, BODY + b'more', b'x'*1000])
+def test_part_that_is_whole_or_wrong(server, dest, part):
+    dest.parent.mkdir(); dest.with_name('data.bin.part').write_bytes(part)
+    get(server.at('plain', 'plain'), dest)                              # a wrong part costs one attempt
+    assert dest.read_bytes() == BODY and left(dest) == ['data.bin']
+
+def test_without_checksum_begins_anew(server, dest):
+    dest.parent.mkdir(); dest.with_name('data.bin.part').write_bytes(b'x'*1000)
+    get(server.at('plain'), dest, None)
+    assert dest.read_bytes() == BODY and server.asked == [('plain', 0)]
+
+@pytest.mark.parametrize('bad', ['gone', 'drop', 'portal', 'half'])
+def test_second_mirror(server, dest, bad):
+    get(server.at(bad, 'plain'), dest)
+    assert dest.read_bytes() == BODY and left(dest) == ['data.bin']
+
+def test_mirror_that_nobody_serves(server, dest):
+    get(['http://127.0.0.1:9/data.bin', *server.at('plain')], dest)
+    assert dest.read_bytes() == BODY
+
+def test_stalled_mirror_times_out(server, dest):
+    server.wait.clear()
+    class Slow(Server):
+        def do_GET(self): self.server.wait.wait(5)
+    server.RequestHandlerClass = Slow
+    with pytest.raises(ConnectionError, match='timed out'): get(server.at('plain'), dest, timeout=.2)
+
+def test_wrong_checksum(server, dest):
+    with pytest.raises(ValueError) as e: get(server.at('plain'), dest, '0'*64)
+    assert SHA in str(e.value) and '0'*64 in str(e.value) and '\n' not in str(e.value)
+    assert left(dest) == []
+
+def test_damaged_file_is_replaced(server, dest):
+    dest.parent.mkdir(); dest.write_bytes(b'damaged')
+    get(server.at('plain'), dest)
+    assert dest.read_bytes() == BODY
+
+def test_all_mirrors_down(server, dest):
+    with pytest.raises(ConnectionError) as e: get(server.at('gone', 'drop'), dest, hint='Look elsewhere.')
+    for o in (*server.at('gone', 'drop'), 'Not Found', 'Look elsewhere.'): assert o in str(e.value)
+    assert '\n' not in str(e.value) and left(dest) == []
+
+def test_ctrl_c_keeps_the_part(server, dest, monkeypatch):
+    class Bar(files.tqdm):
+        def update(self, n=1): raise KeyboardInterrupt
+    monkeypatch.setattr(files, 'tqdm', Bar)
+    with pytest.raises(KeyboardInterrupt): get(server.at('plain'), dest)
+    assert left(dest) == ['data.bin.part'] and BODY.startswith(dest.with_name('data.bin.part').read_bytes())
+
+def test_nothing_begins_when_the_request_is_bad(server, dest):
+    for urls, checksum in (([], SHA), (['file:///etc/passwd'], SHA), (server.at('plain'), 'abc'), (server.at('plain'), 'z'*64)):
+        with pytest.raises(ValueError): get(urls, dest, checksum)
+    assert not dest.parent.exists() and server.asked == []
+
+
+# --- where MNIST is looked for -------------------------------------------------------------------
+
+def fake_mnist(folder, split='train', n=3, seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    x = np.random.default_rng(seed).integers(0, 256, (n, 28, 28), 'u1')
+    name = f'{dict(train="train", test="t10k")[split]}-images-idx3-ubyte.gz'
+    (folder/name).write_bytes(gzip.compress(idx_bytes(x)))
+    return (folder/name).read_bytes()
+
+@pytest.fixture
+def no_mnist(monkeypatch, tmp_path):
+    for o in ('MNIST_DIR', 'FASHION_MNIST_DIR'): monkeypatch.delenv(o, raising=False)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'xdg'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+
+def test_mnist_lookup_order(no_mnist, monkeypatch, tmp_path):
+    fake_mnist(tmp_path/'xdg/gan_nbdev/mnist', n=2)
+    assert len(mnist()) == 2
+    fake_mnist(tmp_path/'env', n=3); monkeypatch.setenv('MNIST_DIR', str(tmp_path/'env'))
+    assert len(mnist()) == 3
+    fake_mnist(tmp_path/'given', n=4)
+    assert len(mnist(tmp_path/'given')) == len(get_data('mnist', tmp_path/'given')) == 4
+    monkeypatch.setenv('MNIST_DIR', str(tmp_path/'nowhere'))
+    with pytest.raises(FileNotFoundError, match='nowhere: no such folder'): mnist()
+
+@pytest.mark.parametrize('load', [mnist, fashion_mnist])
+def test_mnist_downloads_into_the_cache(no_mnist, monkeypatch, server, tmp_path, load):
+    name = load.__name__
+    body = fake_mnist(tmp_path/'origin')
+    class Mirror(Server):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers()
+            self.wfile.write(body)
+    server.RequestHandlerClass = Mirror
+    monkeypatch.setitem(files._mirrors, name, [f'http://127.0.0.1:{server.server_port}/{name}/'])
+    with pytest.raises(ValueError, match=f'wrong sha256 checksum.*{name.upper()}_DIR'): load()
+    monkeypatch.setitem(files._sha256, (name, 'train'), hashlib.sha256(body).hexdigest())
+    for _ in range(2): assert len(load()) == 3
+    assert server.asked == [f'/{name}/train-images-idx3-ubyte.gz']*2    # once wrong, once right, then cached
+    assert (tmp_path/f'xdg/gan_nbdev/{name}/train-images-idx3-ubyte.gz').read_bytes() == body
+
+def test_mnist_out_of_reach(no_mnist, monkeypatch):
+    monkeypatch.setitem(files._mirrors, 'mnist', ['http://127.0.0.1:9/mnist/'])
+    with pytest.raises(ConnectionError) as e: mnist()
+    for o in ('http://127.0.0.1:9/mnist/train-images-idx3-ubyte.gz', '--data_dir', 'MNIST_DIR'): assert o in str(e.value)
+    assert '\n' not in str(e.value)
+
+def test_real_mnist():
+    folder = os.environ.get('MNIST_DIR')
+    if not folder: pytest.skip('MNIST_DIR is not set')
+    digest = {'train': '6bbc9ace898e44ae57da46a324031adb', 'test': '2646ac647ad5339dbf082846283269ea'}
+    for split, n in (('train', 60_000), ('test', 10_000)):
+        x = read_idx(files._find_idx(folder, 'mnist', split))
+        assert tuple(x.shape) == (n, 28, 28)
+        assert hashlib.md5(idx_bytes(x.numpy())).hexdigest() == digest[split]
+
+
+# --- one door ------------------------------------------------------------------------------------
+
+def test_get_data_knows_names():
+    for name in files.distributions: assert get_data(name).name == name
+    assert len(get_data('digits')) == 1797
+    with pytest.raises(ValueError) as e: get_data('rinng')
+    assert all(o in str(e.value) for o in (*files.distributions, *files.datasets, '.csv', '.npy', 'folder'))
+
+@settings(quick, max_examples=200)
+@given(what=st.text(max_size=300))
+def test_get_data_any_text(what):
+    assume(not os.path.exists(os.path.expanduser(what)) if '\0' not in what else True)
+    assume(what.replace('-', '_') not in {*files.distributions, *files.datasets})
+    with pytest.raises((ValueError, FileNotFoundError)): get_data(what)
+
+@pytest.mark.parametrize('what', [None, 3, 2.5, b'ring', [1, 2], {}, object()])
+def test_get_data_refuses(what):
+    with pytest.raises(ValueError, match='data must be a name, path, tensor'): get_data(what)
+
+def test_get_data_finds_what_is_in_a_path(tmp_path, monkeypatch):
+    x = np.arange(6.).reshape(3, 2)
+    np.save(tmp_path/'rows.npy', x); np.savetxt(tmp_path/'rows.txt', x, header='a b'); np.savetxt(tmp_path/'rows.csv', x, delimiter=',')
+    for o in ('rows.npy', 'rows.txt', 'rows.csv'):
+        data = get_data(tmp_path/o)
+        assert isinstance(data, Samples) and np.allclose(data.unscale(data.x), x)
+    fake_mnist(tmp_path/'idx')
+    assert get_data(tmp_path/'idx').shape == get_data(tmp_path/'idx/train-images-idx3-ubyte.gz').shape == (28, 28)
+    (tmp_path/'model.bin').write_bytes(b'1')
+    with pytest.raises(ValueError, match=r'\.csv.*\.npy.*folder of images'): get_data(tmp_path/'model.bin')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'ring').mkdir()
+    assert get_data('ring').name == 'ring'                              # a name wins over a path
+    with pytest.raises(ValueError, match='has no images'): get_data('./ring')
+    with pytest.raises(ValueError, match='has no images'): get_data(Path('ring'))
