@@ -37,6 +37,10 @@ prepare: $(VENV)/.dev ## before a commit: export the modules, clean the notebook
 
 hooks: $(VENV)/.dev ## git's merge and diff drivers for notebooks, cleaning when Jupyter saves
 	$(RUN) nbdev-install-hooks
+	@# by full path, so that git finds them where .venv is not active
+	git config --file .gitconfig merge.jupyternotebook.driver '"$(CURDIR)/$(BIN)/nbdev-merge" %O %A %B %P'
+	git config --file .gitconfig diff.jupyternotebook.command '"$(CURDIR)/$(BIN)/nbdev-diff-driver"'
+	printf '#!/bin/sh\n"%s/nbdev-trust"\n' '$(CURDIR)/$(BIN)' >.git/hooks/post-merge
 
 clean: ## remove what was built; keeps runs/ and .venv/
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache .hypothesis nbs/nbdev.yml nbs/sidebar.yml

@@ -45,7 +45,7 @@ class Sampler:
         x = self._draw(_count(n), _rng(generator, device))
         return x if device is None else x.to(device)
 
-# %% ../nbs/01_data.ipynb #8206fc57
+# %% ../nbs/01_data.ipynb #336b2088
 class Source:
     "Minibatches drawn afresh each time: no position to remember"
     def __init__(self,
@@ -59,6 +59,7 @@ class Source:
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
         return self.data.sample(self.m, self.generator, self.device)
+    def __repr__(self): return f'minibatches of {self.m} from {self.data}'
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict):
         if state: raise ValueError(f'this source has no position to restore, yet got {list(state)}')
@@ -267,7 +268,7 @@ def mixture_1d(
     means = _finite(means, 'means', 1)[:,None]
     return GaussianMixture(means, stds, weights=weights, name='mixture_1d')
 
-# %% ../nbs/01_data.ipynb #ea636715
+# %% ../nbs/01_data.ipynb #0abd3b38
 class NoisyCurve(Distribution):
     "Points c(t), t uniform in [0, 1], plus Gaussian noise; density by the midpoint rule in t"
     def __init__(self,
@@ -276,14 +277,15 @@ class NoisyCurve(Distribution):
         name:str='curve', # what it is called in reports
     ):
         self.curve,self.std,self.name = curve, _above0(std, 'std'), name
-        t = torch.linspace(0, 1, 1001, dtype=torch.float64)
-        _,speed = torch.func.jvp(curve, (t,), (torch.ones_like(t),))
-        n = 2*math.ceil(8*speed.norm(dim=1).max().item()/std) # even: no node on the jump
+        steps = curve(self._midpoints(2000)).diff(dim=0).norm(dim=1)
+        steps[999] = 0 # the one across t = ½, where the curve may jump
+        n = 2*math.ceil(16000*steps.max().item()/std - 1e-6) # even: as many on either side of ½
         if not 2 <= n <= 10**6:
             raise ValueError(f'std must fit the curve, not {std}: the density would take {n} nodes')
-        t = (torch.arange(n, dtype=torch.float64)+.5)/n
-        self.nodes = GaussianMixture(curve(t), std)
+        self.nodes = GaussianMixture(curve(self._midpoints(n)), std)
         self.dim,self._terms,self.extent = self.nodes.dim, self.nodes._terms, self.nodes.extent
+    @staticmethod
+    def _midpoints(n): return (torch.arange(n, dtype=torch.float64)+.5)/n
     def __repr__(self):
         return f'{self.name}: a curve in {self.dim}-D with noise of std {self.std:g}'
     def _log_prob(self, x): return self.nodes._log_prob(x)
@@ -395,7 +397,7 @@ def sphere(
 
 noises = dict(normal=normal, uniform=uniform, sphere=sphere)
 
-# %% ../nbs/01_data.ipynb #4ef17b84
+# %% ../nbs/01_data.ipynb #b99849c3
 class Scaling:
     "model units = (data units − shift)/factor, calculated in float64"
     def __init__(self,
@@ -406,6 +408,8 @@ class Scaling:
         self.shift,self.factor = _finite(shift, 'shift'), _finite(factor, 'factor')
         self.dtype = dtype
         if not (self.factor > 0).all(): raise ValueError(f'factor must be above 0, not {factor}')
+    def __repr__(self):
+        return f'(x − {_short(self.shift)})/{_short(self.factor)}'
     def _double(self, x):
         x = x.cpu() if x.device.type == 'mps' else x   # which has no float64
         return x.double(), self.shift.to(x.device), self.factor.to(x.device)
@@ -415,6 +419,8 @@ class Scaling:
     def inverse(self, x):
         x,shift,factor = self._double(x)
         return (x*factor+shift).to(self.dtype)
+
+def _short(v): return f'{v.item():g}' if v.numel() == 1 else f'[{v.numel()} numbers]'
 
 class Scaled(Data):
     "Data that remembers its `scaling`"
@@ -535,7 +541,7 @@ class _Collate:
             raise ValueError(f'items differ in shape: {tuple(self.shape)} and {bad[0]}')
         return self.scaling(torch.stack(x).reshape(len(x), -1))
 
-# %% ../nbs/01_data.ipynb #355f8d77
+# %% ../nbs/01_data.ipynb #eb09dfb1
 class StreamSource:
     "Minibatches from a `DataLoader`, each epoch in a new order and without an incomplete last one"
     def __init__(self,
@@ -551,6 +557,7 @@ class StreamSource:
         rng = _rng(generator)
         self.seed = torch.randint(2**62, (), generator=rng, device=rng.device).item()
         self.epoch,self.batch,self._left = 0, 0, None
+    def __repr__(self): return f'minibatches of {self.m}, at {self.batch} of epoch {self.epoch}'
     def state_dict(self)->dict: return dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
     def load_state_dict(self, state:dict):
         if sorted(state) != ['batch', 'epoch', 'seed']:
@@ -581,7 +588,7 @@ class StreamSource:
         self.batch += 1
         return x.to(self.device, non_blocking=True)
 
-# %% ../nbs/01_data.ipynb #059f1a9f
+# %% ../nbs/01_data.ipynb #1554a468
 class Stream(Scaled):
     "Any torch `Dataset`, map-style or iterable, of items x or (x, label), read as it goes"
     def __init__(self,
@@ -610,7 +617,8 @@ class Stream(Scaled):
         if not isinstance(scale, str): return _given_scaling(scale, self.dim)
         if scale != 'unit': raise ValueError(_bad_scale(scale, "'unit'"))
         if (r := _range_of(x)) not in ((0,255), (0,1)):
-            raise ValueError(f"scale must be (low, high-low), not 'unit': {r[0 if r[0]<0 else 1]:g} is outside [0, 1]")
+            bad = r[0] if r[0] < 0 else r[1]
+            raise ValueError(f"scale must be (low, high-low), not 'unit': {bad:g} is not in [0, 1]")
         return Scaling(0., r[1])
     def __len__(self): return len(self.dataset)
     def __repr__(self):

@@ -436,14 +436,14 @@ def _from_path(p, size):
     if 'ubyte' in p.name: return _idx_samples(_file(p), p.name.split('-')[0])
     raise ValueError(f'{p} is of an unknown kind; data can be {_accepted}')
 
-# %% ../nbs/01b_files.ipynb #00f3dd30
+# %% ../nbs/01b_files.ipynb #47e99b81
 def _from_name(what, data_dir, size):
     name = what.replace('-', '_')
     if name in _mirrors: return datasets[name](data_dir)
     if name in datasets: return datasets[name]()
     if name in distributions: return distributions[name]()
     p = Path(os.path.expanduser(what))
-    if os.path.exists(p): return _from_path(p, size)
+    if what and os.path.exists(p): return _from_path(p, size)
     if p.suffix or os.sep in what: raise FileNotFoundError(f'{what}: no such file or folder')
     names = ', '.join([*distributions, *datasets])
     raise ValueError(f'unknown data {what!r}: give one of {names}, or the path of {_accepted}')

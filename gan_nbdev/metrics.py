@@ -17,49 +17,51 @@ from torch import Tensor
 
 from .data import Distribution, GaussianMixture
 
-# %% ../nbs/04_metrics.ipynb #e6c4411a
+# %% ../nbs/04_metrics.ipynb #c61b1324
 def _rows(x, dim=None, what='samples'):
     "`x` as a finite float64 matrix (n, dim), items flattened; a one-line `ValueError` otherwise"
     x = torch.as_tensor(x).detach()
     x = (x.cpu() if x.device.type == 'mps' else x).double()   # MPS has no float64
-    if x.ndim < 2 or not x.numel(): raise ValueError(f'{what} must be (n, dim) with n ≥ 1, not {tuple(x.shape)}')
+    if x.ndim < 2 or not x.numel():
+        raise ValueError(f'{what} must be (n, dim) with n ≥ 1, not {tuple(x.shape)}')
     x = x.flatten(1)
-    if dim not in (None, x.shape[1]): raise ValueError(f'{what} have {x.shape[1]} numbers each; {dim} needed')
-    if not x.isfinite().all():
-        raise ValueError(f'{what} must be finite, but row {(~x.isfinite()).any(1).int().argmax()} is not')
+    if dim not in (None, x.shape[1]):
+        raise ValueError(f'{what} have {x.shape[1]} numbers each; {dim} needed')
+    bad = (~x.isfinite()).any(1)
+    if bad.any(): raise ValueError(f'{what} must be finite, but row {bad.int().argmax()} is not')
     return x
 
-# %% ../nbs/04_metrics.ipynb #45f579d6
+# %% ../nbs/04_metrics.ipynb #f9662173
 Coverage = namedtuple('Coverage', 'modes modes_total high_quality')
-Coverage.__doc__ = 'Modes that were reached, modes there are, share of high-quality samples in [0, 1]'
+Coverage.__doc__ = 'Modes reached, modes there are, share of high-quality samples in [0, 1]'
 
 def coverage(x:Tensor,                # samples, (n, d), in the mixture's units
              mixture:GaussianMixture, # the data's distribution, K modes
              n_std:float=3.,          # how near is near: standard deviations, > 0
             ) -> Coverage:            # modes, modes_total, high_quality
-    "Modes covered and share of samples within `n_std` of one; `ValueError` for samples that do not fit `mixture`"
+    "Modes covered, share of samples near one; `ValueError` for samples that do not fit"
     if not n_std > 0: raise ValueError(f'n_std must be > 0, not {n_std}')
     dist, nearest = mixture.mahalanobis(_rows(x, mixture.dim).cpu()).min(1)
     good = dist <= n_std
     return Coverage(len(nearest[good].unique()), len(mixture.means), good.double().mean().item())
 
-# %% ../nbs/04_metrics.ipynb #9a15b41d
+# %% ../nbs/04_metrics.ipynb #baeda1ae
 def perfect_share(dim:int,        # dimension of the data
                   n_std:float=3., # distance, standard deviations
                  ) -> float:      # in [0, 1]
-    "High-quality share of a perfect sampler whose modes do not overlap (where they do, it is higher)"
+    "High-quality share of a perfect sampler; where modes overlap it is a little higher"
     return torch.special.gammainc(*torch.tensor([dim/2, n_std**2/2]).double()).item()
 
-# %% ../nbs/04_metrics.ipynb #61096333
+# %% ../nbs/04_metrics.ipynb #3f6b0b3f
 def parzen_log_prob(x:Tensor,       # items to be judged, (m, d)
                     centres:Tensor, # the generator's samples, (n, d)
                     sigmas:list,    # s widths of the bumps, each > 0
                     chunk:int=256,  # items at a time; memory grows as chunk × n
                    ) -> Tensor:     # log densities in nats, float64, (m, s)
-    "Log density at `x` under a Gaussian bump on each centre; `ValueError` for shapes or widths that do not fit"
+    "Log density at `x` of Gaussian bumps on the centres; `ValueError` for what does not fit"
     c = _rows(centres, what='centres')
     x = _rows(x, c.shape[1]).to(c.device)
-    s = torch.as_tensor(sigmas).to(c).reshape(-1)
+    s = torch.as_tensor(sigmas, dtype=c.dtype, device=c.device).reshape(-1)
     if not (s > 0).all(): raise ValueError(f'sigmas must be > 0, not {s.min().item()}')
     if chunk < 1: raise ValueError(f'chunk must be ≥ 1, not {chunk}')
     x, c = x - c.mean(0), c - c.mean(0)      # |x − c|² below cancels badly far from the origin
@@ -70,23 +72,24 @@ def _log_sums(x, c, s):
     d2 = ((x*x).sum(1, keepdim=True) + (c*c).sum(1) - 2*x@c.T).clamp_min(0)
     return torch.stack([torch.logsumexp(-d2/(2*o*o), 1) for o in s], 1)
 
-# %% ../nbs/04_metrics.ipynb #6fbd987b
+# %% ../nbs/04_metrics.ipynb #bda4f95e
 SIGMAS = torch.logspace(-1, 0, 10, dtype=torch.float64).tolist()   # the paper's code: 0.1 … 1
 
 def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
-                 valid:Tensor,       # real items for the choice, (m, d); never those of the final figure
+                 valid:Tensor,       # real items for the choice, (m, d), not the test items
                  sigmas:list=SIGMAS, # widths to try, each > 0
                  chunk:int=256,      # items at a time
                 ) -> float:          # the width with the best mean log-likelihood
     "The width that makes `valid` most probable; warns when it is the first or last of `sigmas`"
     best = parzen_log_prob(valid, centres, sigmas, chunk).mean(0).argmax().item()
     if len(sigmas) > 1 and best in (0, len(sigmas) - 1):
-        warnings.warn(f'the best σ, {sigmas[best]:.3g}, is at the end of those tried: a better one may lie outside')
+        warnings.warn(f'the best σ, {sigmas[best]:.3g}, is the first or last tried: '
+                      'a better one may lie outside')
     return float(sigmas[best])
 
-# %% ../nbs/04_metrics.ipynb #93605ec1
+# %% ../nbs/04_metrics.ipynb #9ac00452
 Parzen = namedtuple('Parzen', 'mean stderr sigma')
-Parzen.__doc__ = 'Mean log-likelihood and its standard error over the test items, in nats; the width of the bumps'
+Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nats; width of the bumps'
 
 def parzen(centres:Tensor,  # the generator's samples, (n, d)
            test:Tensor,     # real items seen neither in training nor for σ, (m, d)
@@ -97,19 +100,21 @@ def parzen(centres:Tensor,  # the generator's samples, (n, d)
     ll = parzen_log_prob(test, centres, [sigma], chunk)
     return Parzen(ll.mean().item(), ll.std(correction=0).item()/math.sqrt(len(ll)), float(sigma))
 
-# %% ../nbs/04_metrics.ipynb #7af12699
+# %% ../nbs/04_metrics.ipynb #62719d3c
 def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
                   q:Tensor, # masses of the same cells
                  ) -> float: # nats, in [0, log 2]
     "JSD(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
     p, q = (torch.as_tensor(o).double() for o in (p, q))
-    if p.shape != q.shape: raise ValueError(f'p has shape {tuple(p.shape)} but q has {tuple(q.shape)}')
+    if p.shape != q.shape:
+        raise ValueError(f'p has shape {tuple(p.shape)} but q has {tuple(q.shape)}')
     for o in (p, q):
-        if o.min() < 0 or abs(o.sum() - 1) > 1e-6: raise ValueError('masses must be ≥ 0 and sum to 1')
+        if o.min() < 0 or abs(o.sum() - 1) > 1e-6:
+            raise ValueError(f'masses must be ≥ 0 and sum to 1, not {o.min():g} and {o.sum():g}')
     def entropy(o): return -torch.xlogy(o, o).sum()
     return (entropy((p + q)/2) - (entropy(p) + entropy(q))/2).clamp(0, math.log(2)).item()
 
-# %% ../nbs/04_metrics.ipynb #e97dcbd1
+# %% ../nbs/04_metrics.ipynb #71b4f898
 def cell_shares(x:Tensor,      # points, (n, d)
                 extent:Tensor, # the box: lowest and highest value per axis, (d, 2)
                 bins:int,      # cells per axis, ≥ 1
@@ -117,20 +122,20 @@ def cell_shares(x:Tensor,      # points, (n, d)
     "Share of the points in each cell of the box, axis 0 running slowest, and outside the box"
     extent = torch.as_tensor(extent).double().cpu()
     x, (lo, hi), d = _rows(x, len(extent)).cpu(), extent.T, len(extent)
-    i = ((x - lo)/(hi - lo)*bins).floor().clamp(-1, bins).long()     # clamp first: 1e30 is no integer
+    i = ((x - lo)/(hi - lo)*bins).floor().clamp(-1, bins).long()   # clamp: 1e30 is no integer
     cell = (i*bins**torch.arange(d - 1, -1, -1)).sum(1)
     cell[((i < 0) | (i >= bins)).any(1)] = bins**d
     return cell.bincount(minlength=bins**d + 1).double()/len(x)
 
-# %% ../nbs/04_metrics.ipynb #636f07c2
+# %% ../nbs/04_metrics.ipynb #d4908b9d
 def true_shares(data:Distribution,    # a distribution with a box
                 bins:int,             # cells per axis
                 n_ref:int=1_000_000,  # draws that are counted
                ) -> Tensor:           # (bins**dim + 1,)
-    "Mass of each cell under `data`, by counting draws made with a generator of its own: the same at each call"
+    "Mass of each cell under `data`, counted with a fixed generator: the same at each call"
     return cell_shares(data.sample(n_ref, torch.Generator().manual_seed(0)), data.extent, bins)
 
-# %% ../nbs/04_metrics.ipynb #d8444c5b
+# %% ../nbs/04_metrics.ipynb #f5b6d9a8
 def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
         data:Distribution,   # distribution with a box, dim 1 or 2
         bins:int=32,         # cells per axis, ≥ 1
@@ -141,30 +146,31 @@ def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
     return js_divergence(true_shares(data, bins, n_ref), cell_shares(x, data.extent, bins))
 
 def _check_cells(data, bins):
-    if not isinstance(data, Distribution): raise ValueError(f'jsd needs a known density, which {data!r} has not')
+    if not isinstance(data, Distribution):
+        raise ValueError(f'jsd needs a known density, which {data!r} has not')
     if data.dim > 2: raise ValueError(f'jsd counts cells in 1 or 2 dimensions, not in {data.dim}')
     if bins < 1: raise ValueError(f'bins must be ≥ 1, not {bins}')
 
-# %% ../nbs/04_metrics.ipynb #ae05ff3b
+# %% ../nbs/04_metrics.ipynb #c96b0a78
 def jsd_floor(n:int,                # number of samples that `jsd` is given
               data:Distribution,    # distribution with a box, dim 1 or 2
               bins:int=32,          # cells per axis
               n_ref:int=1_000_000,  # draws that stand for the true masses
               repeats:int=20,       # sets of perfect counts to average
              ) -> float:            # nats
-    "What `jsd` gives a perfect sampler with `n` samples, on average: figures near it mean “no difference seen”"
+    "Mean `jsd` of a perfect sampler with `n` samples: near it, no difference was seen"
     _check_cells(data, bins)
     p, rng = true_shares(data, bins, n_ref), np.random.default_rng(0)
     counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
 
-# %% ../nbs/04_metrics.ipynb #c77d6405
+# %% ../nbs/04_metrics.ipynb #b111cb0e
 def metrics(x:Tensor,          # samples, (n, …), in the data's own units
             data,              # what they should look like: a data object
             valid:Tensor=None, # real items to choose σ by, own units
             test:Tensor=None,  # real items to judge by, own units; both or none
            ) -> dict:          # name → number
-    "All metrics that apply to `data`; Parzen is computed in model units, where σ from 0.1 to 1 makes sense"
+    "All metrics that apply; Parzen in model units, where σ from 0.1 to 1 makes sense"
     if (valid is None) != (test is None): raise ValueError('valid and test must be given together')
     x, known = _rows(x, data.dim), isinstance(data, Distribution)
     res = dict(n=len(x))
@@ -176,6 +182,8 @@ def metrics(x:Tensor,          # samples, (n, …), in the data's own units
 def _parzens(x, data, valid, test):
     "Parzen figure of `x`, and of as many real items of `data`"
     x, valid, test = (_rows(data.scale(o)) for o in (x, valid, test))
-    real = data.x[:len(x)] if hasattr(data, 'x') else data.sample(len(x), torch.Generator().manual_seed(0))
-    model, ceiling = (parzen(c, test, parzen_sigma(c, valid)) for c in (x, _rows(real).to(x.device)))
-    return dict(parzen=model.mean, parzen_stderr=model.stderr, parzen_sigma=model.sigma, parzen_real=ceiling.mean)
+    gen = torch.Generator().manual_seed(0)
+    real = _rows(data.x[:len(x)] if hasattr(data, 'x') else data.sample(len(x), gen)).to(x.device)
+    model, ceiling = (parzen(c, test, parzen_sigma(c, valid)) for c in (x, real))
+    return dict(parzen=model.mean, parzen_stderr=model.stderr, parzen_sigma=model.sigma,
+                parzen_real=ceiling.mean)

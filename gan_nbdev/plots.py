@@ -23,30 +23,33 @@ from .metrics import coverage
 from .networks import evaluating
 from .value import LOG4
 
-# %% ../nbs/05_plots.ipynb #c79efebe
-palette = dict(data='black', generator='#009E73', discriminator='#0072B2', value='#CC79A7', guide='#777777')
+# %% ../nbs/05_plots.ipynb #49c347ef
+palette = dict(data='black', generator='#009E73', discriminator='#0072B2',
+               value='#CC79A7', guide='#777777')
 d_map = LinearSegmentedColormap.from_list('D', ['white', palette['discriminator']])
 
-# %% ../nbs/05_plots.ipynb #32b7845c
+# %% ../nbs/05_plots.ipynb #7bcc3cbb
 def _axes(ax, size=(4, 2.6)):
     return plt.subplots(figsize=size, layout='constrained')[1] if ax is None else ax
 
 def _array(x, what='x'):
     "`x` as a NumPy array with at least one row; `ValueError` otherwise"
     x = x.detach().cpu().numpy() if torch.is_tensor(x) else np.asarray(x)
-    if x.ndim < 2 or not len(x): raise ValueError(f'{what} must be (n, …) with n ≥ 1, not {x.shape}')
+    if x.ndim < 2 or not len(x):
+        raise ValueError(f'{what} must be (n, …) with n ≥ 1, not {x.shape}')
     return x
 
-# %% ../nbs/05_plots.ipynb #6a66ec6f
+# %% ../nbs/05_plots.ipynb #e92aecca
 def mosaic(x,                # images, (n, h·w) or (n, h, w) and so on, in [0, 1]
            shape:tuple,      # of one image: (h, w) grey or (h, w, 3) colour
            n_cols:int=None,  # images side by side; None: about a square
           ) -> np.ndarray:   # one picture, (height, width) or (height, width, 3)
-    "Images on a grid, one white pixel between them; `ValueError` when `x` is not made of such images"
+    "Images on a grid, one white pixel apart; `ValueError` when `x` is not made of such images"
     x, shape = _array(x), tuple(shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
         raise ValueError(f'an image has shape (h, w) or (h, w, 3), not {shape}')
-    if x[0].size != math.prod(shape): raise ValueError(f'{x[0].size} numbers do not make an image of shape {shape}')
+    if x[0].size != math.prod(shape):
+        raise ValueError(f'{x[0].size} numbers do not make an image of shape {shape}')
     n_cols = n_cols or math.ceil(math.sqrt(len(x)))
     (h, w), n_rows = shape[:2], math.ceil(len(x)/n_cols)
     out = np.ones((n_rows*(h + 1) - 1, n_cols*(w + 1) - 1, *shape[2:]))
@@ -69,27 +72,30 @@ def image_grid(x,               # images, (n, h·w) or (n, *shape), in [0, 1]; o
     ax.set_axis_off()
     return ax
 
-# %% ../nbs/05_plots.ipynb #73b0bd7c
+# %% ../nbs/05_plots.ipynb #7ff71800
 def plot_samples(fake,             # G's samples, (n, d), the data's units (images: in [0, 1])
                  real=None,        # items of the data, (m, d), same units
                  ax=None,          # axes to draw on
                  shape:tuple=None, # of one item, as `data.shape`; needed for images
                 ):                 # the axes
-    "Histogram (d = 1), scatter (d ≥ 2, first two columns) or grid (`shape` of an image; the first 64)"
-    sets = dict(generator=_array(fake, 'fake')) | ({} if real is None else dict(data=_array(real, 'real')))
-    if len({o[0].size for o in sets.values()}) > 1:
-        raise ValueError(f'fake has {sets["generator"][0].size} numbers an item, real {sets["data"][0].size}')
+    "Histogram (d = 1), scatter (d ≥ 2, first two columns) or grid (images, the first 64)"
+    sets = dict(generator=_array(fake, 'fake'))
+    if real is not None: sets['data'] = _array(real, 'real')
+    sizes = [o[0].size for o in sets.values()]
+    if len(set(sizes)) > 1:
+        raise ValueError(f'fake has {sizes[0]} numbers an item, real {sizes[1]}')
     if shape is not None and len(shape) > 1: return _pictures(sets, tuple(shape), ax)
     sets = {k: o.reshape(len(o), -1) for k, o in sets.items()}
     return (_histogram if sets['generator'].shape[1] == 1 else _scatter)(sets, _axes(ax))
 
-# %% ../nbs/05_plots.ipynb #d65f39db
+# %% ../nbs/05_plots.ipynb #f8ea19b9
 def _histogram(sets, ax):
     sets = {k: o[np.isfinite(o)] for k, o in sets.items()}
     bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
     for name in reversed(sets):
-        style = dict(histtype='stepfilled', alpha=.5) if name == 'generator' else dict(histtype='step')
-        ax.hist(sets[name], bins, density=True, color=palette[name], label=name, **style)
+        filled = name == 'generator'
+        ax.hist(sets[name], bins, density=True, color=palette[name], label=name,
+                histtype='stepfilled' if filled else 'step', alpha=.5 if filled else 1)
     ax.set(xlabel='x', ylabel='density'); ax.legend(frameon=False)
     return ax
 
@@ -104,21 +110,24 @@ def _scatter(sets, ax):
     return ax
 
 def _legend_above(ax):
-    "Outside, so that it hides no points; with dots large enough to see"
-    legend = ax.legend(frameon=False, loc='lower center', bbox_to_anchor=(.5, .98), ncols=2, fontsize=8, borderpad=0)
-    for o in legend.legend_handles: o.set(alpha=1, sizes=[20])
+    "Outside, so that it hides nothing; with dots large enough to see"
+    legend = ax.legend(frameon=False, loc='lower center', bbox_to_anchor=(.5, .98), ncols=3,
+                       fontsize=8, borderpad=0)
+    for o in legend.legend_handles:
+        if hasattr(o, 'set_sizes'): o.set(alpha=1, sizes=[20])
 
 def _pictures(sets, shape, ax):
     pics = [mosaic(o[:64], shape) for o in sets.values()]
     h, gap = max(len(o) for o in pics), shape[1]
-    pics = [np.pad(o, [(0, h - len(o)), (0, gap)] + [(0, 0)]*(o.ndim - 2), constant_values=1) for o in pics]
+    pics = [np.pad(o, [(0, h - len(o)), (0, gap)] + [(0, 0)]*(o.ndim - 2), constant_values=1)
+            for o in pics]
     both = np.concatenate(pics, 1)[:, :-gap]
     ax = image_grid(both[None], both.shape, ax)
     if len(pics) > 1:
         for x, name in zip((0, pics[0].shape[1]), sets): ax.text(x, -2, name, fontsize=9)
     return ax
 
-# %% ../nbs/05_plots.ipynb #8d7f4512
+# %% ../nbs/05_plots.ipynb #e6eddff2
 def plot_fakes(fake,       # G's samples, (n, …), the data's own units
                data,       # the data object they imitate
                ax=None,    # axes to draw on
@@ -132,44 +141,47 @@ def plot_fakes(fake,       # G's samples, (n, …), the data's own units
     ax = plot_samples(fake, real, ax, data.shape)
     if hasattr(data, 'mahalanobis') and fake.isfinite().all():
         c = coverage(fake, data)
-        ax.set_title(f'{c.modes} of {c.modes_total} modes, {c.high_quality:.0%} within 3σ', fontsize=9, pad=16)
+        title = f'{c.modes} of {c.modes_total} modes, {c.high_quality:.0%} within 3σ'
+        ax.set_title(title, fontsize=9, pad=16)
     return ax
 
-# %% ../nbs/05_plots.ipynb #df86ead6
+# %% ../nbs/05_plots.ipynb #9dfd52eb
 def plot_probability(gan,           # a GAN over the plane
-                     extent,        # box to draw, (2, 2): lowest and highest value per axis, as `data.extent`
+                     extent,        # box to draw, (2, 2), as `data.extent`: low and high per axis
                      ax=None,       # axes to draw on
-                     scale=None,    # data units → model units, as `data.scale`; None: they are the same
+                     scale=None,    # data units → model units, as `data.scale`; None: the same
                      n:int=100,     # points per axis
                      bar:bool=True, # with a colour bar
                     ):              # the axes
-    "Heat map of D(x) in [0, 1] with its ½ contour; `ValueError` unless `extent` is a box in the plane"
+    "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
     extent = torch.as_tensor(extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
     x = torch.cartesian_prod(*(torch.from_numpy(o).float() for o in (u, v)))
     p = gan.prob((scale(x) if scale else x).to(gan.device)).float().cpu().reshape(n, n).T.numpy()
-    ax = _axes(ax, (3.6, 2.7))
+    ax = _axes(ax, (3.4, 2.6))
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
-    if p.min() < .5 < p.max(): ax.contour(u, v, p, [.5], colors='black', linestyles='--', linewidths=1)
+    if p.min() < .5 < p.max():
+        ax.contour(u, v, p, [.5], colors='black', linestyles='--', linewidths=1)
     ax.set(xlabel='$x_1$', ylabel='$x_2$', aspect='equal')
     if bar: ax.figure.colorbar(im, ax=ax, label='D(x)', ticks=[0, .5, 1])
     return ax
 
-# %% ../nbs/05_plots.ipynb #cbd753dd
+# %% ../nbs/05_plots.ipynb #b2c79bbf
 def plot_1d(gan,                            # a GAN over the line
             data,                           # 1-D distribution with `.log_prob` and `.extent`
             ax=None,                        # axes to draw on
             n:int=10_000,                   # samples for p_g's histogram
             generator:torch.Generator=None, # on the GAN's device; None: a fixed one
            ):                               # the axes; `.right` is the axis of D
-    "p_data, p_g and D over a line (Figure 1 of the paper); `ValueError` for data of another dimension"
+    "p_data, p_g and D over a line (the paper's Figure 1); `ValueError` unless data is 1-D"
     if data.dim != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {data.dim}')
     lo, hi = data.extent[0].tolist()
     x, ax = torch.linspace(lo, hi, 400), _axes(ax)
     p, d = data.log_prob(x[:, None]).exp(), gan.prob(x[:, None].to(gan.device))
     ax.plot(x.numpy(), p.numpy(), ':', color=palette['data'], label='$p_{data}$')
-    counts, edges = np.histogram(_array(gan.sample(n, generator or _rng(gan))), bins=80, range=(lo, hi))
+    fake = _array(gan.sample(n, generator or _rng(gan)))
+    counts, edges = np.histogram(fake, bins=80, range=(lo, hi))
     ax.stairs(counts*80/(hi - lo)/n, edges, color=palette['generator'], label='$p_g$')
     ax.right = ax.twinx()
     ax.right.plot(x.numpy(), d.cpu().numpy(), '--', color=palette['discriminator'], label='D')
@@ -195,7 +207,7 @@ def _curve(ax, y, colour, label):
     ax.plot(t, y, lw=.5, alpha=.25, **style)
     ax.plot(t, smooth(y, max(1, len(y)//50)), lw=1.5, label=label, **style)
 
-# %% ../nbs/05_plots.ipynb #ed500715
+# %% ../nbs/05_plots.ipynb #8f0f01be
 def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_loss', (t,)
                 ax=None,      # axes to draw on
                ):             # the axes
@@ -205,41 +217,42 @@ def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_los
     _curve(ax, history['g_loss'], 'generator', 'G')
     ax.axhline(LOG4, ls=':', color=palette['guide'], lw=1, label='log 4')
     ax.set(xlabel='iteration', ylabel='loss (nats)')
-    ax.legend(frameon=False, fontsize=8)
+    _legend_above(ax)
     return ax
 
 def plot_value(history:dict, # as `trainer.history`: the array 'value', (t,)
                ax=None,      # axes to draw on
               ):             # the axes
-    "V(D, G) in nats with the line −log 4, its value at the game's equilibrium (Theorem 1 of the paper)"
+    "V(D, G) in nats, and −log 4, its value at the game's equilibrium (Theorem 1 of the paper)"
     ax = _axes(ax)
     _curve(ax, history['value'], 'value', 'V(D, G)')
     ax.axhline(-LOG4, ls=':', color=palette['guide'], lw=1, label='−log 4')
     ax.set(xlabel='iteration', ylabel='V (nats)')
-    ax.legend(frameon=False, fontsize=8)
+    _legend_above(ax)
     return ax
 
-# %% ../nbs/05_plots.ipynb #82bb1218
+# %% ../nbs/05_plots.ipynb #06a54bf8
 def interpolation(gan,                            # a GAN
                   n:int=8,                        # stops per walk, ends included, ≥ 2
                   rows:int=4,                     # walks, ≥ 1
-                  generator:torch.Generator=None, # for the ends, on the GAN's device; None: a fixed one
+                  generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                  ) -> Tensor:                     # G(z(t)), (rows, n, dim), model units
     "What G makes of straight lines between pairs of noise vectors (Figure 3 of the paper)"
     if n < 2 or rows < 1: raise ValueError(f'n must be ≥ 2 and rows ≥ 1, not n={n}, rows={rows}')
     start, end = gan.draw_noise(2*rows, generator or _rng(gan)).split(rows)
-    z = torch.lerp(start[:, None], end[:, None], torch.linspace(0, 1, n, device=start.device)[:, None])
+    t = torch.linspace(0, 1, n, device=start.device)[:, None]
+    z = torch.lerp(start[:, None], end[:, None], t)
     with evaluating(gan.generator) as G: return G(z.flatten(0, 1)).unflatten(0, (rows, n))
 
-# %% ../nbs/05_plots.ipynb #71a39659
+# %% ../nbs/05_plots.ipynb #41288230
 def plot_interpolation(gan,                            # a GAN
-                       shape:tuple=None,               # of one item, as `data.shape`; needed for images
+                       shape:tuple=None,               # of one item, needed for images
                        n:int=8,                        # stops per walk, ≥ 2
                        rows:int=4,                     # walks, ≥ 1
                        generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                        ax=None,                        # axes to draw on
                       ):                               # the axes
-    "Latent walks: a row of images each, or a path with dots in the plane (first two columns), model units"
+    "Latent walks: a row of images each, or a dotted path (first two columns), model units"
     x = interpolation(gan, n, rows, generator).cpu()
     if shape is not None and len(shape) > 1: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
     if x.shape[2] == 1: x = torch.cat([torch.linspace(0, 1, n).expand(rows, n)[..., None], x], 2)
@@ -248,13 +261,13 @@ def plot_interpolation(gan,                            # a GAN
     ax.set(xlabel='t' if gan.dim == 1 else '$x_1$', ylabel='x' if gan.dim == 1 else '$x_2$')
     return ax
 
-# %% ../nbs/05_plots.ipynb #83075b83
+# %% ../nbs/05_plots.ipynb #43fe7288
 def plot_overview(trainer,    # has `.sample`, `.data` and `.history`
                   n:int=1000, # samples to show
                   seed:int=0, # of the samples: the same noise each time, so that pictures compare
                  ) -> Figure: # not known to pyplot, so nothing shows it by itself
     "Samples over data, losses and V of a run"
-    fig = Figure(figsize=(8.5, 2.5), layout='constrained')
+    fig = Figure(figsize=(8, 2.4), layout='constrained')
     left, mid, right = fig.subplots(1, 3)
     plot_fakes(trainer.sample(n, seed=seed), trainer.data, left, seed)
     plot_losses(trainer.history, mid)
@@ -272,7 +285,7 @@ def _in_notebook() -> bool:
     ipython = sys.modules.get('IPython')
     return hasattr(ipython and ipython.get_ipython(), 'kernel')
 
-# %% ../nbs/05_plots.ipynb #fb4aa192
+# %% ../nbs/05_plots.ipynb #19d6b477
 class LivePlot:
     "A hook that redraws `plot_overview` in place while a notebook trains; silent anywhere else"
     def __init__(self,
@@ -294,7 +307,7 @@ class LivePlot:
         start = time.monotonic()
         self.show(_png(plot_overview(trainer, self.n)))
         now = time.monotonic()
-        self.due = now + max(self.every_s, 9*(now - start))   # at most a tenth of the time is spent here
+        self.due = now + max(self.every_s, 9*(now - start))   # a tenth of the time at most
 
     def show(self, png):
         from IPython.display import Image, display

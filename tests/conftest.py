@@ -1,6 +1,7 @@
 """What some tests need and not every machine has, as markers: `@pytest.mark.gpu`.
 
-Where it is missing the test is skipped with the reason, or fails if `GAN_REQUIRE` (names, with commas) says it must be there.
+Where it is missing the test is skipped with the reason; it fails instead if `GAN_REQUIRE`
+(names, with commas) says that it must be there.
 """
 import os, pytest
 
@@ -13,7 +14,8 @@ needs = {'gpu': _gpu}   # name -> reason why it is missing, or None
 def required():
     "Names in `GAN_REQUIRE`"
     names = {o.strip() for o in os.environ.get('GAN_REQUIRE', '').split(',')} - {''}
-    if names - needs.keys(): raise pytest.UsageError(f"GAN_REQUIRE: {sorted(names - needs.keys())} not among {sorted(needs)}")
+    wrong = sorted(names - needs.keys())
+    if wrong: raise pytest.UsageError(f'GAN_REQUIRE: {wrong} not among {sorted(needs)}')
     return names
 
 def pytest_configure(config):

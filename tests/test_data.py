@@ -1,8 +1,9 @@
-"What does not fit a notebook: densities against samplers, streams interrupted anywhere, odd inputs."
-import copy, math, pickle, warnings
+"What does not fit a notebook: densities against samplers, interrupted streams, odd inputs."
+import copy, math, pickle
 import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st, HealthCheck
 from hypothesis.extra import numpy as hnp
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils.data import IterableDataset
 from gan_nbdev import data as D
 from gan_nbdev.data import *
@@ -13,8 +14,9 @@ def rng(seed=0): return torch.Generator().manual_seed(seed)
 
 def midpoints(extent, n):
     "Midpoints (n^d, d) of the cells of a box, n along each axis, and the volume of a cell"
-    axes = [lo+(hi-lo)*(torch.arange(n, dtype=torch.float64)+.5)/n for lo,hi in extent.double().tolist()]
-    return torch.cartesian_prod(*axes).reshape(-1, len(axes)), math.prod((b-a)/n for a,b in extent.double().tolist())
+    box,u = extent.double().tolist(), (torch.arange(n, dtype=torch.float64)+.5)/n
+    x = torch.cartesian_prod(*[a+(b-a)*u for a,b in box]).reshape(-1, len(box))
+    return x, math.prod((b-a)/n for a,b in box)
 
 def mass(dist, n):
     "The probability of each cell of the n^d grid, by the midpoint rule"
@@ -22,9 +24,11 @@ def mass(dist, n):
     return dist.log_prob(x).exp()*vol
 
 # cells fine enough for each: about half a standard deviation
-fine = dict(ring=520, grid=440, mixture_1d=400, two_moons=160, swiss_roll=180, checkerboard=220)
-tilted = lambda: GaussianMixture([[0,0],[3,1]], cov=[[[1,.8],[.8,1]],[[.3,0],[0,.1]]], weights=[.7,.3])
-stretched = lambda: GaussianMixture([[0,0],[4,1],[1,1]], std=[[1,.3],[.5,.5],[.2,2]], weights=[.5,0,.5])
+fine = dict(ring=520, grid=440, mixture_1d=400, two_moons=160, swiss_roll=140, checkerboard=220)
+def tilted():
+    return GaussianMixture([[0,0],[3,1]], cov=[[[1,.8],[.8,1]],[[.3,0],[0,.1]]], weights=[.7,.3])
+def stretched():
+    return GaussianMixture([[0,0],[4,1],[1,1]], [[1,.3],[.5,.5],[.2,2]], weights=[.5,0,.5])
 builders = {**distributions, 'tilted':tilted, 'stretched':stretched}
 
 @pytest.mark.parametrize('name', builders)
@@ -37,7 +41,8 @@ def chi_square(dist, x, n, bins):
     lo,hi = dist.extent.double().unbind(1)
     which = lambda x: ((x.double()-lo)/(hi-lo)*bins).floor().clamp(0, bins-1).long()
     flat = lambda x: (which(x)*bins**torch.arange(dist.dim)).sum(1)
-    expected = torch.zeros(bins**dist.dim, dtype=torch.float64).index_add_(0, flat(midpoints(dist.extent, n)[0]), p)*len(x)
+    cell = flat(midpoints(dist.extent, n)[0])
+    expected = cell.bincount(p, minlength=bins**dist.dim)*len(x)
     observed = flat(x).bincount(minlength=len(expected)).double()
     big = expected >= 8
     e,o = (torch.cat([v[big], v[~big].sum()[None]]) for v in (expected, observed))
@@ -47,18 +52,20 @@ def chi_square(dist, x, n, bins):
     return (((o-e)**2/e).sum().item()-df)/math.sqrt(2*df)
 
 # bins whose edges lie on edges of the fine cells
-@pytest.mark.parametrize('name,bins', dict(ring=260, grid=220, mixture_1d=50, two_moons=40, swiss_roll=45,
-                                           checkerboard=44, tilted=40, stretched=40).items())
+@pytest.mark.parametrize('name,bins', dict(
+    ring=260, grid=220, mixture_1d=50, two_moons=40, swiss_roll=35,
+    checkerboard=44, tilted=40, stretched=40).items())
 def test_sampler_follows_density(name, bins):
     dist = builders[name]()
     n = 4*bins if name in ('swiss_roll', 'two_moons', 'ring', 'grid') else fine.get(name, 200)
     assert abs(chi_square(dist, dist.sample(50_000, rng(1)), n, bins)) < 4.5
 
-@pytest.mark.parametrize('right,wrong', [(ring(), ring(std=.011)), (two_moons(), two_moons(.11)), (grid(), grid(std=.055)),
-    (mixture_1d(weights=[.5,.5]), mixture_1d(weights=[.53,.47])), (checkerboard(), GaussianMixture([[0.,0.]], 1.))])
-def test_chi_square_sees_a_wrong_sampler(right, wrong):
-    bins = 50 if right.dim == 1 else 260 if right.name == 'ring' else 220 if right.name == 'grid' else 44
-    assert chi_square(right, wrong.sample(50_000, rng(1)), bins*(5 if right.dim == 2 else 8), bins) > 6
+@pytest.mark.parametrize('right,wrong,bins', [
+    (ring(), ring(std=.011), 260), (grid(), grid(std=.055), 220), (two_moons(), two_moons(.11), 40),
+    (mixture_1d(), mixture_1d(weights=[.53,.47]), 50), (checkerboard(), grid(4, 1., .3), 44)])
+def test_chi_square_sees_a_wrong_sampler(right, wrong, bins):
+    n = 400 if right.dim == 1 else 5*bins if right.name == 'checkerboard' else 4*bins
+    assert chi_square(right, wrong.sample(50_000, rng(1)), n, bins) > 6
 
 @pytest.mark.parametrize('name', ['two_moons', 'swiss_roll'])
 def test_curve_density_against_monte_carlo(name):
@@ -84,9 +91,10 @@ def mixtures():
     num = lambda lo,hi: st.floats(lo, hi, width=32)
     def build(kd):
         k,d = kd
-        stds = st.one_of(num(.0625,4), hnp.arrays('f4', k, elements=num(.0625,4)), hnp.arrays('f4', (k,d), elements=num(.0625,4)))
+        means,std = hnp.arrays('f4', (k,d), elements=num(-8,8)), num(.0625,4)
+        stds = std | hnp.arrays('f4', k, elements=std) | hnp.arrays('f4', (k,d), elements=std)
         w = hnp.arrays('f8', k, elements=st.floats(.01, 1)).map(lambda w: w/w.sum())
-        return st.builds(GaussianMixture, hnp.arrays('f4', (k,d), elements=num(-8,8)), stds, weights=st.none() | w)
+        return st.builds(GaussianMixture, means, stds, weights=st.none() | w)
     return st.tuples(st.integers(1,4), st.integers(1,3)).flatmap(build)
 
 @quick
@@ -94,11 +102,12 @@ def mixtures():
 def test_any_mixture(mix, n, seed):
     x = mix.sample(n, rng(seed))
     assert x.shape == (n, mix.dim) and x.dtype == torch.float32 and x.isfinite().all()
-    assert torch.equal(x, mix.sample(n, rng(seed))) and torch.equal(x, pickle.loads(pickle.dumps(mix)).sample(n, rng(seed)))
+    for same in (mix, pickle.loads(pickle.dumps(mix))):
+        assert torch.equal(x, same.sample(n, rng(seed)))
     assert torch.equal(copy.deepcopy(mix).log_prob(x), mix.log_prob(x))
     # torch's own mixture is the judge
-    own = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(mix.weights.double()),
-        torch.distributions.MultivariateNormal(mix.means.double(), scale_tril=mix.chol.double()))
+    own = MixtureSameFamily(Categorical(mix.weights.double()),
+                            MultivariateNormal(mix.means.double(), scale_tril=mix.chol.double()))
     assert mix.log_prob(x).shape == (n,) and mix.mahalanobis(x).shape == (n, len(mix.means))
     assert torch.allclose(mix.log_prob(x.double()), own.log_prob(x.double()), atol=1e-5, rtol=1e-6)
     lo,hi = mix.extent.unbind(1)
@@ -107,7 +116,8 @@ def test_any_mixture(mix, n, seed):
 @quick
 @given(mixtures())
 def test_std_and_cov_say_the_same(mix):
-    other = GaussianMixture(mix.means, cov=mix.chol.double() @ mix.chol.double().mT, weights=mix.weights)
+    chol = mix.chol.double()
+    other = GaussianMixture(mix.means, cov=chol @ chol.mT, weights=mix.weights)
     x = torch.randn(20, mix.dim, generator=rng())*5
     assert torch.allclose(mix.mahalanobis(x), other.mahalanobis(x), rtol=1e-4, atol=1e-4)
     assert torch.allclose(mix.sample(20, rng()), other.sample(20, rng()), atol=1e-4)
@@ -127,7 +137,8 @@ kinds = st.sampled_from(['f4', 'f8', 'i4', 'i8', 'u1', '>f4', '?'])
 @pytest.mark.filterwarnings('ignore')
 def test_samples_take_anything_or_say_why_not(x, scale):
     try: s = Samples(x, scale)
-    except ValueError as e: assert '\n' not in str(e) and ('must' in str(e) or 'never varies' in str(e))
+    except ValueError as e:
+        assert '\n' not in str(e) and ('must' in str(e) or 'never varies' in str(e))
     else: assert s.x.isfinite().all() and s.x.shape == x.shape and s.scaling.factor.isfinite().all()
 
 @quick
@@ -142,22 +153,26 @@ def test_samples_keep_units(x, kind, scale):
     assert s.x.dtype == torch.float32 and s.x.shape == (len(s), s.dim) == x.shape
     assert np.allclose(s.unscale(s.x).numpy(), v, rtol=1e-6, atol=1e-6*np.abs(v).max())
     assert torch.allclose(s.scale(x.copy()), s.x)
-    assert s.bounded == (0 <= s.x.min().item() and s.x.max().item() <= 1) and (s.bounded or scale != 'unit')
+    assert s.bounded == (0 <= s.x.min().item() and s.x.max().item() <= 1)
+    assert s.bounded or scale != 'unit'
     if scale == 'standard':
         varies = (x != x[0]).any(0)
         assert s.x.double().mean(0).abs().max() < 1e-5
         assert np.allclose(s.x.double().numpy().std(0), varies, atol=1e-5)
 
 @quick
-@given(hnp.arrays('f8', (6,3), elements=st.floats(-1e6, 1e6)), st.integers(0,5), st.integers(0,2), st.sampled_from([math.nan, math.inf, -math.inf]))
+@given(hnp.arrays('f8', (6,3), elements=st.floats(-1e6, 1e6)), st.integers(0,5), st.integers(0,2),
+       st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_samples_name_the_first_bad_value(x, row, col, bad):
     x[row,col] = bad
     with pytest.raises(ValueError, match=f'not {bad} at row {row}, column {col} '): Samples(x)
 
 def test_samples_survive_large_offsets():
-    x = 1.7e9 + torch.arange(10., dtype=torch.float64)[:,None]   # seconds since 1970: float32 steps are 128
+    # seconds since 1970, where neighbouring float32 numbers are 128 apart
+    x = 1.7e9 + torch.arange(10., dtype=torch.float64)[:,None]
     s = Samples(x)
-    assert torch.allclose(s.x.var(0, correction=0), torch.ones(1)) and torch.allclose(s.unscale(s.x), x, rtol=0, atol=1e-5)
+    assert torch.allclose(s.x.var(0, correction=0), torch.ones(1))
+    assert torch.allclose(s.unscale(s.x), x, rtol=0, atol=1e-5)
 
 def test_samples_too_large_for_the_device_are_streamed(monkeypatch):
     s = Samples(torch.randn(50, 3, generator=rng()), scale=None)
@@ -179,7 +194,8 @@ class Flow(IterableDataset):
     def __iter__(self): return (torch.tensor([i, 2*i]) for i in range(self.n))
 
 @quick
-@given(st.sampled_from([Rows, Flow]), st.integers(1,12), st.integers(0,3), st.integers(0,15), st.integers(0,2**62))
+@given(st.sampled_from([Rows, Flow]), st.integers(1,12), st.integers(0,3), st.integers(0,15),
+       st.integers(0,2**62))
 def test_stream_resumes_exactly(kind, n, spare, stop, seed):
     m = max(1, n-spare)
     go = Stream(kind(n)).source(m, rng(seed))
@@ -197,12 +213,14 @@ def test_stream_resumes_exactly(kind, n, spare, stop, seed):
 @given(st.integers(1,30), st.integers(1,30), st.integers(0,2**62))
 def test_stream_epochs_have_no_repeats(n, m, seed):
     if n < m:
-        with pytest.raises(ValueError, match=rf'fewer rows \({n}\) than a minibatch \({m}\)'): Stream(Rows(n)).source(m)
+        why = rf'fewer rows \({n}\) than a minibatch \({m}\)'
+        with pytest.raises(ValueError, match=why): Stream(Rows(n)).source(m)
         return
     src = Stream(Rows(n)).source(m, rng(seed))
     for epoch in range(2):
         seen = torch.cat([src.next() for _ in range(n//m)])[:,0].tolist()
-        assert len(set(seen)) == len(seen) == n//m*m and src.state_dict() == dict(seed=src.seed, epoch=epoch, batch=n//m)
+        assert len(set(seen)) == len(seen) == n//m*m
+        assert src.state_dict() == dict(seed=src.seed, epoch=epoch, batch=n//m)
 
 def test_stream_shuffles_differently_by_epoch_and_seed():
     a,b = (Stream(Rows(100)).source(100, rng(s)) for s in (0,1))
@@ -215,7 +233,8 @@ def test_stream_workers_change_nothing():
 
 def test_global_generator_is_left_alone():
     before = torch.get_rng_state()
-    for o in [*(b() for b in distributions.values()), *(b(3) for b in noises.values()), Samples(np.eye(4)), Stream(Rows(9))]:
+    springs = [b() for b in distributions.values()] + [b(3) for b in noises.values()]
+    for o in springs + [Samples(np.eye(4)), Stream(Rows(9))]:
         o.sample(5); o.sample(5, rng())
         if hasattr(o, 'source'):
             for g in (None, rng()): [src.next() for src in [o.source(2, g)] for _ in range(6)]
@@ -231,4 +250,5 @@ def test_samples_rows_are_equally_likely():
 def test_noise_has_unit_covariance(name, dim):
     z = noises[name](dim).sample(50_000, rng())
     assert z.shape == (50_000, dim) and z.isfinite().all()
-    assert (torch.cov(z.T).reshape(dim, dim)-torch.eye(dim)).abs().max() < .03 and z.mean(0).abs().max() < .03
+    assert z.mean(0).abs().max() < .03
+    assert (torch.cov(z.T).reshape(dim, dim)-torch.eye(dim)).abs().max() < .03

@@ -9,8 +9,7 @@ from packaging.requirements import Requirement
 
 root = Path(__file__).resolve().parent.parent
 lib = root/'gan_nbdev'
-not_source = shutil.ignore_patterns('.git', '.venv', 'venv', 'runs', '_docs', '_proc', 'build', 'dist', '*.egg-info', '__pycache__', '.*cache',
-                                    '.hypothesis', '.ipynb_checkpoints', 'nbdev.yml', 'sidebar.yml', '.last_checked')
+not_source = shutil.ignore_patterns('.git', *(Path(o).name for o in (root/'.gitignore').read_text().split()))
 nbs = sorted(p for p in (root/'nbs').rglob('*.ipynb') if not any(o[0] in '._' for o in p.relative_to(root).parts))
 nb_ids = [str(p.relative_to(root/'nbs')) for p in nbs]
 modules = sorted(p.stem for p in lib.glob('*.py') if p.stem[0] != '_')
@@ -21,8 +20,12 @@ requirements = [Requirement(o) for o in facts['requirements'].split()]
 dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 
 # Who may know whom: module -> modules of ours that it may import. `all` and `cli` may import every one.
-layers = dict(value='', data='', networks='', files='data', trainer='value data networks', metrics='data', plots='value metrics',
-              recipes='value data files networks trainer metrics plots')
+layers = dict(value='', data='', networks='', files='data', trainer='value data networks', metrics='data',
+              plots='value metrics', recipes='value data files networks trainer metrics plots')
+
+# Methods of torch's modules and of hooks and states, which the notebooks explain once and not at each class.
+protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',
+            'before_fit', 'after_iteration', 'after_block', 'after_fit'}
 
 def copy_to(dest):
     "A copy of the project's sources, for whatever writes into the tree"
@@ -30,8 +33,9 @@ def copy_to(dest):
 
 def run(*cmd, cwd, **env):
     "Run `cmd` with this Python first on PATH and the package that lies in `cwd`"
-    env = {**os.environ, 'PATH': f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", 'PYTHONPATH': str(cwd),
-           'PYTHONDONTWRITEBYTECODE': '1', 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', **env}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    env = {**os.environ, 'PATH': path, 'PYTHONPATH': str(cwd), 'PYTHONDONTWRITEBYTECODE': '1',
+           'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'agg', **env}
     env.pop('IN_TEST', None)
     res = subprocess.run([str(o) for o in cmd], cwd=cwd, env=env, capture_output=True, text=True)
     assert res.returncode == 0, f'{cmd}\n{res.stdout}\n{res.stderr}'
@@ -46,9 +50,6 @@ def cells(path): return json.loads(path.read_text(encoding='utf-8'))['cells']
 def changed(before, after):
     "Names of the files that differ"
     return sorted(o for o in before.keys()|after.keys() if before.get(o) != after.get(o))
-
-# Methods of torch's modules and of hooks and states, which the notebooks explain once and not at each class.
-protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict', 'before_fit', 'after_iteration', 'after_block', 'after_fit'}
 
 # ---- generated files are in sync
 
@@ -90,12 +91,14 @@ def test_imports_stand_alone(path):
     for c in cells(path):
         src = ''.join(c['source'])
         if c['cell_type'] != 'code' or src.lstrip().startswith(('%', '!')): continue
-        imports = [isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.parse(re.sub(r'^\s*[%!].*$', '', src, flags=re.M)).body]
+        body = ast.parse(re.sub(r'^\s*[%!].*$', '', src, flags=re.M)).body
+        imports = [isinstance(o, (ast.Import, ast.ImportFrom)) for o in body]
         assert all(imports) or not any(imports), src
 
 def prose(path):
     "Markdown of a notebook or page, without code and mathematics"
-    text = '\n\n'.join(''.join(c['source']) for c in cells(path) if c['cell_type'] == 'markdown') if path.suffix == '.ipynb' else path.read_text(encoding='utf-8')
+    if path.suffix != '.ipynb': text = path.read_text(encoding='utf-8')
+    else: text = '\n\n'.join(''.join(c['source']) for c in cells(path) if c['cell_type'] == 'markdown')
     for o in (r'```.*?```', r'\$\$.*?\$\$', r'`[^`\n]*`', r'\$[^$\n]*\$'): text = re.sub(o, '', text, flags=re.S)
     return text
 
@@ -116,8 +119,8 @@ site = yaml.safe_load((root/'_quarto.yml').read_text(encoding='utf-8'))
 def test_quarto_yml():
     link = root/'nbs/_quarto.yml'
     assert link.is_symlink() and os.readlink(link) == '../_quarto.yml'
-    assert site['metadata-files'] == ['nbdev.yml'] and 'commonmark' in site['format']   # nbdev.yml links to that format
-    assert not site['website'].keys() & {'title', 'description', 'site-url', 'repo-url'}   # nbdev.yml's
+    assert site['metadata-files'] == ['nbdev.yml'] and 'commonmark' in site['format']   # which that file links to
+    assert not site['website'].keys() & {'title', 'description', 'site-url', 'repo-url'}   # which that file says
     assert (root/'nbs'/site['format']['html']['css']).exists()
 
 def test_sidebar_lists_the_notebooks():
@@ -188,7 +191,7 @@ def test_imports_without_jupyter():
     code = f'''import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {{'IPython', 'ipywidgets', 'ipykernel', 'jupyterlab', 'jupyter_client', 'notebook', 'nbdev', 'execnb'}}:
+        if name.split('.')[0] in {{'IPython', 'ipywidgets', 'ipykernel', 'jupyterlab', 'jupyter_client', 'nbdev', 'execnb'}}:
             raise ImportError(name + ' is blocked')
 sys.meta_path.insert(0, Absent())
 import gan_nbdev
@@ -207,10 +210,10 @@ def public(name):
     return [getattr(mod, o) for o in getattr(mod, '__all__', []) if o in defs]
 
 def callables(o):
-    "`o`; for a class its constructor and public methods, less those explained elsewhere: in a base class of ours or as `protocol`"
+    "`o`; of a class its constructor and public methods, less those explained in a base class of ours or by `protocol`"
     if not inspect.isclass(o): return {o.__name__: inspect.unwrap(o)}
-    inherited = {k for base in o.__mro__[1:] if base.__module__.startswith('gan_nbdev') for k in vars(base) if k[0] != '_'}
-    own = {k: getattr(v, '__func__', v) for k,v in vars(o).items() if k == '__init__' or k[0] != '_' and k not in inherited|protocol}
+    known = protocol | {k for base in o.__mro__[1:] if base.__module__.startswith('gan_nbdev') for k in vars(base)}
+    own = {k: getattr(v, '__func__', v) for k,v in vars(o).items() if k == '__init__' or k[0] != '_' and k not in known}
     return {f'{o.__name__}.{k}': inspect.unwrap(v) for k,v in own.items() if inspect.isfunction(v)}
 
 def gives(f):
@@ -223,7 +226,7 @@ def gives(f):
     return False
 
 def undocumented(name, f):
-    "What `f` lacks: a docstring, a comment beside a parameter or the return, unless the return's class says it all, as `Axes` does"
+    "What `f` lacks: a docstring, a comment beside a parameter or the return (unless its class, say `Axes`, tells all)"
     docs, init, sig = docments(f, full=True), name.endswith('.__init__'), inspect.signature(f)
     ret = sig.return_annotation
     speaks = inspect.isclass(ret) and (ret is bool or ret.__module__ not in ('builtins', 'inspect', 'torch', 'numpy'))
@@ -231,7 +234,8 @@ def undocumented(name, f):
     for k,p in sig.parameters.items():
         if k in ('self', 'cls') or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD): continue
         if not getattr(docs.get(k), 'docment', None): yield f'{name}: parameter {k}'
-    if not (init or speaks) and gives(f) and not getattr(docs.get('return'), 'docment', None): yield f'{name}: return (docments read its comment only behind `-> type:`)'
+    if not (init or speaks) and gives(f) and not getattr(docs.get('return'), 'docment', None):
+        yield f'{name}: return (its comment counts only behind `-> type:`)'
 
 @pytest.mark.parametrize('name', [o for o in modules if o != 'all'])
 def test_docments(name):
@@ -257,7 +261,8 @@ def test_facts_agree(tmp_path):
     assert meta['Requires-Python'] == f">={facts['min_python']}"
     assert meta['License-Expression'] == facts['license']
     assert meta['Keywords'].split(',') == facts['keywords'].split()
-    assert facts['author'] in f"{meta['Author']} {meta['Author-email']}" and facts['author_email'] in meta['Author-email']
+    assert facts['author'] in f"{meta['Author']} {meta['Author-email']}"
+    assert facts['author_email'] in meta['Author-email']
     assert {f'Intended Audience :: {o.strip()}' for o in facts['audience'].split(',')} <= set(meta.get_all('Classifier'))
     assert meta['Description-Content-Type'] == 'text/markdown' and meta['Summary']
     needs = [Requirement(o) for o in meta.get_all('Requires-Dist')]
@@ -275,9 +280,11 @@ def test_facts_agree(tmp_path):
 def test_source_archive(tmp_path):
     "An archive without settings.ini could not be built from"
     proj = copy_to(tmp_path)
-    run(sys.executable, '-c', f'from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})', cwd=proj)
+    code = f'from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})'
+    run(sys.executable, '-c', code, cwd=proj)
     names = {o.partition('/')[2] for o in tarfile.open(next(tmp_path.glob('*.tar.gz'))).getnames()}
-    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'LICENSE', 'README.md', *(f'gan_nbdev/{p.name}' for p in lib.glob('*.py'))} <= names
+    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'LICENSE', 'README.md'} <= names
+    assert {f'gan_nbdev/{p.name}' for p in lib.glob('*.py')} <= names
 
 def test_constraints():
     "Every requirement is pinned to one tested version within its range, on every Python that is supported"
@@ -297,8 +304,10 @@ def test_gpu_marker(tmp_path):
     (tmp_path/'conftest.py').write_text((root/'tests/conftest.py').read_text())
     (tmp_path/'test_it.py').write_text('import pytest\n@pytest.mark.gpu\ndef test_it(): pass')
     (tmp_path/'torch.py').write_text('class cuda: is_available = staticmethod(lambda: False)')
-    def go(require): return subprocess.run([sys.executable, '-m', 'pytest', '-rs', '-p', 'no:cacheprovider', '-c', os.devnull, '--rootdir', tmp_path, tmp_path],
-                                           env={**os.environ, 'PYTHONPATH': str(tmp_path), 'GAN_REQUIRE': require}, capture_output=True, text=True)
+    cmd = [sys.executable, '-m', 'pytest', '-rs', '-p', 'no:cacheprovider', '-c', os.devnull, '--rootdir', tmp_path, tmp_path]
+    def go(require):
+        env = {**os.environ, 'PYTHONPATH': str(tmp_path), 'GAN_REQUIRE': require}
+        return subprocess.run(cmd, env=env, capture_output=True, text=True)
     res = go('')
     assert res.returncode == 0 and 'needs a gpu: torch sees no CUDA device' in res.stdout
     res = go('gpu')

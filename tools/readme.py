@@ -1,4 +1,4 @@
-"Writes README.md and its pictures from nbs/index.ipynb, without Quarto. `--check` writes nothing and exits 1 when they differ."
+"Writes README.md and its pictures from nbs/index.ipynb, without Quarto."
 import argparse, re, sys
 from pathlib import Path
 
@@ -54,9 +54,9 @@ def render(path):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument('--check', action='store_true', help='compare only')
+    args.add_argument('--check', action='store_true', help='write nothing; exit 1 when README.md and pictures differ')
     args.add_argument('--nb', type=Path, default=root/'nbs/index.ipynb', help='notebook')
-    args.add_argument('--out', type=Path, default=root, help='folder that README.md and its pictures go to')
+    args.add_argument('--out', type=Path, default=root, help='folder for README.md and its pictures')
     args = args.parse_args()
     if not args.nb.exists(): sys.exit(f'{args.nb} is not there')
     text, outputs = render(args.nb)

@@ -1,0 +1,182 @@
+"The commands as a person runs them: separate processes, their output, their exit status, what they leave behind."
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+bin_ = Path(sys.executable).parent
+mnist_dir = os.environ.get('MNIST_DIR')
+
+
+def run(*args, cwd, **env):
+    return subprocess.run([bin_/args[0], *map(str, args[1:])], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}, timeout=300)
+
+
+@pytest.fixture(scope='module')
+def ring_run(tmp_path_factory):
+    d = tmp_path_factory.mktemp('cli')
+    r = run('gan-train', '--steps', 60, '--device', 'cpu', cwd=d)
+    assert r.returncode == 0, r.stderr
+    return d, r
+
+
+def test_default_run(ring_run):
+    d, r = ring_run
+    assert 'ring' in r.stdout and 'runs/ring/samples.png' in r.stdout and 'it/s' in r.stderr
+    config = json.loads((d/'runs/ring/config.json').read_text())
+    assert config['settings']['steps'] == 60 and config['settings']['seed'] == 0 and config['versions']['torch']
+    metrics = json.loads((d/'runs/ring/metrics.json').read_text())
+    assert metrics['modes_total'] == 8 and 0 <= metrics['high_quality'] <= 1 and metrics['iterations'] == 60
+    with open(d/'runs/ring/history.csv') as f: rows = list(csv.DictReader(f))
+    assert len(rows) == 60 and {'iteration', 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'} == set(rows[0])
+    for name in ('samples', 'losses', 'value'): assert Image.open(d/f'runs/ring/{name}.png').size[0] > 300
+    assert not [p for p in (d/'runs/ring').iterdir() if p.name.startswith('.')]
+
+
+def test_same_seed_same_run_bit_for_bit(ring_run):
+    d, _ = ring_run
+    assert run('gan-train', '--steps', 60, '--device', 'cpu', '--out', 'again', cwd=d).returncode == 0
+    for name in ('weights.safetensors', 'history.csv'):
+        assert (d/'again'/name).read_bytes() == (d/'runs/ring'/name).read_bytes(), name
+    assert run('gan-train', '--steps', 60, '--device', 'cpu', '--out', 'other', '--seed', 1, cwd=d).returncode == 0
+    assert (d/'other/history.csv').read_bytes() != (d/'again/history.csv').read_bytes()
+
+
+def test_refuses_to_overwrite_and_forces(ring_run):
+    d, _ = ring_run
+    assert run('gan-train', '--steps', 5, '--out', 'twice', cwd=d).returncode == 0
+    (d/'twice/notes.txt').write_text('mine')
+    r = run('gan-train', '--steps', 7, '--out', 'twice', cwd=d)
+    assert r.returncode == 2 and 'already holds a run' in r.stderr and '--force' in r.stderr
+    assert json.loads((d/'twice/metrics.json').read_text())['iterations'] == 5
+    assert run('gan-train', '--steps', 7, '--out', 'twice', '--force', cwd=d).returncode == 0
+    assert json.loads((d/'twice/metrics.json').read_text())['iterations'] == 7
+    assert (d/'twice/notes.txt').read_text() == 'mine'
+
+
+def test_sample_and_eval(ring_run):
+    d, _ = ring_run
+    assert run('gan-sample', 'runs/ring', '--n', 100, '--out', 'x.npy', cwd=d).returncode == 0
+    assert np.load(d/'x.npy').shape == (100, 2)
+    assert run('gan-sample', 'runs/ring', '--out', 'x.csv', cwd=d).returncode == 0
+    assert np.loadtxt(d/'x.csv', delimiter=',').shape == (2500, 2)
+    assert run('gan-sample', 'runs/ring', '--out', 'x.png', cwd=d).returncode == 0
+    assert Image.open(d/'x.png').size[0] > 300
+    r = run('gan-eval', 'runs/ring', '--json', cwd=d)
+    measured, written = json.loads(r.stdout), json.loads((d/'runs/ring/metrics.json').read_text())
+    assert {k: written[k] for k in ('modes', 'modes_total', 'high_quality')} == {k: measured[k] for k in ('modes', 'modes_total', 'high_quality')}
+    assert 'high_quality' in run('gan-eval', 'runs/ring', cwd=d).stdout
+
+
+def test_a_csv_and_a_folder_of_images(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savetxt(tmp_path/'my.csv', rng.normal([100, -3, 0.01], [10, 1, 0.001], (300, 3)), delimiter=',')
+    (tmp_path/'pics').mkdir()
+    for i in range(120): Image.fromarray(rng.integers(0, 255, (6, 5), dtype=np.uint8)).save(tmp_path/f'pics/{i}.png')
+    np.save(tmp_path/'my.npy', rng.normal(size=(300, 4)))
+    for data, shape in (('my.csv', (3,)), ('pics', (6, 5)), ('my.npy', (4,))):
+        r = run('gan-train', data, '--steps', 5, '--quiet', cwd=tmp_path)
+        assert r.returncode == 0, r.stderr
+        name = Path(data).stem if data != 'my.npy' else 'my'
+        if data == 'my.csv': (tmp_path/'runs/my').rename(tmp_path/'runs/table'); name = 'table'
+        assert run('gan-sample', f'runs/{name}', '--n', 7, '--out', f'{name}.npy', cwd=tmp_path).returncode == 0
+        assert np.load(tmp_path/f'{name}.npy').shape == (7, *shape)
+    assert abs(np.load(tmp_path/'table.npy')[:, 0].mean() - 100) < 30                  # the table's own units
+    assert np.load(tmp_path/'pics.npy').max() > 1                                      # pixels from 0 to 255
+
+
+@pytest.mark.skipif(not mnist_dir, reason='MNIST_DIR names no folder')
+def test_mnist_from_the_folder_given_or_named(tmp_path):
+    r = run('gan-train', 'mnist', '--steps', 2, '--batch_size', 10, '--quiet', '--out', 'a', cwd=tmp_path)
+    assert r.returncode == 0, r.stderr
+    r = run('gan-train', 'mnist', '--data_dir', mnist_dir, '--steps', 2, '--batch_size', 10, '--quiet', '--out', 'b', cwd=tmp_path, MNIST_DIR='')
+    assert r.returncode == 0, r.stderr
+    assert (tmp_path/'a/weights.safetensors').read_bytes() == (tmp_path/'b/weights.safetensors').read_bytes()
+
+
+bad = {
+    'unknown dataset': (['rong'], 'ring'), 'unknown recipe': (['ring', '--recipe', 'x'], 'points'),
+    'unknown value': (['ring', '--value', 'x'], 'minimax'), 'k': (['ring', '--k', '0'], 'k must'),
+    'batch': (['ring', '--batch_size', '0'], 'at least 1'), 'lr': (['ring', '--lr', '0'], 'lr must'), 'lr nan': (['ring', '--lr', 'nan'], 'lr must'),
+    'steps': (['ring', '--steps', '-1'], 'steps must'), 'seed': (['ring', '--seed', '-1'], 'seed must'), 'device': (['ring', '--device', 'cuda:77'], 'cuda:77'),
+    'device type': (['ring', '--device', 'quantum'], 'quantum'), 'missing file': (['nowhere.csv'], 'nowhere.csv'),
+    'empty': (['empty.csv'], 'empty'), 'text': (['text.csv'], 'abc'), 'nan': (['nan.csv'], 'nan'), 'few rows': (['few.csv'], '(3)'),
+    'constant': (['constant.csv'], 'never varies'), 'no images': (['nothing'], 'nothing'), 'unreadable out': (['ring', '--out', 'few.csv/run'], 'few.csv'),
+    'truncated idx': (['mnist', '--data_dir', 'broken'], 'train-images'), 'not an int': (['ring', '--k', 'two'], 'two'),
+    'unknown option': (['ring', '--kk', '2'], '--kk'),
+}
+
+
+@pytest.fixture(scope='module')
+def bad_files(tmp_path_factory):
+    d = tmp_path_factory.mktemp('bad')
+    for name, text in dict(empty='', text='1,2\n3,abc\n', nan='1,2\n3,nan\n', few='1,2\n3,4\n5,6\n', constant='1,2\n'*400).items():
+        (d/f'{name}.csv').write_text(text)
+    (d/'nothing').mkdir()
+    (d/'broken').mkdir()
+    (d/'broken/train-images-idx3-ubyte').write_bytes(b'\0\0\x08\x03' + (60000).to_bytes(4, 'big') + (28).to_bytes(4, 'big')*2 + b'\0'*100)
+    return d
+
+
+@pytest.mark.parametrize('case', bad)
+def test_bad_input_is_one_line_and_status_2(case, bad_files):
+    args, names = bad[case]
+    before = sorted(bad_files.rglob('*'))
+    r = run('gan-train', *args, cwd=bad_files)
+    assert r.returncode == 2 and names in r.stderr and 'Traceback' not in r.stderr, r.stderr
+    if case not in ('not an int', 'unknown option'): assert r.stderr.startswith('gan-train: error: ') and r.stderr.count('\n') == 1, r.stderr
+    assert sorted(bad_files.rglob('*')) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write anywhere')
+def test_read_only_folder(tmp_path):
+    tmp_path.chmod(0o500)
+    r = run('gan-train', 'ring', '--steps', 5, cwd=tmp_path)
+    tmp_path.chmod(0o700)
+    assert r.returncode == 2 and 'cannot be written' in r.stderr and not list(tmp_path.iterdir())
+
+
+def test_constant_column_among_others_warns_and_trains(tmp_path):
+    np.savetxt(tmp_path/'c.csv', np.c_[np.random.default_rng(0).normal(size=300), np.full(300, 7.)], delimiter=',')
+    r = run('gan-train', 'c.csv', '--steps', 3, '--quiet', cwd=tmp_path)
+    assert r.returncode == 0 and 'constant' in r.stderr
+
+
+def test_ctrl_c_keeps_what_was_trained(tmp_path):
+    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu'], cwd=tmp_path, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+    assert 'ring' in p.stdout.readline() and 'recipe' in p.stdout.readline()
+    time.sleep(2)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 130 and 'interrupted at iteration' in out and 'Traceback' not in err
+    metrics = json.loads((tmp_path/'runs/ring/metrics.json').read_text())
+    assert metrics['iterations'] > 10 and metrics['stopped'] == 'interrupted'
+    assert len((tmp_path/'runs/ring/history.csv').read_text().splitlines()) == metrics['iterations'] + 1
+
+
+def test_divergence_is_one_line_and_leaves_no_run(tmp_path):
+    np.savetxt(tmp_path/'t.csv', np.random.default_rng(0).normal(size=(300, 2)), delimiter=',')
+    r = run('gan-train', 't.csv', '--steps', 2000, '--lr', '1e30', '--quiet', cwd=tmp_path)
+    assert r.returncode == 1 and 'NaN or infinite at iteration' in r.stderr and r.stderr.count('\n') == 1
+    assert not (tmp_path/'runs').exists()
+
+
+def test_help_is_quick_and_complete(tmp_path):
+    best = 9
+    for _ in range(5):
+        start = time.perf_counter()
+        r = run('gan-train', '--help', cwd=tmp_path)
+        best = min(best, time.perf_counter() - start)
+    for o in 'steps seed out force device k batch-size lr recipe data-dir'.split(): assert f'--{o}' in r.stdout
+    r = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import gan_nbdev.cli'], capture_output=True, text=True)
+    assert ' torch' not in r.stderr and ' numpy' not in r.stderr      # what makes it quick

@@ -1,0 +1,132 @@
+"The trainer where a notebook cell would be too long: every rule, every kind of data, threads, the GPU, and the default ring."
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from gan_nbdev.data import Samples, Stream, normal, ring, sphere, uniform
+from gan_nbdev.metrics import coverage
+from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
+from gan_nbdev.recipes import make_trainer
+from gan_nbdev.trainer import Rule, Trainer, adam, linear, momentum_sgd
+
+rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+datas = dict(distribution=ring(), memory=Samples(rows), stream=Stream(TensorDataset(rows), scale=None))
+rules = dict(sgd=momentum_sgd(0.05), momentum=momentum_sgd(0.05, linear(0.5, 0.7, 10)), adam=adam(linear(1e-2, 0, 12)),
+             adamw=Rule(torch.optim.AdamW, lr=1e-3), rmsprop=Rule(torch.optim.RMSprop, lr=1e-3, momentum=0.5),
+             adagrad=Rule(torch.optim.Adagrad, lr=1e-2), amsgrad=adam(1e-3, amsgrad=True, fused=False))
+
+
+def make(data, rule=None, seed=0, k=1, device='cpu', noise=normal, **kw):
+    gan = GAN(mlp_generator(2, data.dim, (16,), norm='batch', seed=seed),
+              mlp_discriminator(data.dim, (16,), norm='batch', dropout=0.3, seed=seed + 1), noise(2))
+    rule = rule or adam()
+    return Trainer(gan, data, k=k, batch_size=32, d_rule=rule, g_rule=rule, seed=seed, device=device, **kw)
+
+
+def weights(t): return {k: v.clone() for k, v in t.gan.state_dict().items()}
+
+
+def same(a, b):
+    wa, wb = weights(a), weights(b)
+    return all(np.array_equal(a.history[c], b.history[c]) for c in a.history) and all(torch.equal(wa[k], wb[k]) for k in wa)
+
+
+@pytest.mark.parametrize('rule', rules)
+@pytest.mark.parametrize('data', datas)
+def test_state_put_back_goes_on_exactly(data, rule):
+    "Every kind of rule and data, taken out at each iteration of a run that crosses an epoch's end"
+    whole = make(datas[data], rules[rule], k=2).fit(9, progress=False)
+    broken = make(datas[data], rules[rule], k=2)
+    for i in range(9):
+        fresh = make(datas[data], rules[rule], seed=7, k=2)
+        fresh.load_state_dict(broken.state_dict())
+        broken = fresh.fit(1, progress=False)
+    assert same(whole, broken)
+
+
+@pytest.mark.parametrize('value', ['minimax', 'non-saturating'])
+@pytest.mark.parametrize('noise', [normal, uniform, sphere])
+def test_games_and_priors_train(value, noise):
+    t = make(ring(), noise=noise, value=value).fit(50, progress=False)
+    assert all(np.isfinite(v).all() for v in t.history.values())
+    assert t.history['g_loss'].mean() < 0 if value == 'minimax' else t.history['g_loss'].mean() > 0
+
+
+def test_two_trainers_in_turns_do_not_disturb_each_other():
+    alone = make(ring()).fit(12, progress=False), make(datas['memory'], seed=3).fit(12, progress=False)
+    a, b = make(ring()), make(datas['memory'], seed=3)
+    for _ in range(4):
+        a.fit(3, progress=False)
+        torch.rand(5)
+        b.fit(3, progress=False)
+    assert same(a, alone[0]) and same(b, alone[1])
+
+
+def test_trains_in_a_thread_and_stops_when_asked():
+    t = make(ring())
+    worker = threading.Thread(target=t.fit, args=(10**6, False))
+    worker.start()
+    while t.iteration < 5: pass
+    t.stop('enough')
+    worker.join(20)
+    assert not worker.is_alive() and t.stopped == 'enough' and len(t.history['value']) == t.iteration
+
+
+def test_an_error_inside_a_network_keeps_what_was_done():
+    t = make(ring())
+    t.fit(5, progress=False)
+    handle = t.gan.generator.register_forward_hook(lambda *a: (_ for _ in ()).throw(RuntimeError('mine')))
+    with pytest.raises(RuntimeError, match='mine'): t.fit(5, progress=False)
+    handle.remove()
+    assert len(t.history['value']) == t.iteration == 5
+    t.fit(5, progress=False)
+    assert t.iteration == 10
+
+
+def test_user_frozen_parameters_stay_frozen():
+    t = make(ring())
+    first = next(t.gan.generator.parameters()).requires_grad_(False)
+    before = first.clone()
+    t.fit(3, progress=False)
+    assert torch.equal(first, before) and not first.requires_grad
+
+
+def test_the_default_ring_is_learned():
+    "The README's promise for one seed; benchmarks/quality.py measures all five"
+    trainer, settings = make_trainer(ring(), device='cpu')
+    trainer.fit(settings['steps'], progress=False)
+    c = coverage(trainer.sample(2500), trainer.data)
+    assert c.modes == 8 and c.high_quality >= 0.9, c
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('data', datas)
+def test_gpu_trains_and_keeps_the_opponent_still(data):
+    t = make(datas[data], device='cuda')
+    t.fit(20, progress=False)
+    G, D = t.gan.generator, t.gan.discriminator
+    for mover, still, step in ((D, G, t.d_step), (G, D, t.g_step)):
+        old, moved = {k: v.clone() for k, v in still.state_dict().items()}, {k: v.clone() for k, v in mover.state_dict().items()}
+        step()
+        assert all(torch.equal(v, old[k]) for k, v in still.state_dict().items())
+        assert any(not torch.equal(v, moved[k]) for k, v in mover.state_dict().items())
+    assert t.sample(10).device.type == 'cpu' and len(t.history['value']) == 20
+
+
+@pytest.mark.gpu
+def test_gpu_first_step_agrees_with_cpu():
+    "One step of each player from the same weights, x and z: float32 rounding, no dropout"
+    def trainer(device):
+        gan = GAN(mlp_generator(2, 2, (64,), seed=0), mlp_discriminator(2, (64,), seed=1), normal(2))
+        t = Trainer(gan, ring(), batch_size=64, d_rule=momentum_sgd(0.1), g_rule=momentum_sgd(0.1), device=device)
+        g = torch.Generator().manual_seed(0)
+        x, z = ring().sample(64, g), normal(2).sample(64, g)
+        t.source.next = lambda: x.to(device)
+        t.gan.draw_noise = lambda n, generator=None: z.to(device)
+        t.step()
+        return {k: v.cpu() for k, v in t.gan.state_dict().items()}
+    a, b = trainer('cpu'), trainer('cuda')
+    for k in a: torch.testing.assert_close(a[k], b[k], rtol=1e-4, atol=1e-6)
