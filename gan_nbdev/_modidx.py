@@ -199,6 +199,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks.GAN.device': ('networks.html#gan.device', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks.GAN.draw_noise': ('networks.html#gan.draw_noise', 'gan_nbdev/networks.py'),
+                                    'gan_nbdev.networks.GAN.generate': ('networks.html#gan.generate', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks.GAN.logits': ('networks.html#gan.logits', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks.GAN.prob': ('networks.html#gan.prob', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks.GAN.sample': ('networks.html#gan.sample', 'gan_nbdev/networks.py'),

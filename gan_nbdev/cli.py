@@ -5,22 +5,24 @@
 # %% auto #0
 __all__ = ['save_run', 'gan_train', 'load_run', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/06_cli.ipynb #37fc5e89
-import csv, json, os, shutil, sys, tempfile, time
+# %% ../nbs/06_cli.ipynb #324c0cdf
+import csv, json, os, shutil, sys, tempfile, time, warnings
 from functools import wraps
 from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #558bac20
+# %% ../nbs/06_cli.ipynb #202d9c4c
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
+        prog = Path(sys.argv[0]).name
+        if is_cli(): warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try: return f(*args, **kwargs)
         except (ValueError, OSError, FloatingPointError) as e:
             if not is_cli(): raise
-            print(f'{Path(sys.argv[0]).name}: error: {" ".join(str(e).split())}', file=sys.stderr)
+            print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
     return _f
 

@@ -191,7 +191,7 @@ class GAN(nn.Module):
             raise ValueError(f'the discriminator must give one logit per row, ({len(x)},) or ({len(x)}, 1), not {tuple(out.shape)}')
         return out.flatten()
 
-# %% ../nbs/02_networks.ipynb #33e55f0c
+# %% ../nbs/02_networks.ipynb #9ca46d4c
 @patch
 def prob(self:GAN,
          x:Tensor,  # items, shape (m, dim), model units
@@ -200,12 +200,19 @@ def prob(self:GAN,
     with evaluating(self): return torch.sigmoid(self.logits(x).float())
 
 @patch
+def generate(self:GAN,
+             z:Tensor,   # noise, shape (n, noise dim)
+            ) -> Tensor: # G(z), shape (n, dim), model units
+    "The fakes made of this noise"
+    with evaluating(self): return self.generator(z)
+
+@patch
 def sample(self:GAN,
            n:int, # rows, ≥ 0
            generator:torch.Generator=None, # random numbers, on the networks' device; None: a fresh one each time
           ) -> Tensor: # G(z), shape (n, dim), model units
     "Fakes G(z) with z ~ p_z"
-    with evaluating(self): return self.generator(self.draw_noise(n, generator))
+    return self.generate(self.draw_noise(n, generator))
 
 # %% ../nbs/02_networks.ipynb #e72a1783
 def layers(net:nn.Module, # any module

@@ -6,7 +6,7 @@
 __all__ = ['palette', 'd_map', 'mosaic', 'image_grid', 'plot_samples', 'plot_fakes', 'plot_probability', 'plot_1d', 'smooth',
            'plot_losses', 'plot_value', 'interpolation', 'plot_interpolation', 'plot_overview', 'LivePlot']
 
-# %% ../nbs/05_plots.ipynb #59793bd7
+# %% ../nbs/05_plots.ipynb #3b076b64
 import io
 import math
 import sys
@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .metrics import coverage
-from .networks import evaluating
 from .value import LOG4
 
 # %% ../nbs/05_plots.ipynb #49c347ef
@@ -231,7 +230,7 @@ def plot_value(history:dict, # as `trainer.history`: the array 'value', (t,)
     _legend_above(ax)
     return ax
 
-# %% ../nbs/05_plots.ipynb #06a54bf8
+# %% ../nbs/05_plots.ipynb #da2f598d
 def interpolation(gan,                            # a GAN
                   n:int=8,                        # stops per walk, ends included, ≥ 2
                   rows:int=4,                     # walks, ≥ 1
@@ -242,7 +241,7 @@ def interpolation(gan,                            # a GAN
     start, end = gan.draw_noise(2*rows, generator or _rng(gan)).split(rows)
     t = torch.linspace(0, 1, n, device=start.device)[:, None]
     z = torch.lerp(start[:, None], end[:, None], t)
-    with evaluating(gan.generator) as G: return G(z.flatten(0, 1)).unflatten(0, (rows, n))
+    return gan.generate(z.flatten(0, 1)).unflatten(0, (rows, n))
 
 # %% ../nbs/05_plots.ipynb #41288230
 def plot_interpolation(gan,                            # a GAN
