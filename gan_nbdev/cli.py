@@ -106,7 +106,7 @@ def _spec(data, trainer):
     d = trainer.data
     return dict(what=data, name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded))
 
-# %% ../nbs/06_cli.ipynb #d6b23fdd
+# %% ../nbs/06_cli.ipynb #d0024593
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -119,7 +119,7 @@ def gan_train(
     k:int=None,            # discriminator steps per iteration, ≥ 1
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # first learning rate, > 0
-    recipe:str=None,       # points, digits, images or paper; the one that fits the data if not given
+    recipe:str=None,       # points, images or paper; the one that fits the data if not given
     value:str='non-saturating', # the game: non-saturating or minimax
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
@@ -128,10 +128,13 @@ def gan_train(
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
     out = _check_out(out or f'runs/{Path(data).stem or "data"}', force)
     from gan_nbdev.files import get_data
-    from gan_nbdev.metrics import metrics
-    from gan_nbdev.recipes import make_trainer
+    from gan_nbdev.recipes import make_trainer, settings_for
+    from gan_nbdev.trainer import pick_device
+    given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed)
+    settings_for(recipe or 'points', **given)  # before any data is read or downloaded
+    device = pick_device(device)
     what = get_data(data, data_dir=data_dir, size=size)
-    trainer, settings = make_trainer(what, recipe, steps, k, batch_size, lr, value, seed, device)
+    trainer, settings = make_trainer(what, recipe, device, **given)
     print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations on {trainer.device}, writing to {out}')
     start = time.perf_counter()
     trainer.fit(settings['steps'], progress=not quiet)
