@@ -106,7 +106,7 @@ def _spec(data, trainer):
     d = trainer.data
     return dict(what=data, name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded))
 
-# %% ../nbs/06_cli.ipynb #d0024593
+# %% ../nbs/06_cli.ipynb #6408ce3d
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -124,7 +124,7 @@ def gan_train(
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
     quiet:bool=False,      # no progress bar
-):
+) -> int: # 130 when interrupted, otherwise nothing
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
     out = _check_out(out or f'runs/{Path(data).stem or "data"}', force)
     from gan_nbdev.files import get_data

@@ -397,7 +397,7 @@ def sphere(
 
 noises = dict(normal=normal, uniform=uniform, sphere=sphere)
 
-# %% ../nbs/01_data.ipynb #b99849c3
+# %% ../nbs/01_data.ipynb #1ee25574
 class Scaling:
     "model units = (data units − shift)/factor, calculated in float64"
     def __init__(self,
@@ -416,7 +416,10 @@ class Scaling:
     def __call__(self, x):
         x,shift,factor = self._double(x)
         return ((x-shift)/factor).float()
-    def inverse(self, x):
+    def inverse(self,
+        x:torch.Tensor, # (n, dim), model units
+    )->torch.Tensor: # (n, dim), data units
+        "Back to data units"
         x,shift,factor = self._double(x)
         return (x*factor+shift).to(self.dtype)
 

@@ -6,7 +6,7 @@
 __all__ = ['datasets', 'read_idx', 'idx_images', 'download', 'mnist', 'fashion_mnist', 'digits', 'csv', 'npy', 'ImageFiles',
            'images', 'get_data']
 
-# %% ../nbs/01b_files.ipynb #31fba593
+# %% ../nbs/01b_files.ipynb #0e188dfd
 import gzip, hashlib, math, os, re, struct, urllib.error, urllib.request, warnings, zlib
 from array import array
 from csv import Error as CSVError, reader
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from .data import Samples, Stream, distributions
+from .data import Data, Samples, Stream, distributions
 
 # %% ../nbs/01b_files.ipynb #f2bc3139
 def _file(path) -> Path:
@@ -403,13 +403,13 @@ class ImageFiles(Dataset):
         if im.size != self.size[::-1]: im = ImageOps.fit(im, self.size[::-1])
         return np.array(im)
 
-# %% ../nbs/01b_files.ipynb #c5ce594b
+# %% ../nbs/01b_files.ipynb #c2631c41
 def images(
     folder:str, # where the images are, subfolders included
     size=None, # crop and scale to: pixels, or (height, width); None: all have one size
     gray:bool=None, # True: one channel; False: three; None: one if all images have one
     memory:float=4*2**30 # bytes the pixels may take as float32; beyond that they are streamed
-): # `Samples` or `Stream`; pixels in [0, 1]; item shape (height, width) or (height, width, 3)
+)->Samples|Stream: # pixels in [0, 1]; item shape (height, width) or (height, width, 3)
     "The images in a folder; `ValueError` names the file that cannot be read or differs in size"
     files = ImageFiles(folder, size, gray)
     name = files.folder.resolve().name
@@ -458,12 +458,12 @@ def _check_options(what, data_dir, size):
 
 def _short(what): return repr(what) if isinstance(what, (str, Path)) else type(what).__name__
 
-# %% ../nbs/01b_files.ipynb #836420df
+# %% ../nbs/01b_files.ipynb #6da9a8cc
 def get_data(
     what, # a name, path, tensor or array (n, ...), torch `Dataset`, or data object: passed through
     data_dir:str=None, # for mnist and fashion_mnist: the folder with their files
     size=None # for a folder of images: pixels to crop and scale to
-): # a distribution, `Samples` or a `Stream`
+)->Data: # a distribution, `Samples` or a `Stream`
     "Data from whatever names it; `ValueError` if unknown, `FileNotFoundError` for a missing path"
     _check_options(what, data_dir, size)
     if isinstance(what, str): return _from_name(what, data_dir, size)

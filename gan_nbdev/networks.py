@@ -124,7 +124,7 @@ def mlp_discriminator(data_dim:int,      # length of x, ≥ 1
     "D(x; θd): a multilayer perceptron from data to the logit of one probability"
     return mlp(data_dim, 1, hidden, act, **kwargs)
 
-# %% ../nbs/02_networks.ipynb #23492f99
+# %% ../nbs/02_networks.ipynb #f789995b
 def paper_generator(mean:Tensor=None,  # mean of each pixel, shape (784,), in [0, 1]; None leaves the biases at 0
                     seed:int=None,     # fixes the weights
                    ) -> nn.Sequential: # maps z (m, 100) to pixels (m, 784) in [0, 1]
@@ -136,7 +136,8 @@ def paper_generator(mean:Tensor=None,  # mean of each pixel, shape (784,), in [0
     with torch.no_grad(): net[-2].bias.copy_(torch.logit(mean, eps=1e-7))
     return net
 
-def paper_discriminator(seed:int=None) -> nn.Sequential: # maps pixels (m, 784) to logits (m, 1)
+def paper_discriminator(seed:int=None,     # fixes the weights
+                       ) -> nn.Sequential: # maps pixels (m, 784) to logits (m, 1)
     "The paper's discriminator for MNIST: maxout 240×5 twice, dropout 0.2 of the input and 0.5 of the hidden units"
     return mlp_discriminator(784, (240, 240), 'maxout', pieces=5, dropout=0.5, input_dropout=0.2, init=0.005, seed=seed)
 

@@ -6,7 +6,7 @@
 __all__ = ['palette', 'd_map', 'mosaic', 'image_grid', 'plot_samples', 'plot_fakes', 'plot_probability', 'plot_1d', 'smooth',
            'plot_losses', 'plot_value', 'interpolation', 'plot_interpolation', 'plot_overview', 'LivePlot']
 
-# %% ../nbs/05_plots.ipynb #3b076b64
+# %% ../nbs/05_plots.ipynb #944496bd
 import io
 import math
 import sys
@@ -15,6 +15,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -57,12 +58,12 @@ def mosaic(x,                # images, (n, h·w) or (n, h, w) and so on, in [0, 
         out[r:r + h, c:c + w] = img
     return out.clip(0, 1)
 
-# %% ../nbs/05_plots.ipynb #8d4426cf
+# %% ../nbs/05_plots.ipynb #76dd76a7
 def image_grid(x,               # images, (n, h·w) or (n, *shape), in [0, 1]; or points, (n, d)
                shape:tuple,     # of one item: (h, w), (h, w, 3); (d,) for points
                ax=None,         # axes to draw on
                n_cols:int=None, # images side by side; None: about a square
-              ):                # the axes
+              ) -> Axes:                # the axes
     "Images on a grid, 0 black and 1 white; points are scattered, since they are their own picture"
     if len(shape) == 1: return plot_samples(x, ax=ax)
     pic = mosaic(x, shape, n_cols)
@@ -71,12 +72,12 @@ def image_grid(x,               # images, (n, h·w) or (n, *shape), in [0, 1]; o
     ax.set_axis_off()
     return ax
 
-# %% ../nbs/05_plots.ipynb #7ff71800
+# %% ../nbs/05_plots.ipynb #15190879
 def plot_samples(fake,             # G's samples, (n, d), the data's units (images: in [0, 1])
                  real=None,        # items of the data, (m, d), same units
                  ax=None,          # axes to draw on
                  shape:tuple=None, # of one item, as `data.shape`; needed for images
-                ):                 # the axes
+                ) -> Axes:                 # the axes
     "Histogram (d = 1), scatter (d ≥ 2, first two columns) or grid (images, the first 64)"
     sets = dict(generator=_array(fake, 'fake'))
     if real is not None: sets['data'] = _array(real, 'real')
@@ -126,12 +127,12 @@ def _pictures(sets, shape, ax):
         for x, name in zip((0, pics[0].shape[1]), sets): ax.text(x, -2, name, fontsize=9)
     return ax
 
-# %% ../nbs/05_plots.ipynb #e6eddff2
+# %% ../nbs/05_plots.ipynb #2ad97bdb
 def plot_fakes(fake,       # G's samples, (n, …), the data's own units
                data,       # the data object they imitate
                ax=None,    # axes to draw on
                seed:int=0, # for the real items
-              ):           # the axes
+              ) -> Axes:           # the axes
     "Samples over real items of `data`, titled with the modes covered where `data` has modes"
     fake, images = torch.as_tensor(fake).cpu(), len(data.shape) > 1
     real = data.sample(64 if images else len(fake), torch.Generator().manual_seed(seed))
@@ -144,14 +145,14 @@ def plot_fakes(fake,       # G's samples, (n, …), the data's own units
         ax.set_title(title, fontsize=9, pad=16)
     return ax
 
-# %% ../nbs/05_plots.ipynb #9dfd52eb
+# %% ../nbs/05_plots.ipynb #e49b74e4
 def plot_probability(gan,           # a GAN over the plane
                      extent,        # box to draw, (2, 2), as `data.extent`: low and high per axis
                      ax=None,       # axes to draw on
                      scale=None,    # data units → model units, as `data.scale`; None: the same
                      n:int=100,     # points per axis
                      bar:bool=True, # with a colour bar
-                    ):              # the axes
+                    ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
     extent = torch.as_tensor(extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
@@ -166,13 +167,13 @@ def plot_probability(gan,           # a GAN over the plane
     if bar: ax.figure.colorbar(im, ax=ax, label='D(x)', ticks=[0, .5, 1])
     return ax
 
-# %% ../nbs/05_plots.ipynb #b2c79bbf
+# %% ../nbs/05_plots.ipynb #2de6cc98
 def plot_1d(gan,                            # a GAN over the line
             data,                           # 1-D distribution with `.log_prob` and `.extent`
             ax=None,                        # axes to draw on
             n:int=10_000,                   # samples for p_g's histogram
             generator:torch.Generator=None, # on the GAN's device; None: a fixed one
-           ):                               # the axes; `.right` is the axis of D
+           ) -> Axes:                               # the axes; `.right` is the axis of D
     "p_data, p_g and D over a line (the paper's Figure 1); `ValueError` unless data is 1-D"
     if data.dim != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {data.dim}')
     lo, hi = data.extent[0].tolist()
@@ -206,10 +207,10 @@ def _curve(ax, y, colour, label):
     ax.plot(t, y, lw=.5, alpha=.25, **style)
     ax.plot(t, smooth(y, max(1, len(y)//50)), lw=1.5, label=label, **style)
 
-# %% ../nbs/05_plots.ipynb #8f0f01be
+# %% ../nbs/05_plots.ipynb #b9b919e8
 def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_loss', (t,)
                 ax=None,      # axes to draw on
-               ):             # the axes
+               ) -> Axes:             # the axes
     "Both players' losses in nats, with the discriminator's loss log 4 at D = ½"
     ax = _axes(ax)
     _curve(ax, history['d_loss'], 'discriminator', 'D')
@@ -221,7 +222,7 @@ def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_los
 
 def plot_value(history:dict, # as `trainer.history`: the array 'value', (t,)
                ax=None,      # axes to draw on
-              ):             # the axes
+              ) -> Axes:             # the axes
     "V(D, G) in nats, and −log 4, its value at the game's equilibrium (Theorem 1 of the paper)"
     ax = _axes(ax)
     _curve(ax, history['value'], 'value', 'V(D, G)')
@@ -243,14 +244,14 @@ def interpolation(gan,                            # a GAN
     z = torch.lerp(start[:, None], end[:, None], t)
     return gan.generate(z.flatten(0, 1)).unflatten(0, (rows, n))
 
-# %% ../nbs/05_plots.ipynb #41288230
+# %% ../nbs/05_plots.ipynb #2795f07c
 def plot_interpolation(gan,                            # a GAN
                        shape:tuple=None,               # of one item, needed for images
                        n:int=8,                        # stops per walk, ≥ 2
                        rows:int=4,                     # walks, ≥ 1
                        generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                        ax=None,                        # axes to draw on
-                      ):                               # the axes
+                      ) -> Axes:                               # the axes
     "Latent walks: a row of images each, or a dotted path (first two columns), model units"
     x = interpolation(gan, n, rows, generator).cpu()
     if shape is not None and len(shape) > 1: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
@@ -284,7 +285,7 @@ def _in_notebook() -> bool:
     ipython = sys.modules.get('IPython')
     return hasattr(ipython and ipython.get_ipython(), 'kernel')
 
-# %% ../nbs/05_plots.ipynb #19d6b477
+# %% ../nbs/05_plots.ipynb #b5e35b98
 class LivePlot:
     "A hook that redraws `plot_overview` in place while a notebook trains; silent anywhere else"
     def __init__(self,
@@ -297,18 +298,18 @@ class LivePlot:
     def before_fit(self, trainer, n): self.on, self.handle, self.due = _in_notebook(), None, 0.
 
     def after_block(self, trainer):
-        if self.on and time.monotonic() >= self.due: self.draw(trainer)
+        if self.on and time.monotonic() >= self.due: self._draw(trainer)
 
     def after_fit(self, trainer):
-        if self.on: self.draw(trainer)
+        if self.on: self._draw(trainer)
 
-    def draw(self, trainer):
+    def _draw(self, trainer):
         start = time.monotonic()
-        self.show(_png(plot_overview(trainer, self.n)))
+        self._show(_png(plot_overview(trainer, self.n)))
         now = time.monotonic()
         self.due = now + max(self.every_s, 9*(now - start))   # a tenth of the time at most
 
-    def show(self, png):
+    def _show(self, png):
         from IPython.display import Image, display
         if self.handle is None: self.handle = display(Image(png), display_id=True)
         else: self.handle.update(Image(png))

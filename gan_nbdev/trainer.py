@@ -32,7 +32,7 @@ def frozen(net:nn.Module): # the opponent of the one who moves
         for p in params: p.requires_grad_(True)
         for b, old in buffers: b.copy_(old)
 
-# %% ../nbs/03_trainer.ipynb #3e3ee358
+# %% ../nbs/03_trainer.ipynb #33bcd001
 class Rule:
     "A gradient rule for one network; `ValueError` for a rate that is not above 0"
     def __init__(self,
@@ -43,13 +43,19 @@ class Rule:
         lr = self.at(0).get('lr')
         if lr is not None and not (0 < lr < math.inf): raise ValueError(f'lr must be above 0 and finite, not {lr}')
 
-    def at(self, t:int) -> dict: # the hyperparameters' values at iteration t
+    def at(self, t:int # iteration, ≥ 0
+          ) -> dict:   # their values then
         "The hyperparameters at iteration `t`"
         return {k: v(t) if callable(v) else v for k, v in self.hypers.items()}
 
-    def start(self, params): return self.optimiser(params, **self.at(0))
+    def start(self, params # the network's parameters
+             ) -> torch.optim.Optimizer: # ready for its first step
+        "The optimiser for `params`, as it is at iteration 0"
+        return self.optimiser(params, **self.at(0))
 
-    def tune(self, opt, t):
+    def tune(self, opt:torch.optim.Optimizer, # from `start`
+             t:int):                          # iteration, ≥ 0
+        "Set what is scheduled to its value at iteration `t`"
         for k, v in self.hypers.items():
             if callable(v):
                 for group in opt.param_groups: group[k] = v(t)
@@ -92,9 +98,9 @@ class exponential:
     def __call__(self, t): return max(self.start*self.factor**t, self.floor)
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 
-# %% ../nbs/03_trainer.ipynb #444eac0b
+# %% ../nbs/03_trainer.ipynb #2e61f293
 def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device, or None for the fastest
-               ) -> torch.device:
+               ) -> torch.device: # to hand to torch
     "A device that is there; `ValueError` naming those that are, otherwise"
     there = ['cuda']*torch.cuda.is_available() + ['mps']*torch.backends.mps.is_available() + ['cpu']
     if device is None: return torch.device(there[0])

@@ -1,4 +1,6 @@
 "The trainer where a notebook cell would be too long: every rule, every kind of data, threads, the GPU, and the default ring."
+import os
+import signal
 import threading
 
 import numpy as np
@@ -73,6 +75,22 @@ def test_trains_in_a_thread_and_stops_when_asked():
     t.stop('enough')
     worker.join(20)
     assert not worker.is_alive() and t.stopped == 'enough' and len(t.history['value']) == t.iteration
+
+
+def test_ctrl_c_ends_cleanly_and_a_second_one_at_once():
+    class Press:
+        def __init__(self, times): self.times = times
+        def after_iteration(self, trainer):
+            if trainer.iteration == 7:
+                for _ in range(self.times): os.kill(os.getpid(), signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
+    t = make(ring(), hooks=[Press(1)]).fit(30, progress=False)
+    assert (t.iteration, t.stopped) == (7, 'interrupted') and signal.getsignal(signal.SIGINT) is handler
+    t.hooks = []
+    assert same(t.fit(23, progress=False), make(ring()).fit(30, progress=False))
+    t = make(ring(), hooks=[Press(2)])
+    with pytest.raises(KeyboardInterrupt): t.fit(30, progress=False)
+    assert len(t.history['value']) == t.iteration == 7 and signal.getsignal(signal.SIGINT) is handler
 
 
 def test_an_error_inside_a_network_keeps_what_was_done():
