@@ -12,9 +12,9 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
 
-demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians, about a minute
+demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians
 	@# nets this small stall when their threads wait for cores that others use
-	OMP_NUM_THREADS=1 $(BIN)/gan-train ring --out runs/demo --force
+	$(BIN)/gan-train ring --out runs/demo --force
 
 test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
 	$(RUN) tests/run

@@ -1,6 +1,8 @@
 "Everything that a user needs, in one import"
 from .value import *
 from .data import *
+from .samples import *
+from .idx import *
 from .files import *
 from .networks import *
 from .trainer import *

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #202d9c4c
+# %% ../nbs/06_cli.ipynb #3722604c
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
@@ -26,8 +26,10 @@ def _one_line(f):
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
     return _f
 
-# fastcore spells options with `-`; let people write `_` as in Python too
 if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
+    # torch's threads wait by spinning, which stalls them all as soon as something else runs on the machine
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    # fastcore spells options with `-`; let people write `_` as in Python too
     sys.argv[1:] = ['='.join([o.partition('=')[0].replace('_', '-'), *o.split('=', 1)[1:]]) if o.startswith('--') else o for o in sys.argv[1:]]
 
 # %% ../nbs/06_cli.ipynb #659fc804
@@ -106,7 +108,7 @@ def _spec(data, trainer):
     d = trainer.data
     return dict(what=data, name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded))
 
-# %% ../nbs/06_cli.ipynb #6408ce3d
+# %% ../nbs/06_cli.ipynb #cc6894a6
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -118,7 +120,7 @@ def gan_train(
     device:str=None,       # cpu, cuda, mps; the fastest there is if not given
     k:int=None,            # discriminator steps per iteration, ≥ 1
     batch_size:int=None,   # minibatch size m, ≥ 1
-    lr:float=None,         # first learning rate, > 0
+    lr:float=None,         # learning rate at the start, > 0
     recipe:str=None,       # points, images or paper; the one that fits the data if not given
     value:str='non-saturating', # the game: non-saturating or minimax
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
@@ -180,12 +182,12 @@ def _read_weights(run):
     try: return load_file(path)
     except SafetensorError as e: raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #080f4242
+# %% ../nbs/06_cli.ipynb #54457472
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, and the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
     from types import SimpleNamespace
-    from gan_nbdev.data import Scaling
+    from gan_nbdev.samples import Scaling
     from gan_nbdev.recipes import recipes
     c, w = _read_config(run), _read_weights(run)
     try:

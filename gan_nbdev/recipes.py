@@ -13,7 +13,7 @@ from .data import normal, uniform
 from .networks import GAN, mlp_discriminator, mlp_generator, paper_discriminator, paper_generator
 from .trainer import Trainer, adam, check_settings, exponential, linear, momentum_sgd, whole_number
 
-# %% ../nbs/05b_recipes.ipynb #f5503979
+# %% ../nbs/05b_recipes.ipynb #9b63336e
 class Recipe:
     "Settings that work together: how to build the networks, and the numbers to train them with"
     def __init__(self,
@@ -22,22 +22,22 @@ class Recipe:
         rules,           # function of (lr, steps) that gives D's rule and G's rule
         steps:int,       # iterations of Algorithm 1
         batch_size:int,  # minibatch size m
-        lr:float,        # first learning rate of both players
+        lr:float,        # learning rate at the start; of the faster player, if they differ
         k:int=1,         # discriminator steps per iteration
     ): store_attr()
     def __repr__(self): return f'{self.about}: {self.steps:,} iterations of m = {self.batch_size}, k = {self.k}, lr = {self.lr}'
 
-# %% ../nbs/05b_recipes.ipynb #d5b3e6fc
+# %% ../nbs/05b_recipes.ipynb #0d92a591
 def _point_nets(data, seed):
     noise = normal(max(2, data.dim))
-    return GAN(mlp_generator(noise.dim, data.dim, out='sigmoid' if data.bounded else None, seed=seed),
+    return GAN(mlp_generator(noise.dim, data.dim, act='relu', out='sigmoid' if data.bounded else None, seed=seed),
                mlp_discriminator(data.dim, seed=seed+1), noise)
 
-def _falling(lr, steps, share=0.8):
+def _falling(lr, steps, share):
     n = max(round(share*steps), 1)
     return linear(lr, 0, n, begin=steps - n)
 
-def _falling_adam(lr, steps): return adam(_falling(lr, steps)), adam(_falling(lr, steps))
+def _point_rules(lr, steps): return adam(_falling(lr, steps, 0.8)), adam(_falling(lr/2, steps, 0.8))
 
 # %% ../nbs/05b_recipes.ipynb #23210d30
 def _image_nets(data, seed):
@@ -56,9 +56,9 @@ def _paper_nets(data, seed):
 def _paper_rules(lr, steps):
     return [momentum_sgd(exponential(lr, 1/1.000004, floor=1e-6), linear(0.5, 0.7, 125_000)) for _ in range(2)]
 
-# %% ../nbs/05b_recipes.ipynb #cbf274e4
+# %% ../nbs/05b_recipes.ipynb #808e24bb
 recipes = {
-    'points': Recipe('points and tables', _point_nets, _falling_adam, steps=20_000, batch_size=256, lr=1e-3),
+    'points': Recipe('points and tables', _point_nets, _point_rules, steps=12_000, batch_size=256, lr=1e-3),
     'images': Recipe('images, each a flat row of pixels', _image_nets, _image_rules, steps=20_000, batch_size=100, lr=5e-4),
     'paper': Recipe("the paper's MNIST experiment, 250 epochs", _paper_nets, _paper_rules, steps=125_000, batch_size=100, lr=0.1),
 }
@@ -68,12 +68,12 @@ def recipe_for(data        # a distribution, `Samples` or a `Stream`
     "The recipe for this data: by whether its items are images"
     return 'points' if len(data.shape) < 2 else 'images'
 
-# %% ../nbs/05b_recipes.ipynb #aaed3a94
+# %% ../nbs/05b_recipes.ipynb #db460a0a
 def settings_for(recipe:str,          # a name in `recipes`
                  steps:int=None,      # iterations, ≥ 0; None, here and below: the recipe's
                  k:int=None,          # discriminator steps per iteration, ≥ 1
                  batch_size:int=None, # minibatch size m, ≥ 1
-                 lr:float=None,       # first learning rate, > 0
+                 lr:float=None,       # learning rate at the start, > 0
                  value:str='non-saturating', # the game, a name in `values`
                  seed:int=0,          # of the networks and of the training, ≥ 0
                 ) -> dict:            # all of them, by name

@@ -5,8 +5,9 @@ from hypothesis import given, settings, strategies as st, HealthCheck
 from hypothesis.extra import numpy as hnp
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils.data import IterableDataset
-from gan_nbdev import data as D
+from gan_nbdev import samples
 from gan_nbdev.data import *
+from gan_nbdev.samples import *
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -122,6 +123,28 @@ def test_std_and_cov_say_the_same(mix):
     assert torch.allclose(mix.mahalanobis(x), other.mahalanobis(x), rtol=1e-4, atol=1e-4)
     assert torch.allclose(mix.sample(20, rng()), other.sample(20, rng()), atol=1e-4)
 
+@quick
+@given(st.integers(2, 6), st.floats(-12, 12), st.integers(0, 2**60))
+def test_covariances_of_any_scale_in_float32(d, scale, seed):
+    "`A @ A.T` need not be symmetric to the last bit; what is skewed beyond that is refused"
+    A = torch.randn(d, d, generator=rng(seed))
+    cov = (A @ A.T + torch.eye(d)) * 10**scale
+    cov[0,-1] *= 1 + 1e-6
+    chol = GaussianMixture(torch.zeros(1, d), cov=cov).chol[0]
+    assert torch.allclose(chol @ chol.T, cov, rtol=0, atol=1e-5*cov.abs().max().item())
+    cov[0,-1] += 1e-3*(cov[0,0]*cov[-1,-1]).sqrt()
+    with pytest.raises(ValueError, match='symmetric'): GaussianMixture(torch.zeros(1, d), cov=cov)
+
+def test_covariance_with_rounding_where_a_zero_should_be():
+    cov = torch.tensor([[1., 3e-8], [-2e-8, 4.]])
+    assert GaussianMixture([[0,0]], cov=cov).chol[0].diagonal().tolist() == [1., 2.]
+
+def test_no_rows():
+    for o in [b() for b in builders.values()]:
+        x = o.sample(0, rng())
+        assert x.shape == (0, o.dim) and o.log_prob(x).shape == (0,)
+        if isinstance(o, GaussianMixture): assert o.mahalanobis(x).shape == (0, len(o.means))
+
 def test_large_log_prob_is_done_in_pieces(monkeypatch):
     o,x = two_moons(), two_moons().sample(9000, rng())
     assert o._terms*9000 > 2**22
@@ -176,7 +199,7 @@ def test_samples_survive_large_offsets():
 
 def test_samples_too_large_for_the_device_are_streamed(monkeypatch):
     s = Samples(torch.randn(50, 3, generator=rng()), scale=None)
-    monkeypatch.setattr(D, '_fits', lambda x, device: False)
+    monkeypatch.setattr(samples, '_fits', lambda x, device: False)
     src = s.source(10, rng(), 'cpu')
     assert isinstance(src, StreamSource)
     epoch = torch.cat([src.next() for _ in range(5)])

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_nbdev import files
-from gan_nbdev.data import Samples, Stream
-from gan_nbdev.files import (csv, download, fashion_mnist, get_data, idx_images, images, mnist, npy,
-                             read_idx)
+from gan_nbdev import files, idx
+from gan_nbdev.files import csv, get_data, images, npy
+from gan_nbdev.idx import download, fashion_mnist, idx_images, mnist, read_idx
+from gan_nbdev.samples import Samples, Stream
 
 quick = settings(max_examples=100, deadline=None, derandomize=True, database=None,
                  suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -407,9 +407,9 @@ def test_all_mirrors_down(server, dest):
     assert '\n' not in str(e.value) and left(dest) == []
 
 def test_ctrl_c_keeps_the_part(server, dest, monkeypatch):
-    class Bar(files.tqdm):
+    class Bar(idx.tqdm):
         def update(self, n=1): raise KeyboardInterrupt
-    monkeypatch.setattr(files, 'tqdm', Bar)
+    monkeypatch.setattr(idx, 'tqdm', Bar)
     with pytest.raises(KeyboardInterrupt): get(server.at('plain'), dest)
     assert left(dest) == ['data.bin.part']
     assert BODY.startswith(dest.with_name('data.bin.part').read_bytes())
@@ -458,15 +458,15 @@ def test_mnist_downloads_into_the_cache(no_mnist, monkeypatch, server, tmp_path,
             self.end_headers()
             self.wfile.write(body)
     server.RequestHandlerClass = Mirror
-    monkeypatch.setitem(files._mirrors, name, [f'http://127.0.0.1:{server.server_port}/{name}/'])
+    monkeypatch.setitem(idx._mirrors, name, [f'http://127.0.0.1:{server.server_port}/{name}/'])
     with pytest.raises(ValueError, match=f'wrong sha256 checksum.*{name.upper()}_DIR'): load()
-    monkeypatch.setitem(files._sha256, (name, 'train'), hashlib.sha256(body).hexdigest())
+    monkeypatch.setitem(idx._sha256, (name, 'train'), hashlib.sha256(body).hexdigest())
     for _ in range(2): assert len(load()) == 3
     assert server.asked == [f'/{name}/train-images-idx3-ubyte.gz']*2  # wrong, right, then cached
     assert (tmp_path/f'xdg/gan_nbdev/{name}/train-images-idx3-ubyte.gz').read_bytes() == body
 
 def test_mnist_out_of_reach(no_mnist, monkeypatch):
-    monkeypatch.setitem(files._mirrors, 'mnist', ['http://127.0.0.1:9/mnist/'])
+    monkeypatch.setitem(idx._mirrors, 'mnist', ['http://127.0.0.1:9/mnist/'])
     with pytest.raises(ConnectionError) as e: mnist()
     for o in ('http://127.0.0.1:9/mnist/train-images-idx3-ubyte.gz', '--data_dir', 'MNIST_DIR'):
         assert o in str(e.value)
@@ -477,7 +477,7 @@ def test_real_mnist():
     if not folder: pytest.skip('MNIST_DIR is not set')
     digest = dict(train='6bbc9ace898e44ae57da46a324031adb', test='2646ac647ad5339dbf082846283269ea')
     for split, n in (('train', 60_000), ('test', 10_000)):
-        x = read_idx(files._find_idx(folder, 'mnist', split))
+        x = read_idx(idx._find_idx(folder, 'mnist', split))
         assert tuple(x.shape) == (n, 28, 28)
         assert hashlib.md5(idx_bytes(x.numpy())).hexdigest() == digest[split]
 

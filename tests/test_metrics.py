@@ -10,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from gan_nbdev.data import GaussianMixture, Samples, distributions
-from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor, metrics, parzen,
-                               parzen_log_prob, parzen_sigma, perfect_share)
+from gan_nbdev.data import GaussianMixture, distributions
+from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor,
+                               metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share)
+from gan_nbdev.samples import Samples
 
 LOG2 = math.log(2)
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=20).filter(any)
@@ -34,13 +35,14 @@ def test_js_divergence_is_what_the_definition_says(c, random):
     assert 0 <= got <= LOG2
     assert got == pytest.approx((kl(p, m) + kl(q, m))/2, abs=1e-10)
     assert got == pytest.approx(js_divergence(q, p), abs=1e-12)
-    assert got <= LOG2*(p - q).abs().sum().item()/2 + 1e-12         # at most log 2 times the total variation
+    assert got <= LOG2*(p - q).abs().sum().item()/2 + 1e-12   # log 2 times total variation
 
 @given(counts)
 def test_js_divergence_of_equals_and_of_strangers(c):
     p, none = masses(c), torch.zeros(len(c), dtype=torch.float64)
     assert js_divergence(p, p) == pytest.approx(0, abs=1e-12)
-    assert js_divergence(torch.cat([p, none]), torch.cat([none, p])) == pytest.approx(LOG2, abs=1e-12)
+    far = js_divergence(torch.cat([p, none]), torch.cat([none, p]))
+    assert far == pytest.approx(LOG2, abs=1e-12)
 
 @given(counts, st.randoms())
 def test_merging_cells_never_adds_to_the_divergence(c, random):
@@ -65,7 +67,8 @@ def test_a_perfect_sampler_sits_on_the_floor(name):
     data = distributions[name]()
     floor = jsd_floor(2500, data)
     assert floor < .04
-    for seed in (1, 2, 3): assert jsd(data.sample(2500, rng(seed)), data) == pytest.approx(floor, abs=floor)
+    for seed in (1, 2, 3):
+        assert jsd(data.sample(2500, rng(seed)), data) == pytest.approx(floor, abs=floor)
 
 def test_the_floor_falls_as_one_over_n():
     data = distributions['ring']()
@@ -77,7 +80,8 @@ def test_the_floor_falls_as_one_over_n():
 @given(st.integers(1, 10), st.sampled_from([1., 2., 3.]), seeds)
 @settings(max_examples=15, deadline=None)
 def test_share_of_a_perfect_sampler_in_any_dimension(dim, n_std, seed):
-    root = torch.randn(dim, dim, generator=rng(seed), dtype=torch.float64) + 2*torch.eye(dim)      # a tilted mode
+    root = torch.randn(dim, dim, generator=rng(seed), dtype=torch.float64)
+    root += 2*torch.eye(dim)   # a tilted mode
     data, n = GaussianMixture(torch.zeros(1, dim), cov=root@root.T + .1*torch.eye(dim)), 20_000
     p = perfect_share(dim, n_std)
     got = coverage(data.sample(n, rng(seed + 1)), data, n_std).high_quality
@@ -102,7 +106,8 @@ def test_parzen_against_a_plain_mixture(seed, dim, sigma):
     x, c = (torch.randn(n, dim, generator=g, dtype=torch.float64) for n in (6, 9))
     want = [math.fsum(math.exp(-((a - b)**2).sum().item()/(2*sigma**2)) for b in c) for a in x]
     want = torch.tensor(want, dtype=torch.float64)/9/(sigma*math.sqrt(2*math.pi))**dim
-    got, seen = parzen_log_prob(x, c, [sigma])[:, 0], want > 1e-290         # what plain exponentials can still tell
+    got = parzen_log_prob(x, c, [sigma])[:, 0]
+    seen = want > 1e-290   # what plain exponentials can still tell
     torch.testing.assert_close(got[seen], want[seen].log(), rtol=0, atol=1e-8)
     assert got.isfinite().all()
 
@@ -116,7 +121,7 @@ def test_metrics_of_a_data_set_has_the_real_figure_beside_it():
     g = rng(0)
     x = torch.rand(300, 6, generator=g)*255
     data = Samples(x[:200], scale='unit', shape=(2, 3))
-    got = metrics(x[:100], data, valid=x[200:250], test=x[250:])                # its own first rows as "fakes"
+    got = metrics(x[:100], data, valid=x[200:250], test=x[250:])   # its own first rows as "fakes"
     assert set(got) == {'n', 'parzen', 'parzen_stderr', 'parzen_sigma', 'parzen_real'}
     assert got['parzen'] == pytest.approx(got['parzen_real'], abs=1e-9)
     assert got['parzen_sigma'] in SIGMAS
@@ -125,12 +130,13 @@ def test_metrics_of_a_data_set_has_the_real_figure_beside_it():
 # MNIST: the ceiling of Table 1's yardstick
 
 def idx(path):
-    return torch.from_numpy(np.frombuffer(gzip.open(path).read(), np.uint8, offset=16).copy()).view(-1, 784)
+    x = np.frombuffer(gzip.open(path).read(), np.uint8, offset=16)
+    return torch.from_numpy(x.copy()).view(-1, 784)
 
 def test_real_mnist_digits_as_centres():
     "10,000 real training images score 241.2 ± 2.1 nats, σ = 0.167"
     folder = os.environ.get('MNIST_DIR')
-    if not folder: pytest.skip('MNIST_DIR is not set: the Parzen figure of real MNIST digits was not checked')
+    if not folder: pytest.skip('MNIST_DIR is not set: no Parzen figure of real MNIST digits')
     train, test = (idx(Path(folder)/f'{o}-images-idx3-ubyte.gz') for o in ('train', 't10k'))
     centres, valid = train[:10_000]/255, train[50_000:51_000]/255
     with warnings.catch_warnings():
