@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #3722604c
+# %% ../nbs/06_cli.ipynb #d7e614af
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
@@ -24,15 +24,23 @@ def _one_line(f):
             if not is_cli(): raise
             print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
+        except KeyboardInterrupt:
+            if not is_cli(): raise
+            print(f'{prog}: interrupted', file=sys.stderr)
+            raise SystemExit(130)
     return _f
 
+def _dashes(o):
+    name, eq, val = o.partition('=')
+    return name.replace('_', '-') + eq + val if o.startswith('--') else o
+
 if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
-    # torch's threads wait by spinning, which stalls them all as soon as something else runs on the machine
+    # torch's threads wait by spinning, which stalls them all when something else runs too
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     # fastcore spells options with `-`; let people write `_` as in Python too
-    sys.argv[1:] = ['='.join([o.partition('=')[0].replace('_', '-'), *o.split('=', 1)[1:]]) if o.startswith('--') else o for o in sys.argv[1:]]
+    sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
 
-# %% ../nbs/06_cli.ipynb #659fc804
+# %% ../nbs/06_cli.ipynb #15e165f5
 def _atomic(path, write):
     "Call `write(temporary path)`, then put the file at `path` in one step"
     path = Path(path)
@@ -49,70 +57,90 @@ def _umask():
     return old
 
 def _check_out(out, force):
-    "`out` as a `Path` that a run can be written to; `ValueError` if it cannot, or holds a run and `force` is not given"
+    "`out` as a `Path` for a run; `ValueError` if unwritable, or if it holds a run and not `force`"
     out = Path(out)
-    if out.exists() and not out.is_dir(): raise ValueError(f'--out {out} is a file: it must be a folder')
-    if (out/'config.json').exists() and not force: raise ValueError(f'{out} already holds a run: choose another --out, or --force to replace it')
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'--out {out} is a file: it must be a folder')
+    if (out/'config.json').exists() and not force:
+        raise ValueError(f'{out} already holds a run: '
+                         'choose another --out, or --force to replace it')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     try: tempfile.TemporaryFile(dir=there).close()
-    except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
+    except OSError as e:
+        raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #285becd9
+# %% ../nbs/06_cli.ipynb #fb9ccbf0
 def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
 
 def _write_history(history, path):
     with open(path, 'w', newline='') as f:
         out = csv.writer(f)
         out.writerow(['iteration', *history])
-        out.writerows((i, *(f'{v:.9g}' for v in row)) for i, row in enumerate(zip(*history.values()), 1))
+        lines = enumerate(zip(*history.values()), 1)
+        out.writerows((i, *(f'{v:.9g}' for v in row)) for i, row in lines)
 
 def _picture(path, plot):
     from matplotlib.figure import Figure
-    fig = Figure(figsize=(6, 5) if path.stem == 'samples' else (6, 3.5), layout='constrained')
+    size = (6, 3.5) if path.stem in ('losses', 'value') else (6, 5)
+    fig = Figure(figsize=size, layout='constrained')
     plot(fig.subplots())
     _atomic(path, lambda p: fig.savefig(p, dpi=120))
 
+_run_files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
+              'value.png', 'config.json')
+
+def _write_run(trainer, d, config, measured):
+    from safetensors.torch import save_file
+    from gan_nbdev.plots import plot_fakes, plot_losses, plot_value
+    save_file(_weights(trainer), d/'weights.safetensors')
+    _write_history(trainer.history, d/'history.csv')
+    (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
+    _picture(d/'samples.png', lambda ax: plot_fakes(trainer.sample(1000), trainer.data, ax))
+    _picture(d/'losses.png', lambda ax: plot_losses(trainer.history, ax))
+    _picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
+    (d/'config.json').write_text(_json(config), encoding='utf-8')
+
 def save_run(trainer,       # a `Trainer`
-             out,           # the folder, made if missing
+             out,           # the folder, made if missing; other files in it are left alone
              config:dict,   # goes into `config.json`
              measured:dict, # goes into `metrics.json`
             ):
-    "Write the run folder; each file appears whole or not at all, `config.json` last"
-    from safetensors.torch import save_file
-    from gan_nbdev.plots import plot_fakes, plot_losses, plot_value
+    "Write the run folder, or leave it as it was; `config.json` comes last"
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out/'config.json').unlink(missing_ok=True)
-    _atomic(out/'weights.safetensors', lambda p: save_file(_weights(trainer), p))
-    _atomic(out/'history.csv', lambda p: _write_history(trainer.history, p))
-    _atomic(out/'metrics.json', lambda p: Path(p).write_text(_json(measured), encoding='utf-8'))
-    _picture(out/'samples.png', lambda ax: plot_fakes(trainer.sample(1000), trainer.data, ax))
-    if trainer.iteration:
-        _picture(out/'losses.png', lambda ax: plot_losses(trainer.history, ax))
-        _picture(out/'value.png', lambda ax: plot_value(trainer.history, ax))
-    _atomic(out/'config.json', lambda p: Path(p).write_text(_json(config), encoding='utf-8'))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}-') as d:
+        _write_run(trainer, Path(d), config, measured)
+        out.mkdir(exist_ok=True)
+        (out/'config.json').unlink(missing_ok=True)
+        for name in _run_files: os.replace(Path(d)/name, out/name)
 
-# %% ../nbs/06_cli.ipynb #bbe29180
+# %% ../nbs/06_cli.ipynb #d66b4adb
 def _weights(trainer):
-    scale = getattr(trainer.data, 'scaling', None)
-    extra = {} if scale is None else {'scale.shift': scale.shift.cpu().clone(), 'scale.factor': scale.factor.cpu().clone()}
-    return {**{k: v.detach().cpu().contiguous() for k, v in trainer.gan.state_dict().items()}, **extra}
+    w = {k: v.detach().cpu().contiguous() for k, v in trainer.gan.state_dict().items()}
+    s = getattr(trainer.data, 'scaling', None)
+    if s is None: return w
+    return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
 
 def _versions():
     import platform, torch, gan_nbdev
-    return dict(gan_nbdev=gan_nbdev.__version__, torch=torch.__version__, python=platform.python_version())
+    return dict(gan_nbdev=gan_nbdev.__version__, torch=torch.__version__,
+                python=platform.python_version())
 
-def _spec(data, trainer):
-    "What is needed to build the same networks again without the data"
-    d = trainer.data
-    return dict(what=data, name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded))
+def _spec(what, data_dir, size, data):
+    "What is needed to find the data again, and to build the networks without it"
+    from gan_nbdev.data import distributions
+    from gan_nbdev.files import datasets
+    def full(path): return str(Path(path).expanduser().resolve())
+    if what.replace('-', '_') not in {**distributions, **datasets}: what = full(what)
+    return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
+                name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #cc6894a6
+# %% ../nbs/06_cli.ipynb #1b7c91d4
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
-    data:str='ring',       # a name (ring, grid, two_moons, digits, mnist, …), or a path: .csv, .npy, a folder of images
+    data:str='ring',       # a name (ring, digits, mnist, …) or a path: .csv, .npy, folder of images
     steps:int=None,        # iterations, ≥ 0; the recipe's if not given, as for k, batch_size and lr
     seed:int=0,            # of networks and training, ≥ 0
     out:str=None,          # run folder to write (default: runs/DATA)
@@ -137,21 +165,25 @@ def gan_train(
     device = pick_device(device)
     what = get_data(data, data_dir=data_dir, size=size)
     trainer, settings = make_trainer(what, recipe, device, **given)
-    print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations on {trainer.device}, writing to {out}')
+    print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations '
+          f'on {trainer.device}, writing to {out}')
     start = time.perf_counter()
     trainer.fit(settings['steps'], progress=not quiet)
     seconds = time.perf_counter() - start
-    measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1), stopped=trainer.stopped, **_measure(trainer))
-    spec = dict(data=dict(_spec(data, trainer), data_dir=data_dir, size=size), settings=settings, device=str(trainer.device), versions=_versions())
-    save_run(trainer, out, spec, measured)
+    measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
+                    stopped=trainer.stopped, **_measure(trainer))
+    config = dict(data=_spec(data, data_dir, size, what), settings=settings,
+                  device=str(trainer.device), versions=_versions())
+    save_run(trainer, out, config, measured)
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 
-# %% ../nbs/06_cli.ipynb #c42a3eb5
+# %% ../nbs/06_cli.ipynb #1c264426
 def _measure(trainer):
     from gan_nbdev.metrics import metrics
     last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in trainer.history.items() if len(v)}
-    return {**{f'final_{k}': v for k, v in last.items()}, **metrics(trainer.sample(2500), trainer.data)}
+    measured = metrics(trainer.sample(2500), trainer.data)
+    return {**{f'final_{k}': v for k, v in last.items()}, **measured}
 
 def _table(rows):
     rows = {k: f'{v:.4f}' if isinstance(v, float) else v for k, v in rows.items() if v is not None}
@@ -161,17 +193,25 @@ def _report(out, trainer, measured):
     from collections import namedtuple
     from gan_nbdev.trainer import diagnose
     Modes = namedtuple('Modes', 'modes modes_total')
-    said = diagnose(trainer.history, Modes(measured['modes'], measured['modes_total']) if 'modes' in measured else None)
-    print(_table(measured), *said, f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png', sep='\n')
+    modes = Modes(measured['modes'], measured['modes_total']) if 'modes' in measured else None
+    said = diagnose(trainer.history, modes)
+    pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
+    print(_table(measured), *said, pictures, sep='\n')
 
-# %% ../nbs/06_cli.ipynb #b6fbcf11
+# %% ../nbs/06_cli.ipynb #1c032751
 def _read_config(run):
     path = Path(run)/'config.json'
     if not path.is_file(): raise ValueError(f'{run} is not a run folder: it has no config.json')
     try: c = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f'{path} is not valid JSON: {e}') from e
-    missing = [k for k in ('data', 'settings') if not isinstance(c.get(k) if isinstance(c, dict) else None, dict)]
-    if missing: raise ValueError(f'{path} has no {missing[0]!r}: it was not written by gan-train')
+    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        raise ValueError(f'{path} is not valid JSON: {e}') from e
+    parts = c if isinstance(c, dict) else {}
+    need = dict(data=('what', 'name', 'dim', 'shape', 'bounded'), settings=('recipe',))
+    for part, keys in need.items():
+        there = parts.get(part) if isinstance(parts.get(part), dict) else {}
+        missing = [k for k in keys if k not in there]
+        if missing:
+            raise ValueError(f'{path} lacks {part}.{missing[0]}: gan-train did not write it')
     return c
 
 def _read_weights(run):
@@ -180,31 +220,37 @@ def _read_weights(run):
     path = Path(run)/'weights.safetensors'
     if not path.is_file(): raise ValueError(f'{run} has no weights.safetensors')
     try: return load_file(path)
-    except SafetensorError as e: raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
+    except SafetensorError as e:
+        raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #54457472
+# %% ../nbs/06_cli.ipynb #7294210d
 def load_run(run,  # a run folder
-            ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, and the configuration
+            ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
     from types import SimpleNamespace
     from gan_nbdev.samples import Scaling
     from gan_nbdev.recipes import recipes
     c, w = _read_config(run), _read_weights(run)
-    try:
-        data = SimpleNamespace(name=c['data']['name'], dim=int(c['data']['dim']), shape=tuple(c['data']['shape']), bounded=c['data']['bounded'])
-        gan = recipes[c['settings']['recipe']].nets(data, 0)
-    except (KeyError, TypeError) as e: raise ValueError(f'{run}/config.json lacks {e}') from e
-    scale = Scaling(w.pop('scale.shift'), w.pop('scale.factor')) if 'scale.shift' in w and 'scale.factor' in w else None
+    d, recipe = c['data'], c['settings']['recipe']
+    if recipe not in recipes: raise ValueError(f'{run}/config.json: unknown recipe {recipe!r}')
+    data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
+    gan = recipes[recipe].nets(data, 0)
+    scaled = 'scale.shift' in w and 'scale.factor' in w
+    scale = Scaling(w.pop('scale.shift'), w.pop('scale.factor')) if scaled else None
     data.unscale = scale.inverse if scale else lambda x: x
     try: gan.load_state_dict(w)
-    except RuntimeError as e: raise ValueError(f'{run}/weights.safetensors does not fit the settings: {" ".join(str(e).split())[:200]}') from e
+    except RuntimeError as e:
+        why = ' '.join(str(e).split())[:200]
+        raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #4b6d9745
+# %% ../nbs/06_cli.ipynb #88c70416
 def _save_samples(x, shape, out):
     import numpy as np
-    if out.suffix == '.npy': return _atomic(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
-    if out.suffix == '.csv': return _atomic(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
+    if out.suffix == '.npy':
+        return _atomic(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
+    if out.suffix == '.csv':
+        return _atomic(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
     from gan_nbdev.plots import plot_samples
     _picture(out, lambda ax: plot_samples(x, ax=ax, shape=shape))
 
@@ -219,10 +265,12 @@ def gan_sample(
 ):
     "Draw samples from a trained generator, in the data's own units"
     out = Path(out or Path(run)/'samples.npy')
-    if out.suffix not in ('.npy', '.csv', '.png'): raise ValueError(f'--out {out} must end in .npy, .csv or .png')
+    if out.suffix not in ('.npy', '.csv', '.png'):
+        raise ValueError(f'--out {out} must end in .npy, .csv or .png')
     if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
     if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
-    if out.exists() and not force: raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
+    if out.exists() and not force:
+        raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
     if not out.parent.is_dir(): raise ValueError(f'--out {out}: there is no folder {out.parent}')
     import torch
     gan, data, _ = load_run(run)
@@ -230,23 +278,36 @@ def gan_sample(
     _save_samples(x, data.shape, out)
     print(f'{n} samples of shape {"×".join(map(str, data.shape))} in {out}')
 
-# %% ../nbs/06_cli.ipynb #35e32366
+# %% ../nbs/06_cli.ipynb #86e6f3a1
 @call_parse
 @_one_line
 def gan_eval(
     run:str,           # a run folder, as written by gan-train
     json:bool=False,   # print JSON instead of a table
-    n:int=2500,        # samples to measure, ≥ 1
+    n:int=None,        # samples to measure, ≥ 1 (default: 2500, or 10000 for a Parzen figure)
     seed:int=0,        # of the noise, ≥ 0
     data_dir:str=None, # folder with the files of mnist or fashion_mnist
 ):
     "Measure a trained generator against its data"
-    if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
+    if n is not None and n < 1: raise ValueError(f'--n must be at least 1, not {n}')
     if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
     import torch
     from gan_nbdev.files import get_data
     from gan_nbdev.metrics import metrics
     gan, unit, c = load_run(run)
-    data = get_data(c['data']['what'], data_dir=data_dir or c['data'].get('data_dir'), size=c['data'].get('size'))
-    measured = metrics(unit.unscale(gan.sample(n, torch.Generator().manual_seed(seed))), data)
+    data_dir = data_dir or c['data'].get('data_dir')
+    data = get_data(c['data']['what'], data_dir=data_dir, size=c['data'].get('size'))
+    held_out = _held_out(c['data']['what'], data, data_dir)
+    n = n or (10_000 if held_out else 2500)
+    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(seed)))
+    measured = metrics(x, data, **held_out)
     print(_json(measured).strip() if json else _table(measured))
+
+# %% ../nbs/06_cli.ipynb #bd44c6b4
+def _held_out(what, data, data_dir):
+    "Images to choose σ by, and to judge by, in the data's own units; only where there are any"
+    from gan_nbdev.idx import fashion_mnist, mnist
+    load = dict(mnist=mnist, fashion_mnist=fashion_mnist).get(what.replace('-', '_'))
+    if load is None: return {}
+    valid, test = load(data_dir).x[50_000:51_000], load(data_dir, split='test').x
+    return dict(valid=data.unscale(valid), test=data.unscale(test))

@@ -214,10 +214,14 @@ def _from_path(p, size):
     if 'ubyte' in p.name: return _idx_samples(_file(p), p.name.split('-')[0])
     raise ValueError(f'{p} is of an unknown kind; data can be {_accepted}')
 
-# %% ../nbs/01d_files.ipynb #41c0b45c
+# %% ../nbs/01d_files.ipynb #f6ff9310
+def _training_part(data):
+    data.x = data.x[:50_000]   # as in the paper; the other 10,000 are for validation
+    return data
+
 def _from_name(what, data_dir, size):
     name = what.replace('-', '_')
-    if name in _mirrors: return datasets[name](data_dir)
+    if name in _mirrors: return _training_part(datasets[name](data_dir))
     if name in datasets: return datasets[name]()
     if name in distributions: return distributions[name]()
     p = Path(os.path.expanduser(what))

@@ -5,15 +5,17 @@
 # %% auto #0
 __all__ = ['recipes', 'Recipe', 'recipe_for', 'settings_for', 'make_trainer']
 
-# %% ../nbs/05b_recipes.ipynb #e7929ab1
+# %% ../nbs/05b_recipes.ipynb #474da8aa
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
 
 from .data import normal, uniform
-from .networks import GAN, mlp_discriminator, mlp_generator, paper_discriminator, paper_generator
-from .trainer import Trainer, adam, check_settings, exponential, linear, momentum_sgd, whole_number
+from .networks import (GAN, mlp_discriminator, mlp_generator, paper_discriminator,
+                                paper_generator)
+from .trainer import (Trainer, adam, check_settings, exponential, linear, momentum_sgd,
+                               whole_number)
 
-# %% ../nbs/05b_recipes.ipynb #9b63336e
+# %% ../nbs/05b_recipes.ipynb #c37ce343
 class Recipe:
     "Settings that work together: how to build the networks, and the numbers to train them with"
     def __init__(self,
@@ -25,42 +27,53 @@ class Recipe:
         lr:float,        # learning rate at the start; of the faster player, if they differ
         k:int=1,         # discriminator steps per iteration
     ): store_attr()
-    def __repr__(self): return f'{self.about}: {self.steps:,} iterations of m = {self.batch_size}, k = {self.k}, lr = {self.lr}'
+    def __repr__(self):
+        return (f'{self.about}: {self.steps:,} iterations of m = {self.batch_size}, '
+                f'k = {self.k}, lr = {self.lr}')
 
-# %% ../nbs/05b_recipes.ipynb #0d92a591
+# %% ../nbs/05b_recipes.ipynb #1ae2e818
 def _point_nets(data, seed):
-    noise = normal(max(2, data.dim))
-    return GAN(mlp_generator(noise.dim, data.dim, act='relu', out='sigmoid' if data.bounded else None, seed=seed),
+    noise, out = normal(max(2, data.dim)), 'sigmoid' if data.bounded else None
+    return GAN(mlp_generator(noise.dim, data.dim, act='relu', out=out, seed=seed),
                mlp_discriminator(data.dim, seed=seed+1), noise)
 
 def _falling(lr, steps, share):
     n = max(round(share*steps), 1)
-    return linear(lr, 0, n, begin=steps - n)
+    return linear(lr, 0, n, begin=max(steps - n, 0))
 
 def _point_rules(lr, steps): return adam(_falling(lr, steps, 0.8)), adam(_falling(lr/2, steps, 0.8))
 
-# %% ../nbs/05b_recipes.ipynb #23210d30
+# %% ../nbs/05b_recipes.ipynb #6d5dfe7d
 def _image_nets(data, seed):
-    width, noise = (256, uniform(32)) if data.dim < 256 else (512, uniform(100))
-    return GAN(mlp_generator(noise.dim, data.dim, (width, width), norm='batch', out='sigmoid' if data.bounded else None, seed=seed),
-               mlp_discriminator(data.dim, (width, width), dropout=0.5, input_dropout=0.2, seed=seed+1), noise)
+    if data.dim < 256: width, noise, drop = 256, uniform(32), dict(dropout=0.3)
+    else: width, noise, drop = 512, uniform(100), dict(dropout=0.5, input_dropout=0.2)
+    out = 'sigmoid' if data.bounded else None
+    return GAN(mlp_generator(noise.dim, data.dim, (width, width), norm='batch', out=out, seed=seed),
+               mlp_discriminator(data.dim, (width, width), seed=seed+1, **drop), noise)
 
-def _image_rules(lr, steps): return adam(_falling(0.4*lr, steps, 0.5)), adam(_falling(lr, steps, 0.5))
+def _image_rules(lr, steps):
+    return adam(_falling(0.4*lr, steps, 0.5)), adam(_falling(lr, steps, 0.5))
 
-# %% ../nbs/05b_recipes.ipynb #6f6e0985
+# %% ../nbs/05b_recipes.ipynb #660cdc23
 def _paper_nets(data, seed):
     if data.dim != 784 or not data.bounded:
-        raise ValueError(f"recipe 'paper' is for 28×28 images in [0, 1], not {data.name} with items of shape {data.shape}")
-    return GAN(paper_generator(data.x.mean(0) if hasattr(data, 'x') else None, seed=seed), paper_discriminator(seed=seed+1), uniform(100))
+        raise ValueError(f"recipe 'paper' is for 28×28 images in [0, 1], not {data.name} "
+                         f'with items of shape {data.shape}')
+    mean = data.x.mean(0) if hasattr(data, 'x') else None
+    return GAN(paper_generator(mean, seed=seed), paper_discriminator(seed=seed+1), uniform(100))
 
 def _paper_rules(lr, steps):
-    return [momentum_sgd(exponential(lr, 1/1.000004, floor=1e-6), linear(0.5, 0.7, 125_000)) for _ in range(2)]
+    rate, momentum = exponential(lr, 1/1.000004, floor=1e-6), linear(0.5, 0.7, 125_000)
+    return [momentum_sgd(rate, momentum) for _ in range(2)]
 
-# %% ../nbs/05b_recipes.ipynb #808e24bb
+# %% ../nbs/05b_recipes.ipynb #84df64b3
 recipes = {
-    'points': Recipe('points and tables', _point_nets, _point_rules, steps=12_000, batch_size=256, lr=1e-3),
-    'images': Recipe('images, each a flat row of pixels', _image_nets, _image_rules, steps=20_000, batch_size=100, lr=5e-4),
-    'paper': Recipe("the paper's MNIST experiment, 250 epochs", _paper_nets, _paper_rules, steps=125_000, batch_size=100, lr=0.1),
+    'points': Recipe('points and tables', _point_nets, _point_rules,
+                     steps=12_000, batch_size=256, lr=1e-3),
+    'images': Recipe('images, each a flat row of pixels', _image_nets, _image_rules,
+                     steps=20_000, batch_size=100, lr=1e-3),
+    'paper': Recipe("the paper's MNIST experiment, 250 epochs", _paper_nets, _paper_rules,
+                    steps=125_000, batch_size=100, lr=0.1),
 }
 
 def recipe_for(data        # a distribution, `Samples` or a `Stream`
@@ -68,7 +81,7 @@ def recipe_for(data        # a distribution, `Samples` or a `Stream`
     "The recipe for this data: by whether its items are images"
     return 'points' if len(data.shape) < 2 else 'images'
 
-# %% ../nbs/05b_recipes.ipynb #db460a0a
+# %% ../nbs/05b_recipes.ipynb #86f6e478
 def settings_for(recipe:str,          # a name in `recipes`
                  steps:int=None,      # iterations, ≥ 0; None, here and below: the recipe's
                  k:int=None,          # discriminator steps per iteration, ≥ 1
@@ -78,7 +91,8 @@ def settings_for(recipe:str,          # a name in `recipes`
                  seed:int=0,          # of the networks and of the training, ≥ 0
                 ) -> dict:            # all of them, by name
     "Complete settings; `ValueError` naming the one that is out of range"
-    if recipe not in recipes: raise ValueError(f'unknown recipe {recipe!r}: choose one of {", ".join(recipes)}')
+    if recipe not in recipes:
+        raise ValueError(f'unknown recipe {recipe!r}: choose one of {", ".join(recipes)}')
     given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr)
     s = {name: getattr(recipes[recipe], name) if v is None else v for name, v in given.items()}
     whole_number('steps', s['steps'], 0)
@@ -86,16 +100,17 @@ def settings_for(recipe:str,          # a name in `recipes`
     recipes[recipe].rules(s['lr'], s['steps'])
     return dict(recipe=recipe, **s, value=value, seed=seed)
 
-# %% ../nbs/05b_recipes.ipynb #5f9e8d5b
+# %% ../nbs/05b_recipes.ipynb #2b996bab
 @delegates(settings_for, but='recipe')
 def make_trainer(data,            # a distribution, `Samples` or a `Stream`
                  recipe:str=None, # a name in `recipes`; None for the one that fits the data
                  device=None,     # None for the fastest there is
                  **kwargs         # any of the numbers of `settings_for`
                 ) -> tuple:       # the `Trainer`, and the settings as a dict
-    "A trainer for `data`, ready for `fit(settings['steps'])`; `ValueError` for settings out of range or that do not fit"
+    "A trainer, ready for `fit(settings['steps'])`; `ValueError` for settings out of range or unfit"
     s = settings_for(recipe or recipe_for(data), **kwargs)
     r = recipes[s['recipe']]
     d_rule, g_rule = r.rules(s['lr'], s['steps'])
-    trainer = Trainer(r.nets(data, s['seed']), data, s['value'], s['k'], s['batch_size'], d_rule, g_rule, s['seed'], device)
+    trainer = Trainer(r.nets(data, s['seed']), data, s['value'], s['k'], s['batch_size'],
+                      d_rule, g_rule, s['seed'], device)
     return trainer, s

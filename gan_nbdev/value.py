@@ -14,23 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/00_value.ipynb #9af28e21
+# %% ../nbs/00_value.ipynb #c5de1128
 def _wide(logits):
     "`logits` in at least float32, so that no sum over a batch can overflow"
-    if not torch.is_tensor(logits): raise ValueError(f'logits must be a tensor, not {type(logits).__name__}')
-    if not logits.is_floating_point(): raise ValueError(f'logits must be floating point, not {logits.dtype}')
-    if not logits.numel(): raise ValueError(f'logits must hold at least one value, not shape {tuple(logits.shape)}')
+    if not torch.is_tensor(logits):
+        raise ValueError(f'logits must be a tensor, not {type(logits).__name__}')
+    if not logits.is_floating_point():
+        raise ValueError(f'logits must be floating point, not {logits.dtype}')
+    if not logits.numel():
+        raise ValueError(f'logits must hold at least one value, not shape {tuple(logits.shape)}')
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
-# %% ../nbs/00_value.ipynb #14cc64e8
+# %% ../nbs/00_value.ipynb #adaf51a5
 def log_d(logits:Tensor, # D's logits, any shape
          ) -> Tensor:    # log D, same shape, at least float32, in (-∞, 0]
-    "log D = log σ(ℓ), equation (5); `ValueError` unless `logits` is a float tensor with a value in it"
+    "log D = log σ(ℓ), equation (5); `ValueError` unless `logits` is a nonempty float tensor"
     return F.logsigmoid(_wide(logits))
 
 def log_not_d(logits:Tensor, # D's logits, any shape
              ) -> Tensor:    # log(1 − D), same shape, at least float32, in (-∞, 0]
-    "log(1 − D) = log σ(−ℓ), equation (5); `ValueError` unless `logits` is a float tensor with a value in it"
+    "log(1 − D) = log σ(−ℓ), equation (5); `ValueError` unless `logits` is a nonempty float tensor"
     return F.logsigmoid(-_wide(logits))
 
 def probability(logits:Tensor, # D's logits, any shape
@@ -38,55 +41,59 @@ def probability(logits:Tensor, # D's logits, any shape
     "The discriminator's answer D = σ(ℓ): the probability that an item is real"
     return torch.sigmoid(_wide(logits))
 
-# %% ../nbs/00_value.ipynb #e8d0c0b8
+# %% ../nbs/00_value.ipynb #fca08618
 def cross_entropy(logits:Tensor,      # D's logits, any shape
-                  label:float|Tensor, # 1 real, 0 fake, or between; a number, or a tensor of the logits' shape
+                  label:float|Tensor, # 1 real, 0 fake or between; a number, or of the logits' shape
                  ) -> Tensor:         # nats per sample, ≥ 0, the logits' shape
-    "Binary cross-entropy −L(D, y) of each sample, equation (1); `ValueError` for shapes or labels that do not fit"
+    "Binary cross-entropy −L(D, y), equation (1); `ValueError` for shapes or labels that do not fit"
+    logits = _wide(logits)
     if torch.is_tensor(label): _same_shape(logits=logits, label=label)
     lo, hi = (label.min(), label.max()) if torch.is_tensor(label) else (label, label)
-    if not (0 <= lo and hi <= 1): raise ValueError(f'label must lie in [0, 1], not {float(hi if hi > 1 else lo)}')
+    if not (0 <= lo and hi <= 1):
+        raise ValueError(f'label must lie in [0, 1], not {float(hi if hi > 1 else lo)}')
     return -(label*log_d(logits) + (1 - label)*log_not_d(logits))
 
-# %% ../nbs/00_value.ipynb #0f22373b
+# %% ../nbs/00_value.ipynb #f90c9de2
 def _same_shape(**named):
     (a, x), (b, y) = named.items()
     if x.shape != y.shape:
-        raise ValueError(f'{a} has shape {tuple(x.shape)} but {b} has shape {tuple(y.shape)}: they must be equal')
+        raise ValueError(f'{a} has shape {tuple(x.shape)} but {b} has shape {tuple(y.shape)}: '
+                         'they must be equal')
 
-# %% ../nbs/00_value.ipynb #5a0a9eca
+# %% ../nbs/00_value.ipynb #768f382e
 def value_function(real_logits:Tensor, # D's logits of real items x, shape (m,) or (m, 1)
                    fake_logits:Tensor, # D's logits of fakes G(z), the same shape
                   ) -> Tensor:         # V(D, G) in nats, a scalar ≤ 0
-    "V(D, G) over a minibatch, equation (1) of the paper; `ValueError` naming both shapes when they differ"
+    "V(D, G) over a minibatch, equation (1) of the paper; `ValueError` naming shapes that differ"
     _same_shape(real_logits=real_logits, fake_logits=fake_logits)
     return log_d(real_logits).mean() + log_not_d(fake_logits).mean()
 
 # %% ../nbs/00_value.ipynb #a60ad6d7
 LOG4 = math.log(4)  # −V where D = ½ everywhere
 
-# %% ../nbs/00_value.ipynb #2cc5d63e
+# %% ../nbs/00_value.ipynb #1cf4a620
 def d_loss(real_logits:Tensor, # D's logits of real items x, shape (m,) or (m, 1)
            fake_logits:Tensor, # D's logits of fakes G(z), the same shape
           ) -> Tensor:         # −V in nats, a scalar ≥ 0
-    "What the discriminator descends: −V, equation (9); `ValueError` naming both shapes when they differ"
+    "What the discriminator descends: −V, equation (9); `ValueError` naming shapes that differ"
     return -value_function(real_logits, fake_logits)
 
-# %% ../nbs/00_value.ipynb #6de7967c
+# %% ../nbs/00_value.ipynb #c934101f
 def g_loss_minimax(fake_logits:Tensor, # D's logits of fakes G(z), shape (m,) or (m, 1)
                   ) -> Tensor:         # nats, a scalar ≤ 0
-    "What the generator descends in the minimax game: the mean of log(1 − D(G(z))), equation (11), Algorithm 1"
+    "What G descends in the minimax game: the mean of log(1 − D(G(z))), equation (11), Algorithm 1"
     return log_not_d(fake_logits).mean()
 
-# %% ../nbs/00_value.ipynb #1ef9ced9
+# %% ../nbs/00_value.ipynb #fa6c85de
 def g_loss_nonsaturating(fake_logits:Tensor, # D's logits of fakes G(z), shape (m,) or (m, 1)
                         ) -> Tensor:         # nats, a scalar ≥ 0
-    "What the generator descends in the non-saturating game: minus the mean of log D(G(z)), section 3 of the paper"
+    "What G descends in the non-saturating game: the mean of −log D(G(z)), section 3 of the paper"
     return -log_d(fake_logits).mean()
 
-# %% ../nbs/00_value.ipynb #65e3f2f8
+# %% ../nbs/00_value.ipynb #261b7b3d
 Value = namedtuple('Value', 'd_loss g_loss')
-Value.__doc__ = 'A game: `d_loss(real_logits, fake_logits)` for D to descend, `g_loss(fake_logits)` for G to descend'
+Value.__doc__ = ('A game: `d_loss(real_logits, fake_logits)` for D to descend, '
+                 '`g_loss(fake_logits)` for G to descend')
 
 values = {'non-saturating': Value(d_loss, g_loss_nonsaturating),
           'minimax': Value(d_loss, g_loss_minimax)}

@@ -20,7 +20,8 @@ def required():
 
 def pytest_configure(config):
     required()
-    for name in needs: config.addinivalue_line('markers', f'{name}: needs a {name}; skipped without one')
+    for name in needs:
+        config.addinivalue_line('markers', f'{name}: needs a {name}; skipped without one')
 
 def pytest_runtest_setup(item):
     for name in needs:

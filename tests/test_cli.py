@@ -1,4 +1,4 @@
-"The commands as a person runs them: separate processes, their output, their exit status, what they leave behind."
+"The commands as a person runs them: separate processes, output, exit status, files left behind."
 import csv
 import json
 import os
@@ -19,8 +19,9 @@ mnist_dir = os.environ.get('MNIST_DIR')
 
 
 def run(*args, cwd, **env):
-    return subprocess.run([bin_/args[0], *map(str, args[1:])], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}, timeout=300)
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}
+    return subprocess.run([bin_/args[0], *map(str, args[1:])], cwd=cwd, env=env,
+                          capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope='module')
@@ -35,21 +36,26 @@ def test_default_run(ring_run):
     d, r = ring_run
     assert 'ring' in r.stdout and 'runs/ring/samples.png' in r.stdout and 'it/s' in r.stderr
     config = json.loads((d/'runs/ring/config.json').read_text())
-    assert config['settings']['steps'] == 60 and config['settings']['seed'] == 0 and config['versions']['torch']
+    assert config['settings']['steps'] == 60 and config['settings']['seed'] == 0
+    assert config['versions']['torch']
     metrics = json.loads((d/'runs/ring/metrics.json').read_text())
-    assert metrics['modes_total'] == 8 and 0 <= metrics['high_quality'] <= 1 and metrics['iterations'] == 60
+    assert metrics['modes_total'] == 8 and metrics['iterations'] == 60
+    assert 0 <= metrics['high_quality'] <= 1
     with open(d/'runs/ring/history.csv') as f: rows = list(csv.DictReader(f))
-    assert len(rows) == 60 and {'iteration', 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'} == set(rows[0])
-    for name in ('samples', 'losses', 'value'): assert Image.open(d/f'runs/ring/{name}.png').size[0] > 300
+    assert len(rows) == 60
+    assert {'iteration', 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'} == set(rows[0])
+    for name in ('samples', 'losses', 'value'):
+        assert Image.open(d/f'runs/ring/{name}.png').size[0] > 300
     assert not [p for p in (d/'runs/ring').iterdir() if p.name.startswith('.')]
 
 
 def test_same_seed_same_run_bit_for_bit(ring_run):
     d, _ = ring_run
-    assert run('gan-train', '--steps', 60, '--device', 'cpu', '--out', 'again', cwd=d).returncode == 0
+    train_to = 'gan-train', '--steps', 60, '--device', 'cpu', '--out'
+    assert run(*train_to, 'again', cwd=d).returncode == 0
     for name in ('weights.safetensors', 'history.csv'):
         assert (d/'again'/name).read_bytes() == (d/'runs/ring'/name).read_bytes(), name
-    assert run('gan-train', '--steps', 60, '--device', 'cpu', '--out', 'other', '--seed', 1, cwd=d).returncode == 0
+    assert run(*train_to, 'other', '--seed', 1, cwd=d).returncode == 0
     assert (d/'other/history.csv').read_bytes() != (d/'again/history.csv').read_bytes()
 
 
@@ -75,44 +81,57 @@ def test_sample_and_eval(ring_run):
     assert Image.open(d/'x.png').size[0] > 300
     r = run('gan-eval', 'runs/ring', '--json', cwd=d)
     measured, written = json.loads(r.stdout), json.loads((d/'runs/ring/metrics.json').read_text())
-    assert {k: written[k] for k in ('modes', 'modes_total', 'high_quality')} == {k: measured[k] for k in ('modes', 'modes_total', 'high_quality')}
+    keys = 'modes', 'modes_total', 'high_quality'
+    assert {k: written[k] for k in keys} == {k: measured[k] for k in keys}
     assert 'high_quality' in run('gan-eval', 'runs/ring', cwd=d).stdout
 
 
 def test_a_csv_and_a_folder_of_images(tmp_path):
     rng = np.random.default_rng(0)
-    np.savetxt(tmp_path/'table.csv', rng.normal([100, -3, 0.01], [10, 1, 0.001], (300, 3)), delimiter=',')
+    table = rng.normal([100, -3, 0.01], [10, 1, 0.001], (300, 3))
+    np.savetxt(tmp_path/'table.csv', table, delimiter=',')
     (tmp_path/'pics').mkdir()
-    for i in range(120): Image.fromarray(rng.integers(0, 255, (6, 5), dtype=np.uint8)).save(tmp_path/f'pics/{i}.png')
+    for i in range(120):
+        pixels = rng.integers(0, 255, (6, 5), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path/f'pics/{i}.png')
     np.save(tmp_path/'my.npy', rng.normal(size=(300, 4)))
     for data, shape in (('table.csv', (3,)), ('pics', (6, 5)), ('my.npy', (4,))):
         r = run('gan-train', data, '--steps', 5, '--quiet', cwd=tmp_path)
         assert r.returncode == 0, r.stderr
         name = Path(data).stem
-        assert run('gan-sample', f'runs/{name}', '--n', 7, '--out', f'{name}-x.npy', cwd=tmp_path).returncode == 0
+        r = run('gan-sample', f'runs/{name}', '--n', 7, '--out', f'{name}-x.npy', cwd=tmp_path)
+        assert r.returncode == 0
         assert np.load(tmp_path/f'{name}-x.npy').shape == (7, *shape)
-    assert abs(np.load(tmp_path/'table-x.npy')[:, 0].mean() - 100) < 30                # the table's own units
-    assert np.load(tmp_path/'pics-x.npy').max() > 1                                    # pixels from 0 to 255
+    assert abs(np.load(tmp_path/'table-x.npy')[:, 0].mean() - 100) < 30   # the table's own units
+    assert np.load(tmp_path/'pics-x.npy').max() > 1                       # pixels from 0 to 255
 
 
 @pytest.mark.skipif(not mnist_dir, reason='MNIST_DIR names no folder')
 def test_mnist_from_the_folder_given_or_named(tmp_path):
-    r = run('gan-train', 'mnist', '--steps', 2, '--batch_size', 10, '--quiet', '--out', 'a', cwd=tmp_path)
+    train_to = 'gan-train', 'mnist', '--steps', 2, '--batch_size', 10, '--quiet', '--out'
+    r = run(*train_to, 'a', cwd=tmp_path)
     assert r.returncode == 0, r.stderr
-    r = run('gan-train', 'mnist', '--data_dir', mnist_dir, '--steps', 2, '--batch_size', 10, '--quiet', '--out', 'b', cwd=tmp_path, MNIST_DIR='')
+    r = run(*train_to, 'b', '--data_dir', mnist_dir, cwd=tmp_path, MNIST_DIR='')
     assert r.returncode == 0, r.stderr
-    assert (tmp_path/'a/weights.safetensors').read_bytes() == (tmp_path/'b/weights.safetensors').read_bytes()
+    a, b = ((tmp_path/o/'weights.safetensors').read_bytes() for o in 'ab')
+    assert a == b
 
 
 bad = {
     'unknown dataset': (['rong'], 'ring'), 'unknown recipe': (['ring', '--recipe', 'x'], 'points'),
     'unknown value': (['ring', '--value', 'x'], 'minimax'), 'k': (['ring', '--k', '0'], 'k must'),
-    'batch': (['ring', '--batch_size', '0'], 'at least 1'), 'lr': (['ring', '--lr', '0'], 'lr must'), 'lr nan': (['ring', '--lr', 'nan'], 'lr must'),
-    'steps': (['ring', '--steps', '-1'], 'steps must'), 'seed': (['ring', '--seed', '-1'], 'seed must'), 'device': (['ring', '--device', 'cuda:77'], 'cuda:77'),
-    'device type': (['ring', '--device', 'quantum'], 'quantum'), 'missing file': (['nowhere.csv'], 'nowhere.csv'),
-    'empty': (['empty.csv'], 'empty'), 'text': (['text.csv'], 'abc'), 'nan': (['nan.csv'], 'nan'), 'few rows': (['few.csv'], '(3)'),
-    'constant': (['constant.csv'], 'never varies'), 'no images': (['nothing'], 'nothing'), 'unreadable out': (['ring', '--out', 'few.csv/run'], 'few.csv'),
-    'truncated idx': (['mnist', '--data_dir', 'broken'], 'train-images'), 'not an int': (['ring', '--k', 'two'], 'two'),
+    'batch': (['ring', '--batch_size', '0'], 'at least 1'),
+    'lr': (['ring', '--lr', '0'], 'lr must'), 'lr nan': (['ring', '--lr', 'nan'], 'lr must'),
+    'steps': (['ring', '--steps', '-1'], 'steps must'),
+    'seed': (['ring', '--seed', '-1'], 'seed must'),
+    'device': (['ring', '--device', 'cuda:77'], 'cuda:77'),
+    'device type': (['ring', '--device', 'quantum'], 'quantum'),
+    'missing file': (['nowhere.csv'], 'nowhere.csv'), 'empty': (['empty.csv'], 'is empty'),
+    'text': (['text.csv'], 'abc'), 'nan': (['nan.csv'], "'nan'"), 'few rows': (['few.csv'], '(3)'),
+    'constant': (['constant.csv'], 'never varies'), 'no images': (['nothing'], 'nothing'),
+    'unreadable out': (['ring', '--out', 'few.csv/run'], 'few.csv'),
+    'truncated idx': (['mnist', '--data_dir', 'broken'], 'train-images'),
+    'not an int': (['ring', '--k', 'two'], 'two'),
     'unknown option': (['ring', '--kk', '2'], '--kk'),
 }
 
@@ -120,11 +139,13 @@ bad = {
 @pytest.fixture(scope='module')
 def bad_files(tmp_path_factory):
     d = tmp_path_factory.mktemp('bad')
-    for name, text in dict(empty='', text='1,2\n3,abc\n', nan='1,2\n3,nan\n', few='1,2\n3,4\n5,6\n', constant='1,2\n'*400).items():
-        (d/f'{name}.csv').write_text(text)
+    texts = dict(empty='', text='1,2\n3,abc\n', nan='1,2\n3,nan\n', few='1,2\n3,4\n5,6\n',
+                 constant='1,2\n'*400)
+    for name, text in texts.items(): (d/f'{name}.csv').write_text(text)
     (d/'nothing').mkdir()
     (d/'broken').mkdir()
-    (d/'broken/train-images-idx3-ubyte').write_bytes(b'\0\0\x08\x03' + (60000).to_bytes(4, 'big') + (28).to_bytes(4, 'big')*2 + b'\0'*100)
+    header = b'\0\0\x08\x03' + (60000).to_bytes(4, 'big') + (28).to_bytes(4, 'big')*2
+    (d/'broken/train-images-idx3-ubyte').write_bytes(header + b'\0'*100)
     return d
 
 
@@ -140,30 +161,37 @@ def test_bad_input_is_one_line_and_status_2(case, bad_files, monkeypatch, capsys
     with pytest.raises(SystemExit) as e: runpy.run_path(str(bin_/'gan-train'), run_name='__main__')
     err = capsys.readouterr().err
     assert e.value.code == 2 and names in err and 'Traceback' not in err, err
-    if case not in ('not an int', 'unknown option'): assert err.startswith('gan-train: error: ') and err.count('\n') == 1, err
+    if case not in ('not an int', 'unknown option'):
+        assert err.startswith('gan-train: error: ') and err.count('\n') == 1, err
     assert sorted(bad_files.rglob('*')) == before
 
 
 def test_bad_input_in_a_process_of_its_own(tmp_path):
     r = run('gan-train', 'ring', '--k', 0, cwd=tmp_path)
-    assert r.returncode == 2 and r.stderr.startswith('gan-train: error: k must') and r.stderr.count('\n') == 1
+    assert r.returncode == 2 and r.stderr.count('\n') == 1
+    assert r.stderr.startswith('gan-train: error: k must')
 
 
-@pytest.mark.skipif(not Path('/proc/self').exists(), reason='no /proc, which not even root may write to')
+@pytest.mark.skipif(not Path('/proc/self').exists(),
+                    reason='no /proc, which not even root may write to')
 def test_folder_that_cannot_be_written(tmp_path):
     r = run('gan-train', 'ring', '--steps', 5, '--out', '/proc/run', cwd=tmp_path)
-    assert r.returncode == 2 and '/proc/run cannot be written' in r.stderr and not list(tmp_path.iterdir())
+    assert r.returncode == 2 and '/proc/run cannot be written' in r.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_constant_column_among_others_warns_and_trains(tmp_path):
-    np.savetxt(tmp_path/'c.csv', np.c_[np.random.default_rng(0).normal(size=300), np.full(300, 7.)], delimiter=',')
+    table = np.c_[np.random.default_rng(0).normal(size=300), np.full(300, 7.)]
+    np.savetxt(tmp_path/'c.csv', table, delimiter=',')
     r = run('gan-train', 'c.csv', '--steps', 3, '--quiet', cwd=tmp_path)
-    assert r.returncode == 0 and r.stderr.startswith('gan-train: warning: ') and 'never vary' in r.stderr and r.stderr.count('\n') == 1
+    assert r.returncode == 0 and 'never vary' in r.stderr and r.stderr.count('\n') == 1
+    assert r.stderr.startswith('gan-train: warning: ')
 
 
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
-    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu'], cwd=tmp_path, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu'],
+                         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
     assert 'ring' in p.stdout.readline() and 'recipe' in p.stdout.readline()
     time.sleep(2)
     p.send_signal(signal.SIGINT)
@@ -171,22 +199,30 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
     assert p.returncode == 130 and 'interrupted at iteration' in out and 'Traceback' not in err
     metrics = json.loads((tmp_path/'runs/ring/metrics.json').read_text())
     assert metrics['iterations'] > 10 and metrics['stopped'] == 'interrupted'
-    assert len((tmp_path/'runs/ring/history.csv').read_text().splitlines()) == metrics['iterations'] + 1
+    lines = (tmp_path/'runs/ring/history.csv').read_text().splitlines()
+    assert len(lines) == metrics['iterations'] + 1
 
 
 def test_divergence_is_one_line_and_leaves_no_run(tmp_path):
     np.savetxt(tmp_path/'t.csv', np.random.default_rng(0).normal(size=(300, 2)), delimiter=',')
     r = run('gan-train', 't.csv', '--steps', 2000, '--lr', '1e30', '--quiet', cwd=tmp_path)
-    assert r.returncode == 1 and 'NaN or infinite at iteration' in r.stderr and r.stderr.count('\n') == 1
+    assert r.returncode == 1 and r.stderr.count('\n') == 1
+    assert 'NaN or infinite at iteration' in r.stderr
     assert not (tmp_path/'runs').exists()
 
 
-def test_help_is_quick_and_complete(tmp_path):
-    best = 9
-    for _ in range(5):
-        start = time.perf_counter()
-        r = run('gan-train', '--help', cwd=tmp_path)
-        best = min(best, time.perf_counter() - start)
-    for o in 'steps seed out force device k batch-size lr recipe data-dir'.split(): assert f'--{o}' in r.stdout
-    r = subprocess.run([sys.executable, '-X', 'importtime', '-c', 'import gan_nbdev.cli'], capture_output=True, text=True)
-    assert ' torch' not in r.stderr and ' numpy' not in r.stderr      # what makes it quick
+def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
+    "What makes it answer at once; benchmarks are for the time itself"
+    r = run('gan-train', '--help', cwd=tmp_path)
+    assert r.returncode == 0
+    for o in 'steps seed out force device k batch-size lr recipe data-dir'.split():
+        assert f'--{o}' in r.stdout
+    code = 'import sys, gan_nbdev.cli; sys.exit(bool({"torch", "numpy"} & sys.modules.keys()))'
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+def test_no_iterations_at_all(tmp_path):
+    r = run('gan-train', '--steps', 0, '--quiet', cwd=tmp_path)
+    assert r.returncode == 0, r.stderr
+    assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['iterations'] == 0
+    assert run('gan-eval', 'runs/ring', cwd=tmp_path).returncode == 0
