@@ -40,7 +40,7 @@ if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
     # fastcore spells options with `-`; let people write `_` as in Python too
     sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
 
-# %% ../nbs/06_cli.ipynb #15e165f5
+# %% ../nbs/06_cli.ipynb #169908da
 def _atomic(path, write):
     "Call `write(temporary path)`, then put the file at `path` in one step"
     path = Path(path)
@@ -56,13 +56,17 @@ def _umask():
     old = os.umask(0); os.umask(old)
     return old
 
+_run_files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
+              'value.png', 'config.json')
+
 def _check_out(out, force):
     "`out` as a `Path` for a run; `ValueError` if unwritable, or if it holds a run and not `force`"
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise ValueError(f'--out {out} is a file: it must be a folder')
-    if (out/'config.json').exists() and not force:
-        raise ValueError(f'{out} already holds a run: '
+    held = [name for name in _run_files if (out/name).exists()]
+    if held and not force:
+        raise ValueError(f'{out} already holds a run ({held[-1]}): '
                          'choose another --out, or --force to replace it')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     try: tempfile.TemporaryFile(dir=there).close()
@@ -70,7 +74,7 @@ def _check_out(out, force):
         raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #fb9ccbf0
+# %% ../nbs/06_cli.ipynb #d7a496bf
 def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
 
 def _write_history(history, path):
@@ -86,9 +90,6 @@ def _picture(path, plot):
     fig = Figure(figsize=size, layout='constrained')
     plot(fig.subplots())
     _atomic(path, lambda p: fig.savefig(p, dpi=120))
-
-_run_files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
-              'value.png', 'config.json')
 
 def _write_run(trainer, d, config, measured):
     from safetensors.torch import save_file
