@@ -4,9 +4,12 @@ Trains it for seeds 0 to 4 as `gan-train ring` does, and writes quality.md.
 
     python benchmarks/quality.py
 """
+import os
 import platform
 import time
 from pathlib import Path
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as gan-train does
 
 import torch
 

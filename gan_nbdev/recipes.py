@@ -66,10 +66,10 @@ def _paper_rules(lr, steps):
     rate, momentum = exponential(lr, 1/1.000004, floor=1e-6), linear(0.5, 0.7, 125_000)
     return [momentum_sgd(rate, momentum) for _ in range(2)]
 
-# %% ../nbs/05b_recipes.ipynb #84df64b3
+# %% ../nbs/05b_recipes.ipynb #e3b2e627
 recipes = {
     'points': Recipe('points and tables', _point_nets, _point_rules,
-                     steps=12_000, batch_size=256, lr=1e-3),
+                     steps=8_000, batch_size=256, lr=1e-3),
     'images': Recipe('images, each a flat row of pixels', _image_nets, _image_rules,
                      steps=20_000, batch_size=100, lr=1e-3),
     'paper': Recipe("the paper's MNIST experiment, 250 epochs", _paper_nets, _paper_rules,
