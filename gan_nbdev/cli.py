@@ -12,20 +12,21 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #d7e614af
+# %% ../nbs/06_cli.ipynb #9042d4fb
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
         prog = Path(sys.argv[0]).name
-        if is_cli(): warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
+        shell = is_cli(globals()[f.__name__])   # this command, not another one that runs a notebook
+        if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try: return f(*args, **kwargs)
         except (ValueError, OSError, FloatingPointError) as e:
-            if not is_cli(): raise
+            if not shell: raise
             print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
         except KeyboardInterrupt:
-            if not is_cli(): raise
+            if not shell: raise
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
     return _f
