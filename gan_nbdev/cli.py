@@ -75,7 +75,7 @@ def _check_out(out, force):
         raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #d7a496bf
+# %% ../nbs/06_cli.ipynb #54cc7040
 def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
 
 def _write_history(history, path):
@@ -115,7 +115,9 @@ def save_run(trainer,       # a `Trainer`
         _write_run(trainer, Path(d), config, measured)
         out.mkdir(exist_ok=True)
         (out/'config.json').unlink(missing_ok=True)
-        for name in _run_files: os.replace(Path(d)/name, out/name)
+        for name in _run_files:
+            os.chmod(Path(d)/name, 0o666 & ~_umask())
+            os.replace(Path(d)/name, out/name)
 
 # %% ../nbs/06_cli.ipynb #d66b4adb
 def _weights(trainer):
@@ -180,7 +182,7 @@ def gan_train(
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 
-# %% ../nbs/06_cli.ipynb #1c264426
+# %% ../nbs/06_cli.ipynb #63f2acf4
 def _measure(trainer):
     from gan_nbdev.metrics import metrics
     last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in trainer.history.items() if len(v)}
@@ -197,8 +199,11 @@ def _report(out, trainer, measured):
     Modes = namedtuple('Modes', 'modes modes_total')
     modes = Modes(measured['modes'], measured['modes_total']) if 'modes' in measured else None
     said = diagnose(trainer.history, modes)
+    short = {k: v for k, v in measured.items() if k in _headline}
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
-    print(_table(measured), *said, pictures, sep='\n')
+    print(_table(short), *said, pictures, sep='\n')
+
+_headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
 
 # %% ../nbs/06_cli.ipynb #1c032751
 def _read_config(run):
