@@ -140,7 +140,7 @@ def _spec(what, data_dir, size, data):
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
                 name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #1b7c91d4
+# %% ../nbs/06_cli.ipynb #c51321f7
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -153,7 +153,7 @@ def gan_train(
     k:int=None,            # discriminator steps per iteration, ≥ 1
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # learning rate at the start, > 0
-    recipe:str=None,       # points, images or paper; the one that fits the data if not given
+    recipe:str=None,       # points, digits, images or paper (default: what fits the data)
     value:str='non-saturating', # the game: non-saturating or minimax
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width

@@ -43,13 +43,14 @@ def _falling(lr, steps, share):
 
 def _point_rules(lr, steps): return adam(_falling(lr, steps, 0.8)), adam(_falling(lr/2, steps, 0.8))
 
-# %% ../nbs/05b_recipes.ipynb #6d5dfe7d
-def _image_nets(data, seed):
-    if data.dim < 256: width, noise, drop = 256, uniform(32), dict(dropout=0.3)
-    else: width, noise, drop = 512, uniform(100), dict(dropout=0.5, input_dropout=0.2)
-    out = 'sigmoid' if data.bounded else None
-    return GAN(mlp_generator(noise.dim, data.dim, (width, width), norm='batch', out=out, seed=seed),
-               mlp_discriminator(data.dim, (width, width), seed=seed+1, **drop), noise)
+# %% ../nbs/05b_recipes.ipynb #3e115f72
+def _image_nets(width, noise_dim, **drop):
+    def nets(data, seed):
+        out = 'sigmoid' if data.bounded else None
+        G = mlp_generator(noise_dim, data.dim, (width, width), norm='batch', out=out, seed=seed)
+        D = mlp_discriminator(data.dim, (width, width), seed=seed+1, **drop)
+        return GAN(G, D, uniform(noise_dim))
+    return nets
 
 def _image_rules(lr, steps):
     return adam(_falling(0.4*lr, steps, 0.5)), adam(_falling(lr, steps, 0.5))
@@ -66,20 +67,23 @@ def _paper_rules(lr, steps):
     rate, momentum = exponential(lr, 1/1.000004, floor=1e-6), linear(0.5, 0.7, 125_000)
     return [momentum_sgd(rate, momentum) for _ in range(2)]
 
-# %% ../nbs/05b_recipes.ipynb #e3b2e627
+# %% ../nbs/05b_recipes.ipynb #4cbd16e8
 recipes = {
     'points': Recipe('points and tables', _point_nets, _point_rules,
                      steps=8_000, batch_size=256, lr=1e-3),
-    'images': Recipe('images, each a flat row of pixels', _image_nets, _image_rules,
-                     steps=20_000, batch_size=100, lr=1e-3),
+    'digits': Recipe('images of less than 256 pixels', _image_nets(256, 32, dropout=0.3),
+                     _image_rules, steps=14_000, batch_size=100, lr=1e-3),
+    'images': Recipe('larger images', _image_nets(512, 100, dropout=0.5, input_dropout=0.2),
+                     _image_rules, steps=20_000, batch_size=100, lr=1e-3),
     'paper': Recipe("the paper's MNIST experiment, 250 epochs", _paper_nets, _paper_rules,
                     steps=125_000, batch_size=100, lr=0.1),
 }
 
 def recipe_for(data        # a distribution, `Samples` or a `Stream`
               ) -> str:    # a name in `recipes`
-    "The recipe for this data: by whether its items are images"
-    return 'points' if len(data.shape) < 2 else 'images'
+    "The recipe for this data: by whether its items are images, and how large"
+    if len(data.shape) < 2: return 'points'
+    return 'digits' if data.dim < 256 else 'images'
 
 # %% ../nbs/05b_recipes.ipynb #86f6e478
 def settings_for(recipe:str,          # a name in `recipes`

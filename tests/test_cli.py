@@ -115,6 +115,10 @@ def test_mnist_from_the_folder_given_or_named(tmp_path):
     assert r.returncode == 0, r.stderr
     a, b = ((tmp_path/o/'weights.safetensors').read_bytes() for o in 'ab')
     assert a == b
+    r = run('gan-eval', 'b', '--n', 300, '--json', cwd=tmp_path, MNIST_DIR='')
+    assert r.returncode == 0, r.stderr
+    measured = json.loads(r.stdout)
+    assert measured['n'] == 300 and measured['parzen'] < measured['parzen_real']
 
 
 bad = {
