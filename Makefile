@@ -13,7 +13,6 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
 
 demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians
-	@# nets this small stall when their threads wait for cores that others use
 	$(BIN)/gan-train ring --out runs/demo --force
 
 test: $(VENV)/.dev ## run the notebooks' tests and those in tests/

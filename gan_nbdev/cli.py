@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['save_run', 'gan_train', 'load_run', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/06_cli.ipynb #324c0cdf
-import csv, json, os, shutil, sys, tempfile, time, warnings
+# %% ../nbs/06_cli.ipynb #310c1c18
+import csv, json, os, shutil, signal, sys, tempfile, threading, time, warnings
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #9042d4fb
+# %% ../nbs/06_cli.ipynb #52712a4d
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
@@ -25,6 +26,10 @@ def _one_line(f):
             if not shell: raise
             print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
+        except (MemoryError, RuntimeError) as e:
+            if not shell or not (isinstance(e, MemoryError) or 'memory' in str(e)): raise
+            print(f'{prog}: error: out of memory: try a smaller --batch_size', file=sys.stderr)
+            raise SystemExit(1)
         except KeyboardInterrupt:
             if not shell: raise
             print(f'{prog}: interrupted', file=sys.stderr)
@@ -41,7 +46,7 @@ if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
     # fastcore spells options with `-`; let people write `_` as in Python too
     sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
 
-# %% ../nbs/06_cli.ipynb #169908da
+# %% ../nbs/06_cli.ipynb #7b322757
 def _atomic(path, write):
     "Call `write(temporary path)`, then put the file at `path` in one step"
     path = Path(path)
@@ -60,9 +65,15 @@ def _umask():
 _run_files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
               'value.png', 'config.json')
 
+def _name(data):
+    "What to call a run on this data"
+    p = Path(data).expanduser().resolve()
+    return (p.name if p.is_dir() else p.stem) or 'data'
+
 def _check_out(out, force):
     "`out` as a `Path` for a run; `ValueError` if unwritable, or if it holds a run and not `force`"
-    out = Path(out)
+    if not str(out): raise ValueError('--out must name a folder, not be empty')
+    out = Path(out).expanduser()
     if out.exists() and not out.is_dir():
         raise ValueError(f'--out {out} is a file: it must be a folder')
     held = [name for name in _run_files if (out/name).exists()]
@@ -140,7 +151,7 @@ def _spec(what, data_dir, size, data):
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
                 name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #c51321f7
+# %% ../nbs/06_cli.ipynb #8e42c2ac
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -160,7 +171,7 @@ def gan_train(
     quiet:bool=False,      # no progress bar
 ) -> int: # 130 when interrupted, otherwise nothing
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
-    out = _check_out(out or f'runs/{Path(data).stem or "data"}', force)
+    out = _check_out(f'runs/{_name(data)}' if out is None else out, force)
     from gan_nbdev.files import get_data
     from gan_nbdev.recipes import make_trainer, settings_for
     from gan_nbdev.trainer import pick_device
@@ -174,15 +185,26 @@ def gan_train(
     start = time.perf_counter()
     trainer.fit(settings['steps'], progress=not quiet)
     seconds = time.perf_counter() - start
-    measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
-                    stopped=trainer.stopped, **_measure(trainer))
-    config = dict(data=_spec(data, data_dir, size, what), settings=settings,
-                  device=str(trainer.device), versions=_versions())
-    save_run(trainer, out, config, measured)
+    with _impatience():
+        measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
+                        stopped=trainer.stopped, **_measure(trainer))
+        config = dict(data=_spec(data, data_dir, size, what), settings=settings,
+                      device=str(trainer.device), versions=_versions())
+        save_run(trainer, out, config, measured)
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 
-# %% ../nbs/06_cli.ipynb #63f2acf4
+# %% ../nbs/06_cli.ipynb #f9086c12
+@contextmanager
+def _impatience():
+    "While the run is written, which takes a second or two, Ctrl-C is not heard"
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try: yield
+    finally: signal.signal(signal.SIGINT, old)
+
 def _measure(trainer):
     from gan_nbdev.metrics import metrics
     last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in trainer.history.items() if len(v)}
@@ -251,7 +273,7 @@ def load_run(run,  # a run folder
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #88c70416
+# %% ../nbs/06_cli.ipynb #ec3e95e3
 def _save_samples(x, shape, out):
     import numpy as np
     if out.suffix == '.npy':
@@ -271,7 +293,7 @@ def gan_sample(
     force:bool=False, # replace the file if it exists
 ):
     "Draw samples from a trained generator, in the data's own units"
-    out = Path(out or Path(run)/'samples.npy')
+    out = Path(run)/'samples.npy' if out is None else Path(out).expanduser()
     if out.suffix not in ('.npy', '.csv', '.png'):
         raise ValueError(f'--out {out} must end in .npy, .csv or .png')
     if n < 1: raise ValueError(f'--n must be at least 1, not {n}')

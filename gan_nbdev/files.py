@@ -230,7 +230,7 @@ def _from_name(what, data_dir, size):
     names = ', '.join([*distributions, *datasets])
     raise ValueError(f'unknown data {what!r}: give one of {names}, or the path of {_accepted}')
 
-# %% ../nbs/01d_files.ipynb #ec89d9c5
+# %% ../nbs/01d_files.ipynb #58aff56b
 def _check_options(what, data_dir, size):
     path = isinstance(what, (str, Path))
     if data_dir and not (isinstance(what, str) and what.replace('-', '_') in _mirrors):
@@ -238,9 +238,14 @@ def _check_options(what, data_dir, size):
     if size is not None and not (path and os.path.isdir(os.path.expanduser(what))):
         raise ValueError(f'size is for a folder of images, not for {_short(what)}')
 
+def _item_scale(dataset):
+    first = next(iter(dataset), None)
+    item = first[0] if isinstance(first, (tuple, list)) and len(first) else first
+    return 'unit' if str(getattr(item, 'dtype', '')).endswith('uint8') else None
+
 def _short(what): return repr(what) if isinstance(what, (str, Path)) else type(what).__name__
 
-# %% ../nbs/01d_files.ipynb #b6a6cd5f
+# %% ../nbs/01d_files.ipynb #0f757b12
 def get_data(
     what, # a name, path, tensor or array (n, ...), torch `Dataset`, or data object: passed through
     data_dir:str=None, # for mnist and fashion_mnist: the folder with their files
@@ -253,5 +258,5 @@ def get_data(
     if hasattr(what, 'sample') and hasattr(what, 'source'): return what
     kind = type(what).__name__
     if isinstance(what, (Tensor, np.ndarray)): return Samples(what, _scale(what), name=kind.lower())
-    if isinstance(what, Dataset): return Stream(what, name=kind)
+    if isinstance(what, Dataset): return Stream(what, scale=_item_scale(what), name=kind)
     raise ValueError(f'data must be a name, path, tensor, array or torch Dataset, not {kind}')

@@ -142,10 +142,11 @@ def _fits(x, device):
     device = torch.device('cpu' if device is None else device)
     return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[0]/2
 
-# %% ../nbs/01b_samples.ipynb #410cfbcf
+# %% ../nbs/01b_samples.ipynb #acfc8aaa
 def _item(item):
     "x of an item x or (x, label), as a tensor"
-    if isinstance(item, tuple): item = item[0]
+    pair = isinstance(item, list) and len(item) and hasattr(item[0], 'dtype')
+    if pair or isinstance(item, tuple): item = item[0]
     if isinstance(item, (dict, str, bytes)):
         kind = type(item).__name__
         raise ValueError(f'an item must be numbers x or a pair (x, label), not {kind}')

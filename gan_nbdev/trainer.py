@@ -20,19 +20,20 @@ from tqdm import tqdm
 from .value import LOG4, Value, log_d, log_not_d, values
 from .networks import GAN, whole_number
 
-# %% ../nbs/03_trainer.ipynb #206419ce
+# %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
 def frozen(net:nn.Module): # the opponent of the one who moves
     "Inside, no gradient is collected for `net`; at the end its buffers are what they were"
     params = [p for p in net.parameters() if p.requires_grad]
-    buffers = [(b, b.clone()) for b in net.buffers()]
+    buffers = [(m, k, b, b.clone()) for m in net.modules() for k, b in m._buffers.items()
+               if b is not None]
     for p in params: p.requires_grad_(False)
     try: yield
     finally:
         for p in params: p.requires_grad_(True)
-        for b, old in buffers: b.copy_(old)
+        for m, k, b, old in buffers: m._buffers[k] = b.copy_(old)
 
-# %% ../nbs/03_trainer.ipynb #c945319a
+# %% ../nbs/03_trainer.ipynb #356a39e0
 class Rule:
     "A gradient rule for one network; `ValueError` for a rate that is not above 0"
     def __init__(self,
@@ -56,21 +57,25 @@ class Rule:
 
     def tune(self, opt:torch.optim.Optimizer, # from `start`
              t:int):                          # iteration, ≥ 0
-        "Set what is scheduled to its value at iteration `t`"
+        "Set what is scheduled to its value at iteration `t`; `ValueError` if the rate is negative"
         for k, v in self.hypers.items():
-            if callable(v):
-                for group in opt.param_groups: group[k] = v(t)
+            if not callable(v): continue
+            now = v(t)
+            if k == 'lr' and not now >= 0:
+                raise ValueError(f'lr must not fall below 0, but is {now} at iteration {t}')
+            for group in opt.param_groups: group[k] = now
 
     def __repr__(self):
         return f'{self.optimiser.__name__}({", ".join(f"{k}={v}" for k, v in self.hypers.items())})'
 
-# %% ../nbs/03_trainer.ipynb #1dfce802
+# %% ../nbs/03_trainer.ipynb #8500a6fe
 def adam(lr=1e-3,            # step size > 0, a number or a schedule
          betas=(0.5, 0.999), # decay of the two running means, each in [0, 1)
          **kwargs            # more for `torch.optim.Adam`
         ) -> Rule:
     "Adam (Kingma & Ba, 2015); a short memory, 0.5, for the direction, which in games keeps turning"
-    return Rule(torch.optim.Adam, lr=lr, betas=betas, **{'fused': True, **kwargs})
+    kwargs = {'fused': not kwargs.get('foreach'), **kwargs}
+    return Rule(torch.optim.Adam, lr=lr, betas=betas, **kwargs)
 
 def momentum_sgd(lr=0.1,       # step size > 0, a number or a schedule
                  momentum=0.5, # share of the last step kept, in [0, 1); a number or a schedule
@@ -79,7 +84,7 @@ def momentum_sgd(lr=0.1,       # step size > 0, a number or a schedule
     "Momentum, the paper's rule: step ← momentum · step + gradient, then θ ← θ − lr · step"
     return Rule(torch.optim.SGD, lr=lr, momentum=momentum, **kwargs)
 
-# %% ../nbs/03_trainer.ipynb #d8ef70cf
+# %% ../nbs/03_trainer.ipynb #10e6a06e
 class linear:
     "A schedule: `start` until iteration `begin`, `end` from `begin + n`, a straight line between"
     def __init__(self, start:float, # first value
@@ -89,7 +94,9 @@ class linear:
         if n < 1: raise ValueError(f'n must be at least 1, not {n}')
         self.start, self.end, self.n, self.begin = start, end, n, begin
     def __call__(self, t):
-        return self.start + (self.end - self.start)*min(max((t - self.begin)/self.n, 0), 1)
+        part = min(max((t - self.begin)/self.n, 0), 1)
+        return self.start + (self.end - self.start)*part if part else self.start
+
     def __repr__(self):
         return f'linear({self.start} → {self.end}, iterations {self.begin}–{self.begin + self.n})'
 
@@ -104,7 +111,7 @@ class exponential:
     def __call__(self, t): return max(self.start*self.factor**t, self.floor)
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 
-# %% ../nbs/03_trainer.ipynb #7e1dee22
+# %% ../nbs/03_trainer.ipynb #d4246074
 def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; None for the fastest
                ) -> torch.device: # to hand to torch
     "A device that is there; `ValueError` naming those that are, otherwise"
@@ -117,7 +124,7 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #e7c6e12c
+# %% ../nbs/03_trainer.ipynb #f8f02e76
 def check_settings(value,      # a name in `values`, or a `Value`
                    k:int,      # discriminator steps, ≥ 1
                    batch_size:int, # minibatch size, ≥ 1
@@ -128,8 +135,12 @@ def check_settings(value,      # a name in `values`, or a `Value`
     whole_number('k', k, 1)
     whole_number('batch_size', batch_size, 1)
     whole_number('seed', seed, 0)
+    if seed >= 2**63: raise ValueError(f'seed must be below 2**63, not {seed}')
 
 def _check_fit(gan, data, d_rule, g_rule):
+    if not hasattr(data, 'source'):
+        raise ValueError('data must be a distribution, Samples or a Stream, not '
+                         f'{type(data).__name__}: get_data(…) makes one of a tensor, array or Dataset')
     for name, rule in (('d_rule', d_rule), ('g_rule', g_rule)):
         if not isinstance(rule, Rule):
             raise ValueError(f'{name} must be a Rule, such as adam(1e-3), not {rule!r}')
@@ -137,7 +148,7 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #8c370545
+# %% ../nbs/03_trainer.ipynb #6a706a4a
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
@@ -170,7 +181,7 @@ class Trainer:
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
                 f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
 
-# %% ../nbs/03_trainer.ipynb #92265db7
+# %% ../nbs/03_trainer.ipynb #648cc1e8
 def _net_rng(device):
     "The states of the global generators that networks on `device` draw from"
     s = dict(cpu=torch.get_rng_state())
@@ -195,7 +206,7 @@ def _own_net_rng(trainer):
         trainer._net_rng, trainer._lent = _net_rng(trainer.device), False
         _set_net_rng(trainer.device, outside)
 
-# %% ../nbs/03_trainer.ipynb #6349b03a
+# %% ../nbs/03_trainer.ipynb #801a41e5
 @patch
 def d_step(self:Trainer) -> tuple: # the loss, D's logits of x and of G(z); detached
     "Move θd once up the gradient of V; nothing of G changes"
@@ -230,7 +241,7 @@ def step(self:Trainer) -> tuple: # D's loss, G's loss, D's logits of x and of G(
     self.iteration += 1
     return d_loss, g_loss, real, fake
 
-# %% ../nbs/03_trainer.ipynb #b26b0fa2
+# %% ../nbs/03_trainer.ipynb #0b5b28c7
 _columns = 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'
 
 def _stats(log):
@@ -239,7 +250,7 @@ def _stats(log):
     v = log_d(real).mean(1) + log_not_d(fake).mean(1)
     return torch.stack([d, g, v, torch.sigmoid(real).mean(1), torch.sigmoid(fake).mean(1)], 1).cpu()
 
-# %% ../nbs/03_trainer.ipynb #f4151cda
+# %% ../nbs/03_trainer.ipynb #6a318cb6
 @patch
 def _record(self:Trainer, log):
     if not log: return
@@ -262,9 +273,9 @@ def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_rea
     "The record: both losses, V, and the mean of D(x) and of D(G(z)), one entry per iteration"
     rows = torch.cat(self._log) if self._log else torch.empty(0, 5)
     self._log = [rows]
-    return dict(zip(_columns, rows.T.numpy()))
+    return dict(zip(_columns, rows.T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #05b61d17
+# %% ../nbs/03_trainer.ipynb #1ab8aeed
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -282,10 +293,18 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 self._block(min(self.iteration + size, end, *stops) - self.iteration, hooks)
                 size = max(1, min(2*size, int(size*0.2/(time.perf_counter() - start))))
+            self._check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #0b4038e8
+# %% ../nbs/03_trainer.ipynb #0c5fc780
+@patch
+def _check_fakes(self:Trainer):
+    "The last step of G shows in no loss any more, so a few of its fakes are looked at"
+    if not self.gan.sample(16, torch.Generator(self.device).manual_seed(0)).isfinite().all():
+        raise FloatingPointError(f"G's fakes became NaN or infinite at iteration {self.iteration}. "
+                                 'Try a smaller learning rate')
+
 @patch
 def _block(self:Trainer, size, hooks):
     each, log = [h for h in hooks if hasattr(h, 'after_iteration')], []
@@ -310,20 +329,23 @@ def _call(hooks, what, *args):
 
 def _next(t, every): return t + every - t % every
 
-# %% ../nbs/03_trainer.ipynb #b483f90d
+# %% ../nbs/03_trainer.ipynb #0abb249b
 @contextmanager
 def _stop_button(trainer):
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only; `trainer.stop()` works from any
         return
+    first = math.inf
     def pressed(*_):
-        if trainer.stopped: raise KeyboardInterrupt
+        nonlocal first
+        if time.monotonic() - first > 1: raise KeyboardInterrupt
+        first = min(first, time.monotonic())
         trainer.stop('interrupted')
     old = signal.signal(signal.SIGINT, pressed)
     try: yield
     finally: signal.signal(signal.SIGINT, old)
 
-# %% ../nbs/03_trainer.ipynb #72700078
+# %% ../nbs/03_trainer.ipynb #d0338204
 class Progress:
     "A hook: a progress bar with rate, time left and the latest losses"
     def before_fit(self, trainer, n):
@@ -333,8 +355,9 @@ class Progress:
         self.start = trainer.iteration
 
     def after_block(self, trainer):
-        d, g = trainer._log[-1][-1, :2].tolist()
-        self.bar.set_postfix(d_loss=f'{d:.3f}', g_loss=f'{g:.3f}', refresh=False)
+        if trainer._log and len(trainer._log[-1]):   # a hook may have rewound to the start
+            d, g = trainer._log[-1][-1, :2].tolist()
+            self.bar.set_postfix(d_loss=f'{d:.3f}', g_loss=f'{g:.3f}', refresh=False)
         self.bar.update(trainer.iteration - self.start - self.bar.n)
 
     def after_fit(self, trainer):
@@ -342,7 +365,7 @@ class Progress:
         if trainer.stopped:
             print(f'{trainer.stopped} at iteration {trainer.iteration}; everything so far is kept')
 
-# %% ../nbs/03_trainer.ipynb #1f82abf4
+# %% ../nbs/03_trainer.ipynb #fe2f9ca4
 @patch
 def state_dict(self:Trainer) -> dict: # tensors and numbers, all copies
     "Everything that the next iteration depends on, and the record; `after_block` may take it too"
@@ -370,7 +393,7 @@ def load_state_dict(self:Trainer,
     for h, s in zip(self.hooks, state['hooks']):
         if s is not None: h.load_state_dict(s)
 
-# %% ../nbs/03_trainer.ipynb #c7f5fde9
+# %% ../nbs/03_trainer.ipynb #45108856
 @patch
 def sample(self:Trainer,
            n:int,      # rows, ≥ 0
@@ -380,7 +403,7 @@ def sample(self:Trainer,
     rng = torch.Generator(self.device).manual_seed(seed)
     return self.data.unscale(self.gan.sample(n, rng)).cpu()
 
-# %% ../nbs/03_trainer.ipynb #0e57157a
+# %% ../nbs/03_trainer.ipynb #d2c3a925
 class EMA:
     "A hook: `gan` is a copy whose generator is the exponential moving average of the trained one"
     def __init__(self, gan:GAN,             # the GAN that is trained
@@ -397,7 +420,7 @@ class EMA:
     def state_dict(self): return self.gan.generator.state_dict()
     def load_state_dict(self, state): self.gan.generator.load_state_dict(state)
 
-# %% ../nbs/03_trainer.ipynb #46e7977f
+# %% ../nbs/03_trainer.ipynb #451db574
 class EarlyStop:
     "A hook: stops when `metric(trainer)` has not risen for `patience` looks; keeps `best_state`"
     def __init__(self, metric,       # function of the trainer, larger is better
@@ -419,7 +442,7 @@ class EarlyStop:
     def load_state_dict(self, s):  # the best state holds no copy of itself
         vars(self).update(s, best_state=s['best_state'] or self.best_state)
 
-# %% ../nbs/03_trainer.ipynb #2bb86f75
+# %% ../nbs/03_trainer.ipynb #3ad01a68
 def _verdict(V, swing, d_real, d_fake):
     if V > -0.1:
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
@@ -433,11 +456,12 @@ def _verdict(V, swing, d_real, d_fake):
                 'G moves faster than D can follow. Try a larger rate for D, or k > 1')
     if abs(V + LOG4) < 0.05 and abs(d_real - d_fake) < 0.05:
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
-                'D answers about ½ for data and fakes alike')
+                'D answers about ½ for data and fakes alike. So it does before it has learned '
+                'anything: look at the samples too')
     return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
             f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
 
-# %% ../nbs/03_trainer.ipynb #c468391f
+# %% ../nbs/03_trainer.ipynb #8d18e282
 def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
             ) -> list:      # sentences

@@ -41,13 +41,15 @@ def probability(logits:Tensor, # D's logits, any shape
     "The discriminator's answer D = σ(ℓ): the probability that an item is real"
     return torch.sigmoid(_wide(logits))
 
-# %% ../nbs/00_value.ipynb #fca08618
+# %% ../nbs/00_value.ipynb #b2054cff
 def cross_entropy(logits:Tensor,      # D's logits, any shape
                   label:float|Tensor, # 1 real, 0 fake or between; a number, or of the logits' shape
                  ) -> Tensor:         # nats per sample, ≥ 0, the logits' shape
     "Binary cross-entropy −L(D, y), equation (1); `ValueError` for shapes or labels that do not fit"
     logits = _wide(logits)
-    if torch.is_tensor(label): _same_shape(logits=logits, label=label)
+    if torch.is_tensor(label):
+        _same_shape(logits=logits, label=label)
+        label = label.to(logits.dtype)
     lo, hi = (label.min(), label.max()) if torch.is_tensor(label) else (label, label)
     if not (0 <= lo and hi <= 1):
         raise ValueError(f'label must lie in [0, 1], not {float(hi if hi > 1 else lo)}')
@@ -78,19 +80,19 @@ def d_loss(real_logits:Tensor, # D's logits of real items x, shape (m,) or (m, 1
     "What the discriminator descends: −V, equation (9); `ValueError` naming shapes that differ"
     return -value_function(real_logits, fake_logits)
 
-# %% ../nbs/00_value.ipynb #c934101f
+# %% ../nbs/00_value.ipynb #3b746afd
 def g_loss_minimax(fake_logits:Tensor, # D's logits of fakes G(z), shape (m,) or (m, 1)
                   ) -> Tensor:         # nats, a scalar ≤ 0
     "What G descends in the minimax game: the mean of log(1 − D(G(z))), equation (11), Algorithm 1"
     return log_not_d(fake_logits).mean()
 
-# %% ../nbs/00_value.ipynb #fa6c85de
+# %% ../nbs/00_value.ipynb #26910ef7
 def g_loss_nonsaturating(fake_logits:Tensor, # D's logits of fakes G(z), shape (m,) or (m, 1)
                         ) -> Tensor:         # nats, a scalar ≥ 0
     "What G descends in the non-saturating game: the mean of −log D(G(z)), section 3 of the paper"
     return -log_d(fake_logits).mean()
 
-# %% ../nbs/00_value.ipynb #261b7b3d
+# %% ../nbs/00_value.ipynb #3c4a9291
 Value = namedtuple('Value', 'd_loss g_loss')
 Value.__doc__ = ('A game: `d_loss(real_logits, fake_logits)` for D to descend, '
                  '`g_loss(fake_logits)` for G to descend')

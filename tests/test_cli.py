@@ -230,3 +230,18 @@ def test_no_iterations_at_all(tmp_path):
     assert r.returncode == 0, r.stderr
     assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['iterations'] == 0
     assert run('gan-eval', 'runs/ring', cwd=tmp_path).returncode == 0
+
+
+def test_an_impatient_second_ctrl_c_does_not_lose_the_run(tmp_path):
+    cmd = [bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu', '--quiet']
+    p = subprocess.Popen(cmd, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+    p.stdout.readline(); p.stdout.readline()
+    time.sleep(2)
+    p.send_signal(signal.SIGINT)
+    for pause in (0.01, 0.3):
+        time.sleep(pause)
+        p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 130, err
+    assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['stopped'] == 'interrupted'

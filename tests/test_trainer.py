@@ -2,6 +2,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -85,12 +86,14 @@ def test_trains_in_a_thread_and_stops_when_asked():
     assert len(t.history['value']) == t.iteration
 
 
-def test_ctrl_c_ends_cleanly_and_a_second_one_at_once():
+def test_ctrl_c_ends_cleanly_and_one_more_a_second_later_at_once():
     class Press:
         def __init__(self, times): self.times = times
         def after_iteration(self, trainer):
             if trainer.iteration == 7:
-                for _ in range(self.times): os.kill(os.getpid(), signal.SIGINT)
+                for i in range(self.times):
+                    if i: time.sleep(1.1)
+                    os.kill(os.getpid(), signal.SIGINT)
     handler = signal.getsignal(signal.SIGINT)
     t = make(ring(), hooks=[Press(1)]).fit(30, progress=False)
     assert (t.iteration, t.stopped) == (7, 'interrupted')
