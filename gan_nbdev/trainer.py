@@ -124,7 +124,7 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #f8f02e76
+# %% ../nbs/03_trainer.ipynb #b844b6ed
 def check_settings(value,      # a name in `values`, or a `Value`
                    k:int,      # discriminator steps, ≥ 1
                    batch_size:int, # minibatch size, ≥ 1
@@ -140,7 +140,7 @@ def check_settings(value,      # a name in `values`, or a `Value`
 def _check_fit(gan, data, d_rule, g_rule):
     if not hasattr(data, 'source'):
         raise ValueError('data must be a distribution, Samples or a Stream, not '
-                         f'{type(data).__name__}: get_data(…) makes one of a tensor, array or Dataset')
+                         f'{type(data).__name__}: get_data(…) takes a tensor, array or Dataset')
     for name, rule in (('d_rule', d_rule), ('g_rule', g_rule)):
         if not isinstance(rule, Rule):
             raise ValueError(f'{name} must be a Rule, such as adam(1e-3), not {rule!r}')
