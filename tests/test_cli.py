@@ -234,8 +234,9 @@ def test_no_iterations_at_all(tmp_path):
 
 def test_an_impatient_second_ctrl_c_does_not_lose_the_run(tmp_path):
     cmd = [bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu', '--quiet']
-    p = subprocess.Popen(cmd, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}
+    pipe = subprocess.PIPE
+    p = subprocess.Popen(cmd, cwd=tmp_path, text=True, stdout=pipe, stderr=pipe, env=env)
     p.stdout.readline(); p.stdout.readline()
     time.sleep(2)
     p.send_signal(signal.SIGINT)
