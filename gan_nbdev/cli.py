@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['save_run', 'gan_train', 'load_run', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/06_cli.ipynb #310c1c18
-import csv, json, os, shutil, signal, sys, tempfile, threading, time, warnings
-from contextlib import contextmanager
+# %% ../nbs/06_cli.ipynb #0f820d03
+import csv, json, os, signal, sys, tempfile, time, warnings
 from functools import wraps
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def _check_out(out, force):
         raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #54cc7040
+# %% ../nbs/06_cli.ipynb #686eee21
 def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
 
 def _write_history(history, path):
@@ -101,7 +100,7 @@ def _picture(path, plot):
     size = (6, 3.5) if path.stem in ('losses', 'value') else (6, 5)
     fig = Figure(figsize=size, layout='constrained')
     plot(fig.subplots())
-    _atomic(path, lambda p: fig.savefig(p, dpi=120))
+    fig.savefig(path, dpi=120)
 
 def _write_run(trainer, d, config, measured):
     from safetensors.torch import save_file
@@ -151,7 +150,7 @@ def _spec(what, data_dir, size, data):
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
                 name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #8e42c2ac
+# %% ../nbs/06_cli.ipynb #cdef2daa
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -174,7 +173,7 @@ def gan_train(
     out = _check_out(f'runs/{_name(data)}' if out is None else out, force)
     from gan_nbdev.files import get_data
     from gan_nbdev.recipes import make_trainer, settings_for
-    from gan_nbdev.trainer import pick_device
+    from gan_nbdev.trainer import on_interrupt, pick_device
     given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed)
     settings_for(recipe or 'points', **given)  # before any data is read or downloaded
     device = pick_device(device)
@@ -185,7 +184,7 @@ def gan_train(
     start = time.perf_counter()
     trainer.fit(settings['steps'], progress=not quiet)
     seconds = time.perf_counter() - start
-    with _impatience():
+    with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
         measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
                         stopped=trainer.stopped, **_measure(trainer))
         config = dict(data=_spec(data, data_dir, size, what), settings=settings,
@@ -194,17 +193,7 @@ def gan_train(
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 
-# %% ../nbs/06_cli.ipynb #f9086c12
-@contextmanager
-def _impatience():
-    "While the run is written, which takes a second or two, Ctrl-C is not heard"
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try: yield
-    finally: signal.signal(signal.SIGINT, old)
-
+# %% ../nbs/06_cli.ipynb #68dfe198
 def _measure(trainer):
     from gan_nbdev.metrics import metrics
     last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in trainer.history.items() if len(v)}
@@ -216,11 +205,11 @@ def _table(rows):
     return '\n'.join(f'  {k:<16}{v}' for k, v in rows.items())
 
 def _report(out, trainer, measured):
-    from collections import namedtuple
+    from gan_nbdev.metrics import Coverage
     from gan_nbdev.trainer import diagnose
-    Modes = namedtuple('Modes', 'modes modes_total')
-    modes = Modes(measured['modes'], measured['modes_total']) if 'modes' in measured else None
-    said = diagnose(trainer.history, modes)
+    there = 'modes' in measured
+    covered = Coverage(*(measured[k] for k in Coverage._fields)) if there else None
+    said = diagnose(trainer.history, covered)
     short = {k: v for k, v in measured.items() if k in _headline}
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
     print(_table(short), *said, pictures, sep='\n')
@@ -273,7 +262,7 @@ def load_run(run,  # a run folder
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #ec3e95e3
+# %% ../nbs/06_cli.ipynb #f93e6f47
 def _save_samples(x, shape, out):
     import numpy as np
     if out.suffix == '.npy':
@@ -281,7 +270,7 @@ def _save_samples(x, shape, out):
     if out.suffix == '.csv':
         return _atomic(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
     from gan_nbdev.plots import plot_samples
-    _picture(out, lambda ax: plot_samples(x, ax=ax, shape=shape))
+    _atomic(out, lambda p: _picture(Path(p), lambda ax: plot_samples(x, ax=ax, shape=shape)))
 
 @call_parse
 @_one_line

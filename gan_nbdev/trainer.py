@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
-           'Progress', 'EMA', 'EarlyStop', 'diagnose']
+           'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #75bb018c
+# %% ../nbs/03_trainer.ipynb #5804e30b
 import math, signal, sys, threading, time
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,7 +17,7 @@ from torch import nn
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .value import LOG4, Value, log_d, log_not_d, values
+from .value import LOG4, Value, log_d, log_not_d, probability, values
 from .networks import GAN, whole_number
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
@@ -241,14 +241,14 @@ def step(self:Trainer) -> tuple: # D's loss, G's loss, D's logits of x and of G(
     self.iteration += 1
     return d_loss, g_loss, real, fake
 
-# %% ../nbs/03_trainer.ipynb #0b5b28c7
+# %% ../nbs/03_trainer.ipynb #016c63ce
 _columns = 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'
 
 def _stats(log):
     "The five numbers of each iteration from what `step` gave, shape (iterations, 5), on the CPU"
     d, g, real, fake = (torch.stack(o).float() for o in zip(*log))
     v = log_d(real).mean(1) + log_not_d(fake).mean(1)
-    return torch.stack([d, g, v, torch.sigmoid(real).mean(1), torch.sigmoid(fake).mean(1)], 1).cpu()
+    return torch.stack([d, g, v, probability(real).mean(1), probability(fake).mean(1)], 1).cpu()
 
 # %% ../nbs/03_trainer.ipynb #6a318cb6
 @patch
@@ -329,21 +329,25 @@ def _call(hooks, what, *args):
 
 def _next(t, every): return t + every - t % every
 
-# %% ../nbs/03_trainer.ipynb #0abb249b
+# %% ../nbs/03_trainer.ipynb #9b19c5e4
 @contextmanager
-def _stop_button(trainer):
+def on_interrupt(handler): # as for `signal.signal`
+    "Inside, Ctrl-C calls `handler`; outside of the main thread, which no signal reaches, nothing"
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only; `trainer.stop()` works from any
+        yield
         return
+    old = signal.signal(signal.SIGINT, handler)
+    try: yield
+    finally: signal.signal(signal.SIGINT, old)
+
+def _stop_button(trainer):
     first = math.inf
     def pressed(*_):
         nonlocal first
         if time.monotonic() - first > 1: raise KeyboardInterrupt
         first = min(first, time.monotonic())
         trainer.stop('interrupted')
-    old = signal.signal(signal.SIGINT, pressed)
-    try: yield
-    finally: signal.signal(signal.SIGINT, old)
+    return on_interrupt(pressed)
 
 # %% ../nbs/03_trainer.ipynb #d0338204
 class Progress:
