@@ -5,6 +5,7 @@ from .samples import *
 from .idx import *
 from .files import *
 from .networks import *
+from .engines import *
 from .trainer import *
 from .metrics import *
 from .plots import *

@@ -6,7 +6,7 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #5804e30b
+# %% ../nbs/03_trainer.ipynb #785abcd3
 import math, signal, sys, threading, time
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,8 +17,9 @@ from torch import nn
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .value import LOG4, Value, log_d, log_not_d, probability, values
+from .value import LOG4, Value, values
 from .networks import GAN, whole_number
+from .engines import check_engine, check_precision, computing, engine_for
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -148,7 +149,7 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #6a706a4a
+# %% ../nbs/03_trainer.ipynb #87e8d591
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
@@ -162,9 +163,12 @@ class Trainer:
         seed:int=0,             # of x, z and dropout, ≥ 0; the networks have seeds of their own
         device=None,            # 'cpu', 'cuda', 'mps', …; None for the fastest there is
         hooks=(),               # with `before_fit`, `after_iteration`, `after_block` or `after_fit`
+        engine='auto',          # how iterations are run: 'auto', or a name in `engines`
+        precision='float32',    # of matrix products: a name in `precisions`
     ):
         d_rule, g_rule = d_rule or adam(), g_rule or adam()
         check_settings(value, k, batch_size, seed)
+        check_engine(engine); check_precision(precision)
         _check_fit(gan, data, d_rule, g_rule)
         self.device = pick_device(device)
         self.rng = torch.Generator(self.device).manual_seed(seed)
@@ -176,6 +180,7 @@ class Trainer:
         self.g_rule, self.g_opt = g_rule, g_rule.start(gan.generator.parameters())
         self.iteration, self._log, self.hooks, self.stopped = 0, [], list(hooks), None
         self._net_rng, self._lent = _seeded_net_rng(self.device, seed), False
+        self.engine, self.precision, self._engine = engine, precision, None
 
     def __repr__(self):
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
@@ -241,20 +246,13 @@ def step(self:Trainer) -> tuple: # D's loss, G's loss, D's logits of x and of G(
     self.iteration += 1
     return d_loss, g_loss, real, fake
 
-# %% ../nbs/03_trainer.ipynb #016c63ce
+# %% ../nbs/03_trainer.ipynb #c7c3b9d2
 _columns = 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'
 
-def _stats(log):
-    "The five numbers of each iteration from what `step` gave, shape (iterations, 5), on the CPU"
-    d, g, real, fake = (torch.stack(o).float() for o in zip(*log))
-    v = log_d(real).mean(1) + log_not_d(fake).mean(1)
-    return torch.stack([d, g, v, probability(real).mean(1), probability(fake).mean(1)], 1).cpu()
-
-# %% ../nbs/03_trainer.ipynb #6a318cb6
+# %% ../nbs/03_trainer.ipynb #aba7ca78
 @patch
-def _record(self:Trainer, log):
-    if not log: return
-    rows, first = _stats(log), self.iteration - len(log)
+def _record(self:Trainer, rows):
+    first = self.iteration - len(rows)
     bad = (~rows.isfinite()).any(1).nonzero()
     if len(bad):
         i = bad[0].item()
@@ -275,7 +273,7 @@ def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_rea
     self._log = [rows]
     return dict(zip(_columns, rows.T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #1ab8aeed
+# %% ../nbs/03_trainer.ipynb #285c9a14
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -288,16 +286,18 @@ def fit(self:Trainer,
     with _own_net_rng(self), _stop_button(self):
         _call(hooks, 'before_fit', self, n)
         try:
+            engine = engine_for(self, end)
             while self.iteration < end and not self.stopped:
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
-                self._block(min(self.iteration + size, end, *stops) - self.iteration, hooks)
-                size = max(1, min(2*size, int(size*0.2/(time.perf_counter() - start))))
+                self._block(engine, min(self.iteration + size, end, *stops) - self.iteration, hooks)
+                size = int(min(2, 0.2/(time.perf_counter() - start))*size)
+                size = min(max(size, 1), engine.limit)
             self._check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #0c5fc780
+# %% ../nbs/03_trainer.ipynb #a310e1ea
 @patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
@@ -306,14 +306,16 @@ def _check_fakes(self:Trainer):
                                  'Try a smaller learning rate')
 
 @patch
-def _block(self:Trainer, size, hooks):
-    each, log = [h for h in hooks if hasattr(h, 'after_iteration')], []
+def _block(self:Trainer, engine, size, hooks):
+    each = [h for h in hooks if hasattr(h, 'after_iteration')]
+    engine.begin(size)
     try:
-        for _ in range(size):
-            log.append(self.step())
-            for h in each: h.after_iteration(self)
-            if self.stopped: break
-    finally: self._record(log)
+        with computing(self.precision, self.device, engine.large):
+            for _ in range(size):
+                engine.step()
+                for h in each: h.after_iteration(self)
+                if self.stopped: break
+    finally: self._record(engine.end())
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)
 

@@ -24,7 +24,8 @@ dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
 layers = dict(value='', data='', networks='', samples='data', idx='samples',
-              files='data samples idx', trainer='value data networks',
+              files='data samples idx', engines='value',
+              trainer='value data networks engines',
               metrics='data', plots='value metrics',
               recipes='value data samples idx files networks trainer metrics plots')
 
