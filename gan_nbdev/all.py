@@ -7,6 +7,7 @@ from .files import *
 from .networks import *
 from .engines import *
 from .trainer import *
+from .ensemble import *
 from .metrics import *
 from .plots import *
 from .recipes import *

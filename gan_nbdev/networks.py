@@ -25,7 +25,7 @@ def _pick(kind, name, table):
         raise ValueError(f'unknown {kind} {name!r}: choose one of {", ".join(table)}')
     return table[name]
 
-# %% ../nbs/02_networks.ipynb #522cac3c
+# %% ../nbs/02_networks.ipynb #4e0d9b80
 class Maxout(nn.Module):
     "Maxout: each unit is the largest of `pieces` linear functions; `ValueError` for sizes below 1"
     def __init__(self,
@@ -38,7 +38,7 @@ class Maxout(nn.Module):
         self.n_out, self.pieces = n_out, pieces
         self.linear = _linear(n_in, n_out*pieces)
 
-    def forward(self, v): return self.linear(v).unflatten(-1, (self.n_out, self.pieces)).amax(-1)
+    def forward(self, v): return self.linear(v).unflatten(-1, (self.pieces, self.n_out)).amax(-2)
 
     def extra_repr(self): return f'{self.n_out} units of {self.pieces} pieces'
 
@@ -212,7 +212,21 @@ class GAN(nn.Module):
                              f'({len(x)}, 1), not {tuple(out.shape)}')
         return out.flatten()
 
-# %% ../nbs/02_networks.ipynb #e786619a
+# %% ../nbs/02_networks.ipynb #35fc18d7
+_row_by_row = {nn.Sequential, nn.Linear, Maxout, nn.Dropout, nn.Identity, nn.ReLU, nn.LeakyReLU,
+               nn.Tanh, nn.Sigmoid, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus}
+
+@patch
+def judge(self:GAN,
+          x:Tensor,     # real items, shape (m, dim), model units
+          fakes:Tensor, # shape (n, dim)
+         ) -> tuple:    # D's logits of both, shapes (m,) and (n,)
+    "`logits` of real items and of fakes"
+    if {type(m) for m in self.discriminator.modules()} <= _row_by_row:
+        return self.logits(torch.cat([x, fakes])).split([len(x), len(fakes)])
+    return self.logits(x), self.logits(fakes)
+
+# %% ../nbs/02_networks.ipynb #d66cc017
 @patch
 def prob(self:GAN,
          x:Tensor,  # items, shape (m, dim), model units
@@ -235,7 +249,7 @@ def sample(self:GAN,
     "Fakes G(z) with z ~ p_z"
     return self.generate(self.draw_noise(n, generator))
 
-# %% ../nbs/02_networks.ipynb #3f882da7
+# %% ../nbs/02_networks.ipynb #0418fd4f
 def layers(net:nn.Module, # any module
            v:Tensor,      # an input to send through, shape (m, n)
           ) -> list:      # (layer, output shape, parameters) per leaf module, in the order they run
@@ -253,7 +267,7 @@ def layers(net:nn.Module, # any module
         for h in hooks: h.remove()
     return rows
 
-# %% ../nbs/02_networks.ipynb #d1cb45e8
+# %% ../nbs/02_networks.ipynb #59714a9c
 @patch
 def tables(self:GAN) -> dict: # the `layers` of 'generator' and 'discriminator'
     "The layers of both networks"

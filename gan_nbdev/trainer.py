@@ -211,13 +211,13 @@ def _own_net_rng(trainer):
         trainer._net_rng, trainer._lent = _net_rng(trainer.device), False
         _set_net_rng(trainer.device, outside)
 
-# %% ../nbs/03_trainer.ipynb #801a41e5
+# %% ../nbs/03_trainer.ipynb #b34d6776
 @patch
 def d_step(self:Trainer) -> tuple: # the loss, D's logits of x and of G(z); detached
     "Move θd once up the gradient of V; nothing of G changes"
     with frozen(self.gan.generator):
         z, x = self.gan.draw_noise(self.batch_size, self.rng), self.source.next()
-        real, fake = self.gan.logits(x), self.gan.logits(self.gan.generator(z))
+        real, fake = self.gan.judge(x, self.gan.generator(z))
         loss = self.value.d_loss(real, fake)
         self._descend(self.d_opt, self.d_rule, loss)
     return loss.detach(), real.detach(), fake.detach()
