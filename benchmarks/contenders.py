@@ -338,13 +338,6 @@ class TorchGAN(Torch):
 def array(t): return jnp.asarray(t.detach().numpy())
 
 
-def piecewise(m):
-    "A maxout layer's weights with the units of one piece side by side, which XLA vectorises"
-    w, b = (p.unflatten(0, (m.n_out, m.pieces)).transpose(0, 1).flatten(0, 1)
-            for p in (m.linear.weight, m.linear.bias))
-    return array(w.T), array(b)
-
-
 def jax_layer(m, dot):
     "A torch layer as its weights and f(weights, x, key)"
     if isinstance(m, nn.Linear):
@@ -353,7 +346,7 @@ def jax_layer(m, dot):
         def maxout(w, x, key):
             v = (dot(x, w[0]) + w[1]).reshape(len(x), m.pieces, m.n_out)
             return reduce(jnp.maximum, jnp.unstack(v, axis=1))
-        return piecewise(m), maxout
+        return (array(m.linear.weight.T), array(m.linear.bias)), maxout
     if isinstance(m, nn.Dropout):
         def dropout(w, x, key):
             if key is None: return x

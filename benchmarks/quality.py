@@ -9,7 +9,7 @@ import platform
 import time
 from pathlib import Path
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as gan-train does
+os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
 
 import torch
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #52712a4d
+# %% ../nbs/06_cli.ipynb #3fb5295a
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
@@ -40,8 +40,8 @@ def _dashes(o):
     return name.replace('_', '-') + eq + val if o.startswith('--') else o
 
 if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
-    # torch's threads wait by spinning, which stalls them all when something else runs too
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    # torch's threads wait by spinning for long, which stalls them all when something else runs too
+    os.environ.setdefault('GOMP_SPINCOUNT', '300')
     # fastcore spells options with `-`; let people write `_` as in Python too
     sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
 
@@ -150,7 +150,7 @@ def _spec(what, data_dir, size, data):
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
                 name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #cdef2daa
+# %% ../nbs/06_cli.ipynb #5779f9bc
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
@@ -165,6 +165,8 @@ def gan_train(
     lr:float=None,         # learning rate at the start, > 0
     recipe:str=None,       # points, digits, images or paper (default: what fits the data)
     value:str='non-saturating', # the game: non-saturating or minimax
+    engine:str='auto',     # how iterations are run: auto, eager, compiled, or graphed (on a GPU)
+    precision:str='float32', # of matrix products: float32, medium (TF32 on a GPU) or bf16
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
     quiet:bool=False,      # no progress bar
@@ -174,7 +176,8 @@ def gan_train(
     from gan_nbdev.files import get_data
     from gan_nbdev.recipes import make_trainer, settings_for
     from gan_nbdev.trainer import on_interrupt, pick_device
-    given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed)
+    given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed,
+                 engine=engine, precision=precision)
     settings_for(recipe or 'points', **given)  # before any data is read or downloaded
     device = pick_device(device)
     what = get_data(data, data_dir=data_dir, size=size)

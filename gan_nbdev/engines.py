@@ -360,7 +360,7 @@ def count(self:Recorded, n:int): # iterations done since the last call
     "Let the optimisers know how many steps they have made"
     for r, k in zip(self.rules, (self.trainer.k, 1)): r.steps += k*n
 
-# %% ../nbs/03b_engines.ipynb #4c6b6560
+# %% ../nbs/03b_engines.ipynb #98ca97ca
 def _small_product(x, y, few=4):
     "The product of matrices with a side of at most `few`, or `NotImplemented`"
     vectors = torch.ops.aten.mv
@@ -374,6 +374,12 @@ def _affine(b, x, y, *, beta=1, alpha=1):
     xy = _small_product(x, y) if beta == alpha == 1 else NotImplemented
     return xy if xy is NotImplemented else b + xy
 
+def _small_products(x, y):
+    "Those of a few pairs of matrices, as an ensemble has them"
+    if len(x) > 8: return NotImplemented
+    products = [_small_product(a, b) for a, b in zip(x.unbind(), y.unbind())]
+    return products[0] if products[0] is NotImplemented else torch.stack(products)
+
 def machine_code(program,     # from `Recorded`
                  inputs:list, # an example of its inputs
                 ):            # a function of such inputs
@@ -382,7 +388,7 @@ def machine_code(program,     # from `Recorded`
     from torch._inductor.compile_fx import compile_fx
     aten, cpu = torch.ops.aten, inputs[0].device.type == 'cpu'
     table = {**decomposition.select_decomp_table(), aten.mm.default: _small_product,
-             aten.addmm.default: _affine}
+             aten.addmm.default: _affine, aten.bmm.default: _small_products}
     on_cpu = dict(cpp_wrapper=True, compile_threads=1) if cpu else {}
     with config.patch(fallback_random=True, **on_cpu), torch.no_grad():
         return compile_fx(deepcopy(program), inputs, decompositions=table)

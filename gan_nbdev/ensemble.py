@@ -32,13 +32,14 @@ def mean_and_error(values # numbers, at least one
     return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan,
                     v.size)
 
-# %% ../nbs/03c_ensemble.ipynb #79396d15
+# %% ../nbs/03c_ensemble.ipynb #03753af3
 class Stacked:
     "The programs of several trainers of the same kind as one; an engine as those of one trainer"
     limit, large = 4096, True
     def __init__(self, trainers:list, # of the same kind
-                 compiled:bool):      # as machine code, or operation by operation?
-        first = Recorded(trainers[0])
+                 compiled:bool,       # as machine code, or operation by operation?
+                 like=None):          # another of as many, whose program serves here too
+        first = Recorded(trainers[0], like=like and like.parts[0])
         self.parts = [first, *(Recorded(t, like=first) for t in trainers[1:])]
         self.trainer, self.kinds = trainers[0], first.kinds
         self.fixed = [torch.stack(same) for same in zip(*(p.fixed for p in self.parts))]
@@ -49,6 +50,9 @@ class Stacked:
                       for j, (kind, x) in enumerate(zip(self.kinds, one))]
         drawn = [torch.stack([x]*len(trainers)) for x in one]
         self.example = [*self.fixed, self.numbers(1)[0], *drawn]
+        if like:
+            self.program, self.run = like.program, like.run
+            return
         with computing(self.trainer.precision, self.trainer.device):
             self.program = self.run = self._write(first.program)
             if compiled: self.run = machine_code(self.program, self.example)
@@ -129,7 +133,7 @@ def _check_members(trainers):
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
 
-# %% ../nbs/03c_ensemble.ipynb #c592e512
+# %% ../nbs/03c_ensemble.ipynb #c8044771
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
@@ -146,16 +150,25 @@ class Ensemble:
         lost = f', {len(self.failed)} failed' if self.failed else ''
         return f'Ensemble of {len(self)}{lost}, the first a {self.trainers[0]}'
 
-    def _engine(self, n):
+    def _engines(self, n):
         t, name = self.trainers[0], self.engine
         if name == 'auto':
             pays = seconds_saved(t, n)*len(self) > 30 and has_compiler()
             name = 'compiled' if pays else 'graphed' if t.device.type == 'cuda' else 'eager'
         if name not in self._made:
-            stack = Stacked(self.trainers, name == 'compiled')
-            self._made = {name: Graphed(stack) if t.device.type == 'cuda' and name != 'eager'
-                                else stack}   # slices belong to the newest only
+            self._made = {name: self._stacks(name)}   # slices belong to the newest only
         return self._made[name]
+
+    def _stacks(self, name):
+        cuda = self.trainers[0].device.type == 'cuda'
+        at_once = len(self) if cuda else 2   # more would not fit a core's cache
+        stacks, like = [], {}
+        for i in range(0, len(self), at_once):
+            members = self.trainers[i:i + at_once]
+            made = Stacked(members, name == 'compiled', like.get(len(members)))
+            like.setdefault(len(members), made)
+            stacks.append(Graphed(made) if cuda and name != 'eager' else made)
+        return stacks
 
     def fit(self,
             n:int,              # iterations to train, ≥ 0
@@ -165,12 +178,12 @@ class Ensemble:
         whole_number('n', n, 0)
         if not n: return self
         self.stopped = None
-        engine, done, size = self._engine(self.trainers[0].iteration + n), 0, 1
+        stacks, done, size = self._engines(self.trainers[0].iteration + n), 0, 1
         with (tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar,
               on_interrupt(lambda *_: self.stop('interrupted'))):
             while done < n and not self.stopped:
-                start, size = time.perf_counter(), min(size, n - done, engine.limit)
-                made = self._block(engine, size)
+                start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
+                made = self._block(stacks, size)
                 bar.update(made); done += made
                 size = max(1, int(min(2, 0.2/(time.perf_counter() - start))*size))
         return self
@@ -179,25 +192,32 @@ class Ensemble:
         "Ask the training that is running to end after this iteration"
         self.stopped = why
 
-# %% ../nbs/03c_ensemble.ipynb #c343fc22
+# %% ../nbs/03c_ensemble.ipynb #5f33a22a
 @patch
-def _block(self:Ensemble, engine, size):
-    t = self.trainers[0]
+def _block(self:Ensemble, stacks, size):
+    t, rows = self.trainers[0], []
     first = t.iteration
-    engine.begin(size)
-    try:
-        with computing(t.precision, t.device):
-            for _ in range(size):
-                engine.step()
-                if self.stopped: break
-    finally: rows = engine.end()
-    for i, member in enumerate(self.trainers):
+    with computing(t.precision, t.device):
+        for stack in stacks:
+            rows.append(self._run(stack, size, stops=not rows))
+            size = len(rows[0])   # the others keep step with the first
+    for i, (member, mine) in enumerate(zip(self.trainers, torch.cat(rows, 1).unbind(1))):
         if i in self.failed: continue
-        try: member._record(rows[:, i])
+        try: member._record(mine)
         except FloatingPointError as e: self.failed[i] = str(e)
-        member.iteration = first + len(rows)   # members keep step; the record ends where it failed
+        member.iteration = first + size        # its record ends where it failed
     if len(self.failed) == len(self): raise FloatingPointError(f'all members: {self.failed[0]}')
-    return len(rows)
+    return size
+
+@patch
+def _run(self:Ensemble, stack, size, stops):
+    stack.begin(size)
+    try:
+        for _ in range(size):
+            stack.step()
+            if stops and self.stopped: break
+    finally: rows = stack.end()
+    return rows
 
 @patch
 def evaluate(self:Ensemble,

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['recipes', 'Recipe', 'recipe_for', 'settings_for', 'make_trainer']
 
-# %% ../nbs/05b_recipes.ipynb #474da8aa
+# %% ../nbs/05b_recipes.ipynb #f04ef807
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
 
 from .data import normal, uniform
+from .engines import check_engine, check_precision
 from .networks import (GAN, mlp_discriminator, mlp_generator, paper_discriminator,
                                 paper_generator)
 from .trainer import (Trainer, adam, check_settings, exponential, linear, momentum_sgd,
@@ -85,7 +86,7 @@ def recipe_for(data        # a distribution, `Samples` or a `Stream`
     if len(data.shape) < 2: return 'points'
     return 'digits' if data.dim < 256 else 'images'
 
-# %% ../nbs/05b_recipes.ipynb #86f6e478
+# %% ../nbs/05b_recipes.ipynb #a88e48d9
 def settings_for(recipe:str,          # a name in `recipes`
                  steps:int=None,      # iterations, ≥ 0; None, here and below: the recipe's
                  k:int=None,          # discriminator steps per iteration, ≥ 1
@@ -93,6 +94,8 @@ def settings_for(recipe:str,          # a name in `recipes`
                  lr:float=None,       # learning rate at the start, > 0
                  value:str='non-saturating', # the game, a name in `values`
                  seed:int=0,          # of the networks and of the training, ≥ 0
+                 engine:str='auto',   # how iterations are run: 'auto', or a name in `engines`
+                 precision:str='float32', # of matrix products, a name in `precisions`
                 ) -> dict:            # all of them, by name
     "Complete settings; `ValueError` naming the one that is out of range"
     if recipe not in recipes:
@@ -101,10 +104,11 @@ def settings_for(recipe:str,          # a name in `recipes`
     s = {name: getattr(recipes[recipe], name) if v is None else v for name, v in given.items()}
     whole_number('steps', s['steps'], 0)
     check_settings(value, s['k'], s['batch_size'], seed)
+    check_engine(engine); check_precision(precision)
     recipes[recipe].rules(s['lr'], s['steps'])
-    return dict(recipe=recipe, **s, value=value, seed=seed)
+    return dict(recipe=recipe, **s, value=value, seed=seed, engine=engine, precision=precision)
 
-# %% ../nbs/05b_recipes.ipynb #2b996bab
+# %% ../nbs/05b_recipes.ipynb #c792ee48
 @delegates(settings_for, but='recipe')
 def make_trainer(data,            # a distribution, `Samples` or a `Stream`
                  recipe:str=None, # a name in `recipes`; None for the one that fits the data
@@ -115,6 +119,7 @@ def make_trainer(data,            # a distribution, `Samples` or a `Stream`
     s = settings_for(recipe or recipe_for(data), **kwargs)
     r = recipes[s['recipe']]
     d_rule, g_rule = r.rules(s['lr'], s['steps'])
-    trainer = Trainer(r.nets(data, s['seed']), data, s['value'], s['k'], s['batch_size'],
-                      d_rule, g_rule, s['seed'], device)
+    trainer = Trainer(r.nets(data, s['seed']), data, d_rule=d_rule, g_rule=g_rule, device=device,
+                      **{o: s[o] for o in ('value', 'k', 'batch_size', 'seed', 'engine',
+                                           'precision')})
     return trainer, s

@@ -27,7 +27,7 @@ layers = dict(value='', data='', networks='', samples='data', idx='samples',
               files='data samples idx', engines='value',
               trainer='value data networks engines',
               ensemble='networks engines trainer', metrics='data', plots='value metrics',
-              recipes='value data samples idx files networks trainer metrics plots')
+              recipes='value data samples idx files networks engines trainer metrics plots')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',

@@ -1,0 +1,198 @@
+"""How fast is training, against others and as the work grows? Writes speed.md and speed_*.png.
+
+    python benchmarks/speed.py [others growth seeds start]
+
+The contenders need what requirements.txt names; those that are missing are left out, by name.
+"""
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault('GOMP_SPINCOUNT', '10000')  # torch's threads must not spin into JAX's turn
+os.environ.setdefault('MPLBACKEND', 'agg')
+
+import matplotlib.pyplot as plt
+import torch
+from torch.utils.data import TensorDataset
+
+from contenders import contenders, mnist_task, ring_task
+from machine import by_turns, machine
+from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, mlp_discriminator,
+                           mlp_generator, normal, uniform)
+
+here = Path(__file__).parent
+ROUNDS = int(os.environ.get('ROUNDS', 9))
+
+
+# This package as a contender
+
+class Ours:
+    "A `Trainer` by one engine and precision"
+    def __init__(self, task, k=1, engine='eager', precision='float32', data=None):
+        self.trainer = trainer(task, k, engine=engine, precision=precision, data=data)
+        self.trainer.fit(3, progress=False)
+
+    def run(self, n):
+        start = time.perf_counter()
+        self.trainer.fit(n, progress=False)
+        return time.perf_counter() - start
+
+
+def trainer(task, k=1, seed=0, data=None, **how):
+    noise = (normal if task.noise == 'normal' else uniform)(task.noise_dim)
+    data = data or Samples(task.x, scale=None)
+    return Trainer(GAN(*task.nets(), noise), data, k=k, batch_size=task.batch, seed=seed,
+                   d_rule=adam(task.lr), g_rule=adam(task.lr), device=task.device, **how)
+
+
+def per_iteration(contender, n):
+    "A function that gives the milliseconds of one of `n` iterations"
+    return lambda: contender.run(n)/n*1e3
+
+
+# Against others
+
+def ours(device):
+    "Engines and precisions that can differ on this device"
+    names = ['eager', 'compiled'] + ['graphed']*(device == 'cuda')
+    return {f'ours, {e}{", " + p if p != "float32" else ""}': (e, p)
+            for e in names for p in ('float32', 'medium', 'bf16')
+            if p == 'float32' or e == 'compiled'}
+
+
+def others(device='cpu', rounds=ROUNDS):
+    text = ''
+    for task, n in ((ring_task(device), 1000), (mnist_task(device), 50)):
+        made = {name: kind(task) for name, kind in contenders.items()}
+        made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()}
+        got = by_turns({name: per_iteration(c, n) for name, c in made.items()}, rounds)
+        jax = got.get('jax', (float('nan'),))[0]
+        text += (f'\n### {task.name}: {task.batch} rows a minibatch\n\n'
+                 '| | ms an iteration | best | of the plain loop | of JAX |\n|:--|--:|--:|--:|--:|\n')
+        for name, (mid, best, ratio) in got.items():
+            v = getattr(contenders.get(name), 'version', '')
+            text += f'| {name} {v} | {mid:.3g} | {best:.3g} | {ratio:.2f} | {mid/jax:.2f} |\n'
+        print(text, flush=True)
+    return ('## Against others\n\nOne iteration: one step of D, one of G. Medians of '
+            f'{rounds} rounds by turns, one process; the ratios to the plain loop are medians of '
+            "each round's own.\n" + text)
+
+
+# As the work grows
+
+def wider(width):
+    return lambda: (mlp_generator(2, 2, (width,)*2, seed=0), mlp_discriminator(2, (width,)*2, seed=1))
+
+
+def growth(device='cpu', rounds=3):
+    base = ring_task(device)
+    kinds = {name: c for name, c in contenders.items() if name in ('plain', 'jax')}
+    kinds |= {f'ours, {e}': lambda *a, e=e, **kw: Ours(*a, engine=e, **kw)
+              for e in ('eager', 'compiled')}
+    cases = dict(
+        batch=[(m, replace(base, batch=m), 1) for m in (32, 256, 2048, 16384)],
+        width=[(w, replace(base, nets=wider(w)), 1) for w in (64, 256, 1024, 4096)],
+        k=[(k, base, k) for k in (1, 2, 3, 5)])
+    fig, axs = plt.subplots(1, 4, figsize=(13, 3.2))
+    text = '## As the work grows\n\nThe ring, each in turn. ms an iteration.\n'
+    for ax, (what, row) in zip(axs, cases.items()):
+        names = list(kinds)
+        text += f'\n| {what} | {" | ".join(names)} |\n|--:|{"--:|"*len(names)}\n'
+        curves = {name: [] for name in names}
+        for v, task, k in row:
+            made = {name: kind(task, k) for name, kind in kinds.items()}
+            n = 50 if max(task.batch/256, (v/128)**2 if what == 'width' else 1) < 10 else 3
+            runs = {name: per_iteration(c, 50 if name == 'jax' else n) for name, c in made.items()}
+            if max(task.batch, v if what == 'width' else 0) >= 4096: runs.pop('jax', None)
+            got = by_turns(runs, rounds)
+            for name in names: curves[name].append(got.get(name, (float('nan'),))[0])
+            text += f'| {v:,} | ' + ' | '.join(f'{curves[name][-1]:.3g}' for name in names) + ' |\n'
+            print(text.splitlines()[-1], flush=True)
+        for name, ms in curves.items(): ax.loglog([v for v, *_ in row], ms, 'o-', label=name)
+        ax.set(xlabel=what, ylabel='ms an iteration')
+    text += rows_of_data(axs[3], base, rounds)
+    axs[0].legend(fontsize=8)
+    fig.tight_layout()
+    fig.savefig(here/'speed_growth.png', dpi=110)
+    return text + '\n![curves](speed_growth.png)\n'
+
+
+def rows_of_data(ax, base, rounds):
+    "In memory, where rows cost nothing but memory, and item by item from a `Dataset`"
+    text = '\n| rows | in memory | streamed item by item |\n|--:|--:|--:|\n'
+    sizes, ms = (10**3, 10**5, 10**7), {'in memory': [], 'streamed': []}
+    for n in sizes:
+        x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+        kinds = {'in memory': Samples(x, scale=None), 'streamed': Stream(TensorDataset(x))}
+        made = {name: Ours(base, engine='compiled', data=data) for name, data in kinds.items()}
+        got = by_turns({name: per_iteration(c, 200) for name, c in made.items()}, rounds)
+        for name in ms: ms[name].append(got[name][0])
+        text += f'| {n:,} | {ms["in memory"][-1]:.3g} | {ms["streamed"][-1]:.3g} |\n'
+        print(text.splitlines()[-1], flush=True)
+    for name, v in ms.items(): ax.loglog(sizes, v, 'o-', label=name)
+    ax.set(xlabel='rows of data', ylabel='ms an iteration'); ax.legend(fontsize=8)
+    return text
+
+
+# Many seeds
+
+def seeds(device='cpu', rounds=ROUNDS):
+    task, n = ring_task(device), 50
+    one = Ours(task, engine='compiled')
+    text = ('## Many seeds at once\n\nThe ring by `Ensemble`, beside one run by the compiled '
+            'engine.\n\n| members | ms an iteration | of one run | of as many runs in a row |\n'
+            '|--:|--:|--:|--:|\n')
+    for S in (4, 16, 64):
+        members = [trainer(task, seed=s) for s in range(S)]
+        many = Ensemble(members, engine='compiled').fit(3, progress=False)
+        def run(many=many):
+            start = time.perf_counter()
+            many.fit(n, progress=False)
+            return (time.perf_counter() - start)/n*1e3
+        got = by_turns({'one': per_iteration(one, 500), 'many': run}, rounds)
+        ms, _, ratio = got['many']
+        text += f'| {S} | {ms:.3g} | {ratio:.1f} | {ratio/S:.2f} |\n'
+        print(text.splitlines()[-1], flush=True)
+    return text
+
+
+# The start
+
+def start(rounds=5):
+    first = '''
+import sys, time
+before = time.perf_counter()
+import torch
+torch_done = time.perf_counter()
+from gan_nbdev.trainer import Trainer
+from gan_nbdev import cli
+step = Trainer.d_step
+def stop(self): print(time.perf_counter() - torch_done, torch_done - before); sys.exit()
+Trainer.d_step = stop
+cli.gan_train('ring', out=sys.argv[1], quiet=True)
+'''
+    bare = 'import time; t = time.perf_counter(); import gan_nbdev; print(time.perf_counter() - t)'
+    def seconds(code, *args):
+        done = subprocess.run([sys.executable, '-c', code, *args], capture_output=True, text=True)
+        return [float(v) for v in done.stdout.split()[-2 if args else -1:]]
+    got = by_turns({'bare': lambda: seconds(bare)[0]*1e3,
+                    'first': lambda: seconds(first, f'/tmp/speed-{time.time()}')[0]*1e3}, rounds)
+    return ('## The start\n\n| | ms |\n|:--|--:|\n'
+            f'| `import gan_nbdev` | {got["bare"][0]:.1f} |\n'
+            f"| `gan-train`, from torch's import to its first iteration | {got['first'][0]:.0f} |\n")
+
+
+if __name__ == '__main__':
+    wanted = sys.argv[1:] or ['others', 'growth', 'seeds', 'start']
+    parts = {}
+    out = here/'speed.md'
+    for name in wanted: parts[name] = globals()[name]()
+    head = ('# Speed\n\n'
+            f'Measured on {machine()}; written by `benchmarks/speed.py`. These machines are noisy: '
+            'compare within a table.\n')
+    text = '\n'.join([head, *parts.values()])
+    (out if not sys.argv[1:] else here/f'speed_{"_".join(wanted)}.md').write_text(text)
+    print(text)
