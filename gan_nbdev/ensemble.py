@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'mean_and_error', 'Stacked', 'Ensemble']
 
-# %% ../nbs/03c_ensemble.ipynb #e54f4145
+# %% ../nbs/03c_ensemble.ipynb #75ff8b06
 import math, time
 from collections import namedtuple
 
@@ -14,8 +14,8 @@ import torch
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .engines import (Graphed, Recorded, check_engine, computing, has_compiler,
-                               machine_code, random_bits, seconds_saved)
+from .engines import (Graphed, Recorded, _assumed, _terms, check_engine, computing,
+                               has_compiler, machine_code, random_bits, seconds_saved)
 from .networks import whole_number
 from .trainer import Trainer, on_interrupt
 
@@ -32,7 +32,7 @@ def mean_and_error(values # numbers, at least one
     return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan,
                     v.size)
 
-# %% ../nbs/03c_ensemble.ipynb #03753af3
+# %% ../nbs/03c_ensemble.ipynb #cd092281
 class Stacked:
     "The programs of several trainers of the same kind as one; an engine as those of one trainer"
     limit, large = 4096, True
@@ -83,7 +83,11 @@ class Stacked:
         return make_fx(torch.vmap(program, randomness='different'),
                        tracing_mode='fake')(*self.example)
 
-    def numbers(self, n): return torch.stack([p.numbers(n) for p in self.parts], 1)
+    def numbers(self,
+                n:int, # iterations to come, ≥ 1
+               ) -> torch.Tensor: # float32, shape (n, members, numbers of one iteration)
+        "What the members' rules need"
+        return torch.stack([p.numbers(n) for p in self.parts], 1)
 
     def begin(self, n:int): # iterations to come, ≥ 1
         "Take up the optimisers' state, if others were put in their place"
@@ -110,16 +114,15 @@ class Stacked:
         if not self.log: return torch.empty(0, len(self.parts), 5)
         return torch.stack(self.log).cpu()
 
-# %% ../nbs/03c_ensemble.ipynb #aa70f529
+# %% ../nbs/03c_ensemble.ipynb #dc48d57b
 def _kind(t):
     "What members have in common"
-    def rule(opt):
-        g = opt.param_groups[0]
-        return type(opt).__name__, *(k for k in ('nesterov', 'momentum', 'weight_decay') if g.get(k))
+    def rule(opt, rule): return type(opt).__name__, *_terms(opt, rule)
     return dict(networks=str(list(t.gan.children())), k=t.k, batch_size=t.batch_size,
                 value=t.value, precision=t.precision, device=t.device, iteration=t.iteration,
-                d_rule=rule(t.d_opt), g_rule=rule(t.g_opt),
-                modes=[m.training for m in t.gan.modules()])
+                d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
+                modes=[m.training for m in t.gan.modules()],
+                trained_parameters=[p.requires_grad for p in t.gan.parameters()])
 
 def _check_members(trainers):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
@@ -133,7 +136,7 @@ def _check_members(trainers):
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
 
-# %% ../nbs/03c_ensemble.ipynb #c8044771
+# %% ../nbs/03c_ensemble.ipynb #68ed2e99
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
@@ -143,7 +146,7 @@ class Ensemble:
         check_engine(engine)
         self.trainers, self.engine, self.stopped = list(trainers), engine, None
         _check_members(self.trainers)
-        self.failed, self._made = {}, {}   # why members ended early; engines by name
+        self.failed, self._made = {}, None   # why members ended early; the engine
 
     def __len__(self): return len(self.trainers)
     def __repr__(self):
@@ -155,9 +158,11 @@ class Ensemble:
         if name == 'auto':
             pays = seconds_saved(t, n)*len(self) > 30 and has_compiler()
             name = 'compiled' if pays else 'graphed' if t.device.type == 'cuda' else 'eager'
-        if name not in self._made:
-            self._made = {name: self._stacks(name)}   # slices belong to the newest only
-        return self._made[name]
+        assumed = name, [_assumed(t) for t in self.trainers]
+        if self._made is None or self._made[0] != assumed:
+            stacks = self._stacks(name)
+            self._made = (name, [_assumed(t) for t in self.trainers]), stacks   # moved in memory
+        return self._made[1]
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
@@ -173,9 +178,10 @@ class Ensemble:
     def fit(self,
             n:int,              # iterations to train, ≥ 0
             progress:bool=True, # show a progress bar?
-           ):                   # itself
+           ) -> 'Ensemble':     # itself
         "Train every member `n` more iterations; Ctrl-C ends it after the one in progress"
         whole_number('n', n, 0)
+        _check_members(self.trainers)   # they may have changed since
         if not n: return self
         self.stopped = None
         stacks, done, size = self._engines(self.trainers[0].iteration + n), 0, 1

@@ -6,7 +6,7 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #785abcd3
+# %% ../nbs/03_trainer.ipynb #a9b0af9d
 import math, signal, sys, threading, time
 from contextlib import contextmanager
 from copy import deepcopy
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .value import LOG4, Value, values
 from .networks import GAN, whole_number
-from .engines import check_engine, check_precision, computing, engine_for
+from .engines import check_engine, check_precision, computing, engine_for, wanted
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -34,7 +34,7 @@ def frozen(net:nn.Module): # the opponent of the one who moves
         for p in params: p.requires_grad_(True)
         for m, k, b, old in buffers: m._buffers[k] = b.copy_(old)
 
-# %% ../nbs/03_trainer.ipynb #356a39e0
+# %% ../nbs/03_trainer.ipynb #97d3abb7
 class Rule:
     "A gradient rule for one network; `ValueError` for a rate that is not above 0"
     def __init__(self,
@@ -56,15 +56,19 @@ class Rule:
         "The optimiser for `params`, as it is at iteration 0"
         return self.optimiser(params, **self.at(0))
 
+    def scheduled(self, t:int # iteration, ≥ 0
+                 ) -> dict:   # the values at iteration `t` of what changes
+        "Those hyperparameters that are schedules; `ValueError` if the rate is negative"
+        now = {k: v(t) for k, v in self.hypers.items() if callable(v)}
+        if not now.get('lr', 0) >= 0:
+            raise ValueError(f'lr must not fall below 0, but is {now["lr"]} at iteration {t}')
+        return now
+
     def tune(self, opt:torch.optim.Optimizer, # from `start`
              t:int):                          # iteration, ≥ 0
-        "Set what is scheduled to its value at iteration `t`; `ValueError` if the rate is negative"
-        for k, v in self.hypers.items():
-            if not callable(v): continue
-            now = v(t)
-            if k == 'lr' and not now >= 0:
-                raise ValueError(f'lr must not fall below 0, but is {now} at iteration {t}')
-            for group in opt.param_groups: group[k] = now
+        "Set what is scheduled to its value at iteration `t`"
+        if now := self.scheduled(t):
+            for group in opt.param_groups: group.update(now)
 
     def __repr__(self):
         return f'{self.optimiser.__name__}({", ".join(f"{k}={v}" for k, v in self.hypers.items())})'
@@ -149,7 +153,7 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #87e8d591
+# %% ../nbs/03_trainer.ipynb #f6ea8a98
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
@@ -182,6 +186,7 @@ class Trainer:
         self._net_rng, self._lent = _seeded_net_rng(self.device, seed), False
         self.engine, self.precision, self._engine = engine, precision, None
 
+    def __getstate__(self): return vars(self) | dict(_engine=None)   # it can be made again
     def __repr__(self):
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
                 f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
@@ -351,7 +356,7 @@ def _stop_button(trainer):
         trainer.stop('interrupted')
     return on_interrupt(pressed)
 
-# %% ../nbs/03_trainer.ipynb #d0338204
+# %% ../nbs/03_trainer.ipynb #dc42fcf3
 class Progress:
     "A hook: a progress bar with rate, time left and the latest losses"
     def before_fit(self, trainer, n):
@@ -359,8 +364,11 @@ class Progress:
         self.bar = tqdm(total=n, unit='it', file=out, dynamic_ncols=True,
                         mininterval=0.2 if out.isatty() else 2)
         self.start = trainer.iteration
+        compiles = wanted(trainer, trainer.iteration + n) == 'compiled' and not trainer._engine
+        if compiles: self.bar.set_description('compiling')
 
     def after_block(self, trainer):
+        self.bar.set_description(refresh=False)
         if trainer._log and len(trainer._log[-1]):   # a hook may have rewound to the start
             d, g = trainer._log[-1][-1, :2].tolist()
             self.bar.set_postfix(d_loss=f'{d:.3f}', g_loss=f'{g:.3f}', refresh=False)

@@ -193,7 +193,8 @@ def test_constant_column_among_others_warns_and_trains(tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
-    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu'],
+    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu',
+                          '--engine', 'eager'],
                          cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
     assert 'ring' in p.stdout.readline() and 'recipe' in p.stdout.readline()

@@ -1,8 +1,11 @@
 "The engines and the ensemble beyond a notebook cell: held against the eager engine's iterations."
+import copy
+import pickle
 import threading
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -41,14 +44,14 @@ def recorded(monkeypatch): monkeypatch.setitem(lib.engines, 'recorded', Recorded
 
 
 def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., seed=0, device='cpu',
-         value='non-saturating', generator=None, **kw):
+         value='non-saturating', generator=None, discriminator=None, **kw):
     "All begin with the same weights; the seed is that of data, noise and dropout"
     data, rules = datas[data], dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
                                     adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
     rule = rules.get(rule, rule)
     how = dict(act='tanh', norm=norm, dropout=0.3)
     G = generator() if generator else mlp_generator(2, data.dim, (16,), seed=0, **how)
-    D = mlp_discriminator(data.dim, (16,), seed=1, **how)
+    D = discriminator() if discriminator else mlp_discriminator(data.dim, (16,), seed=1, **how)
     return Trainer(GAN(G, D, normal(2)), data, value, batch_size=32, d_rule=rule, g_rule=rule,
                    seed=seed, device=device, engine=engine, **kw)
 
@@ -139,7 +142,10 @@ def test_state_put_back_goes_on_exactly(engine, times, each, kw):
 
 @pytest.mark.parametrize('change', [
     lambda t: t.gan.eval(), lambda t: t.gan.generator.eval(), lambda t: setattr(t, 'k', 3),
-    lambda t: [p.requires_grad_(False) for p in t.gan.generator[0].parameters()]])
+    lambda t: [p.requires_grad_(False) for p in t.gan.generator[0].parameters()],
+    lambda t: t.gan.apply(lambda m: isinstance(m, nn.Dropout) and setattr(m, 'p', 0.6)),
+    lambda t: t.d_opt.param_groups[0].update(weight_decay=0.1, momentum=0.),
+    lambda t: setattr(t, 'd_rule', momentum_sgd(linear(0.1, 0, 100), 0.5))])
 def test_an_engine_is_made_anew_when_what_it_assumed_changes(change):
     eager, t = fit(make(norm='batch'), 10), fit(make('recorded', norm='batch'), 10)
     engine, bound = t._engine[2], MANY['batch']
@@ -156,6 +162,50 @@ def test_an_engine_takes_up_other_state(rule):
     t = fit(make('recorded', rule=rule, seed=7), 25)
     t.load_state_dict(early.state_dict())
     assert same(t, early) and same(fit(t, 20), whole)
+
+
+def weights_of(net): return nn.utils.parameters_to_vector(net.parameters())
+
+
+def freeze(t, on): t.gan.generator[0].requires_grad_(not on)
+
+
+def test_frozen_parameters_keep_their_own_count():
+    "Adam's corrections need each parameter's number of steps"
+    runs = [make(e, 'adam') for e in ('eager', 'recorded')]
+    for t in runs:
+        first = weights_of(fit(t, 5).gan.generator[0])
+        freeze(t, True)
+        assert torch.equal(first, weights_of(fit(t, 5).gan.generator[0]))
+    assert deviation(*runs) < MANY[None] and runs[1]._engine
+    for t in runs: freeze(t, False)
+    with pytest.raises(ValueError, match='Adam for parameters that have made different numbers'):
+        fit(runs[1], 5)
+    runs[1].engine = 'eager'
+    assert deviation(*[fit(t, 5) for t in runs]) < MANY[None]
+
+
+class Drops(nn.Module):
+    "A discriminator that calls dropout without a layer for it"
+    def __init__(self):
+        super().__init__()
+        self.net = mlp_discriminator(2, (16,), act='tanh', seed=1)
+    def forward(self, x):
+        x = F.dropout(self.net[:2](x), 0.3, self.training)
+        return self.net[2:](F.dropout(x, 0.1, self.training, inplace=True))
+
+
+def test_dropout_as_a_function_is_the_same_in_every_engine():
+    runs = [make(e, discriminator=Drops) for e in ('eager', 'recorded')]
+    assert deviation(*[fit(t, 50) for t in runs]) < MANY[None] and same_rng(*runs)
+    drawn = make(discriminator=Drops).rng.get_state()
+    assert not torch.equal(fit(make(discriminator=Drops), 1).rng.get_state(), drawn)
+
+
+def test_a_trainer_with_an_engine_can_be_copied_and_pickled():
+    t = fit(make('recorded'), 10)
+    for other in (copy.deepcopy(t), pickle.loads(pickle.dumps(t))):
+        assert same(t, other) and same(fit(other, 10), fit(make('recorded'), 20))
 
 
 def test_auto_keeps_short_runs_eager():
@@ -211,14 +261,15 @@ def test_stops_within_a_block_and_goes_on_exactly():
 
 
 def test_hooks_see_every_iteration():
-    def weights(gan): return nn.utils.parameters_to_vector(gan.generator.parameters())
-    averages = []
+    averages, rates = [], {}
     for engine in ('eager', 'recorded'):
-        t = make(engine)
-        t.hooks = [EMA(t.gan, half_life=5)]
-        averages.append(weights(fit(t, 40).hooks[0].gan))
+        t, seen = make(engine), rates.setdefault(engine, [])
+        look = At(25, lambda t: seen.append(t.d_opt.param_groups[0]['lr']))
+        t.hooks = [EMA(t.gan, half_life=5), look]
+        averages.append(weights_of(fit(t, 40).hooks[0].gan.generator))
     assert (averages[0] - averages[1]).abs().max() < MANY[None]
-    assert (averages[0] - weights(t.gan)).abs().max() > 100*MANY[None]
+    assert (averages[0] - weights_of(t.gan.generator)).abs().max() > 100*MANY[None]
+    assert rates['eager'] == rates['recorded'] == [t.d_rule.at(24)['lr']]
 
 
 @pytest.mark.parametrize('engine, precision', [
@@ -285,6 +336,31 @@ def test_a_member_of_an_ensemble_goes_on_alone(engine, kw):
         assert same(alone, t) and len(alone.history['value']) == 50
         assert deviation(fit(alone, 50), fit(solo, 100)) < MANY[kw.get('norm')]
         assert same_rng(alone, solo)
+
+
+@pytest.mark.parametrize('change', [
+    lambda t: t.gan.eval(), lambda t: setattr(t, 'k', 2), lambda t: freeze(t, True)])
+def test_an_ensemble_notices_what_changes(change):
+    stack, solo = Ensemble(members(norm='batch'), 'eager'), members(norm='batch')
+    stack.fit(10, progress=False)
+    for t in solo: fit(t, 10)
+    change(stack.trainers[0])
+    with pytest.raises(ValueError, match='the members must have the same'): stack.fit(10)
+    for t in stack.trainers[1:] + solo: change(t)
+    stack.fit(10, progress=False)
+    for t, alone in zip(stack.trainers, solo):
+        assert deviation(t, fit(alone, 10)) < MANY['batch']
+
+
+def test_trainers_can_change_their_ensemble_but_keep_step():
+    all_, solo = members(), members()
+    first, second = Ensemble(all_, 'eager'), Ensemble(all_[:2], 'eager')
+    first.fit(5, progress=False); second.fit(5, progress=False)
+    with pytest.raises(ValueError, match='the same iteration, but member 0 has 10 and member 2 5'):
+        first.fit(5)
+    fit(all_[2], 5)
+    first.fit(5, progress=False)
+    for t, alone in zip(all_, solo): assert deviation(t, fit(alone, 15)) < MANY[None]
 
 
 cuda = dict(device='cuda')
