@@ -7,7 +7,7 @@ RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test lab docs quarto readme prepare hooks clean
+.PHONY: help demo test bench lab docs quarto readme prepare hooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
@@ -20,6 +20,11 @@ test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
 
 lab: $(VENV)/.dev ## open JupyterLab on the notebooks
 	$(RUN) jupyter lab --notebook-dir=nbs
+
+bench: $(BIN)/python ## measure speed and quality against others, half an hour alone on the machine; writes benchmarks/*.md
+	[ -d $(VENV)-bench ] || tools/venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -r benchmarks/requirements.txt -e .
+	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
 
 docs: quarto $(VENV)/.dev ## build the site into _docs/; needs Quarto
 	$(RUN) nbdev-docs

@@ -51,8 +51,11 @@ class Task:
     noise_dim: int
     noise: str       # 'normal', or 'uniform' in ±√3
     batch: int
-    lr: float
+    lr: float        # D's, and G's unless there is a `g_lr`
     device: str = 'cpu'
+    g_lr: float = None
+    falls: tuple = None  # (begin, n): both rates fall to 0 in n iterations from begin
+    seed: int = 0        # of what is drawn
 
     def draw(self, n):
         "Noise for `n` fakes"
@@ -86,7 +89,8 @@ def d_loss(real, fake): return F.softplus(-real).mean() + F.softplus(fake).mean(
 def g_loss(fake): return F.softplus(-fake).mean()
 
 
-def adam(net, task): return torch.optim.Adam(net.parameters(), lr=task.lr, betas=BETAS)
+def adam(net, task, lr=None):
+    return torch.optim.Adam(net.parameters(), lr=lr or task.lr, betas=BETAS)
 
 
 def endless(loader):
@@ -149,7 +153,12 @@ class Plain(Torch):
         self.D = nn.Sequential(self.D, nn.Sigmoid())
         loader = DataLoader(TensorDataset(t.x), batch_size=t.batch, shuffle=True, drop_last=True)
         self.batches, self.bce = endless(loader), nn.BCELoss()
-        self.d_opt, self.g_opt = adam(self.D, t), adam(self.G, t)
+        self.d_opt, self.g_opt = adam(self.D, t), adam(self.G, t, t.g_lr)
+        begin, n = t.falls or (0, 0)
+        def part(i): return 1 - min(max((i - begin)/n, 0), 1)
+        opts = (self.d_opt, self.g_opt) if t.falls else ()
+        self.schedules = [torch.optim.lr_scheduler.LambdaLR(o, part) for o in opts]
+        torch.manual_seed(t.seed)
         self.ones = torch.ones(t.batch, 1, device=t.device)
         self.zeros, self.losses = torch.zeros_like(self.ones), []
 
@@ -159,6 +168,7 @@ class Plain(Torch):
             for _ in range(self.k): d = self.d_step()
             g = self.g_step()
             self.losses.append((d.item(), g.item()))
+            for s in self.schedules: s.step()
         return self.now() - start
 
     def d_step(self):
@@ -419,11 +429,15 @@ class Jax:
             G, D = task.nets()
             dot = self.dot()
             (g, self.g), (d, self.d) = jax_net(G, dot), jax_net(D, dot)
-            self.adam = optax.adam(task.lr, *BETAS)
+            def rate(lr):
+                begin, n = task.falls or (0, 0)
+                return optax.linear_schedule(lr, 0., n, begin) if n else lr
+            d_adam, g_adam = (optax.adam(rate(lr or task.lr), *BETAS) for lr in (None, task.g_lr))
+            self.d_adam, self.g_adam = d_adam, g_adam
             # XLA's own generator is the faster one for little noise, not for dropout in wide layers
             self.large = sum(p.numel() for net in (G, D) for p in net.parameters()) > 10**6
-            self.key = jax.random.key(0, impl='threefry2x32' if self.large else 'rbg')
-            self.state = g, self.adam.init(g), d, self.adam.init(d)
+            self.key = jax.random.key(task.seed, impl='threefry2x32' if self.large else 'rbg')
+            self.state = g, g_adam.init(g), d, d_adam.init(d)
             self.x = array(task.x)
         self.advance = jax.jit(self.iterations, donate_argnums=(0, 1))
         self.run(self.block)  # compiles
@@ -439,9 +453,9 @@ class Jax:
         "`block` iterations: the new state and key, and the losses"
         m, (of_d, of_g) = self.task.batch, jax_losses(self.g, self.d)
 
-        def move(loss, weights, opt, *args):
+        def move(adam, loss, weights, opt, *args):
             value, grad = jax.value_and_grad(loss)(weights, *args)
-            change, opt = self.adam.update(grad, opt)
+            change, opt = adam.update(grad, opt)
             return value, optax.apply_updates(weights, change), opt
 
         def iteration(state, key):
@@ -452,9 +466,9 @@ class Jax:
                 i = jax.random.randint(rows, (m,), 0, len(x))
                 real = x.at[i].get(mode='promise_in_bounds')
                 fake = self.g(g, self.draw(m, noise), noise)
-                d_value, d, d_opt = move(of_d, d, d_opt, real, fake, drop)
+                d_value, d, d_opt = move(self.d_adam, of_d, d, d_opt, real, fake, drop)
             noise, drop = jax.random.split(for_g)
-            g_value, g, g_opt = move(of_g, g, g_opt, d, self.draw(m, noise), drop)
+            g_value, g, g_opt = move(self.g_adam, of_g, g, g_opt, d, self.draw(m, noise), drop)
             return (g, g_opt, d, d_opt), (d_value, g_value)
 
         key, now = jax.random.split(key)

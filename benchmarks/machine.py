@@ -1,4 +1,4 @@
-"What the benchmarks share: the machine's description, and timing of several things by turns."
+"What the benchmarks share: the machine's description, timing by turns, tables."
 import platform
 import statistics
 from pathlib import Path
@@ -19,12 +19,17 @@ def machine():
 def by_turns(runs, rounds):
     """Each of `runs` (name -> function that gives ms) once a round, for `rounds` rounds.
 
-    Gives name -> (median, best, median of the ratios to the first of the same round).
+    Gives name -> (median, best, {other: median of the ratios to the other in the same round}).
     """
     times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items(): times[name].append(run())
-    first = times[next(iter(runs))]
-    return {name: (statistics.median(ms), min(ms),
-                   statistics.median(a/b for a, b in zip(ms, first)))
+    def ratio(ms, others): return statistics.median(a/b for a, b in zip(ms, others))
+    return {name: (statistics.median(ms), min(ms), {o: ratio(ms, v) for o, v in times.items()})
             for name, ms in times.items()}
+
+
+def table(head, rows):
+    "Markdown, the first column to the left"
+    lines = [head, [':--', *['--:']*(len(head) - 1)], *rows]
+    return ''.join(f'| {" | ".join(map(str, o))} |\n' for o in lines)

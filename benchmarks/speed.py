@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from math import nan
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,9 @@ import torch
 from torch.utils.data import TensorDataset
 
 from contenders import contenders, mnist_task, ring_task
-from machine import by_turns, machine
-from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, mlp_discriminator,
-                           mlp_generator, normal, uniform)
+from machine import by_turns, machine, table
+from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, linear,
+                           mlp_discriminator, mlp_generator, normal, uniform)
 
 here = Path(__file__).parent
 ROUNDS = int(os.environ.get('ROUNDS', 9))
@@ -40,12 +41,16 @@ class Ours:
         self.trainer.fit(n, progress=False)
         return time.perf_counter() - start
 
+    def sample(self, n): return self.trainer.sample(n)
+
 
 def trainer(task, k=1, seed=0, data=None, **how):
     noise = (normal if task.noise == 'normal' else uniform)(task.noise_dim)
     data = data or Samples(task.x, scale=None)
-    return Trainer(GAN(*task.nets(), noise), data, k=k, batch_size=task.batch, seed=seed,
-                   d_rule=adam(task.lr), g_rule=adam(task.lr), device=task.device, **how)
+    begin, n = task.falls or (0, 0)
+    d, g = (adam(linear(lr, 0, n, begin) if n else lr) for lr in (task.lr, task.g_lr or task.lr))
+    return Trainer(GAN(*task.nets(), noise), data, k=k, batch_size=task.batch, d_rule=d, g_rule=g,
+                   seed=task.seed + seed, device=task.device, **how)
 
 
 def per_iteration(contender, n):
@@ -69,16 +74,15 @@ def others(device='cpu', rounds=ROUNDS):
         made = {name: kind(task) for name, kind in contenders.items()}
         made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()}
         got = by_turns({name: per_iteration(c, n) for name, c in made.items()}, rounds)
-        jax = got.get('jax', (float('nan'),))[0]
-        text += (f'\n### {task.name}: {task.batch} rows a minibatch\n\n'
-                 '| | ms an iteration | best | of the plain loop | of JAX |\n|:--|--:|--:|--:|--:|\n')
-        for name, (mid, best, ratio) in got.items():
-            v = getattr(contenders.get(name), 'version', '')
-            text += f'| {name} {v} | {mid:.3g} | {best:.3g} | {ratio:.2f} | {mid/jax:.2f} |\n'
+        rows = [[f'{name} {getattr(contenders.get(name), "version", "")}', f'{mid:.3g}',
+                 f'{best:.3g}', f'{ratio["plain"]:.2f}', f'{ratio.get("jax", nan):.2f}']
+                for name, (mid, best, ratio) in got.items()]
+        text += (f'\n### {task.name}: {task.batch} rows a minibatch\n\n' + table(
+            ['', 'ms an iteration', 'best', 'of the plain loop', 'of JAX'], rows))
         print(text, flush=True)
     return ('## Against others\n\nOne iteration: one step of D, one of G. Medians of '
-            f'{rounds} rounds by turns, one process; the ratios to the plain loop are medians of '
-            "each round's own.\n" + text)
+            f"{rounds} rounds by turns, one process; the ratios are medians of each round's own.\n"
+            + text)
 
 
 # As the work grows
@@ -100,7 +104,7 @@ def growth(device='cpu', rounds=3):
     text = '## As the work grows\n\nThe ring, each in turn. ms an iteration.\n'
     for ax, (what, row) in zip(axs, cases.items()):
         names = list(kinds)
-        text += f'\n| {what} | {" | ".join(names)} |\n|--:|{"--:|"*len(names)}\n'
+        rows = []
         curves = {name: [] for name in names}
         for v, task, k in row:
             made = {name: kind(task, k) for name, kind in kinds.items()}
@@ -108,9 +112,10 @@ def growth(device='cpu', rounds=3):
             runs = {name: per_iteration(c, 50 if name == 'jax' else n) for name, c in made.items()}
             if max(task.batch, v if what == 'width' else 0) >= 4096: runs.pop('jax', None)
             got = by_turns(runs, rounds)
-            for name in names: curves[name].append(got.get(name, (float('nan'),))[0])
-            text += f'| {v:,} | ' + ' | '.join(f'{curves[name][-1]:.3g}' for name in names) + ' |\n'
-            print(text.splitlines()[-1], flush=True)
+            for name in names: curves[name].append(got.get(name, (nan,))[0])
+            rows.append([f'{v:,}', *(f'{curves[name][-1]:.3g}' for name in names)])
+            print(what, rows[-1], flush=True)
+        text += '\n' + table([what, *names], rows)
         for name, ms in curves.items(): ax.loglog([v for v, *_ in row], ms, 'o-', label=name)
         ax.set(xlabel=what, ylabel='ms an iteration')
     text += rows_of_data(axs[3], base, rounds)
@@ -122,41 +127,41 @@ def growth(device='cpu', rounds=3):
 
 def rows_of_data(ax, base, rounds):
     "In memory, where rows cost nothing but memory, and item by item from a `Dataset`"
-    text = '\n| rows | in memory | streamed item by item |\n|--:|--:|--:|\n'
-    sizes, ms = (10**3, 10**5, 10**7), {'in memory': [], 'streamed': []}
+    sizes, ms, rows = (10**3, 10**5, 10**7), {'in memory': [], 'streamed': []}, []
     for n in sizes:
         x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
         kinds = {'in memory': Samples(x, scale=None), 'streamed': Stream(TensorDataset(x))}
         made = {name: Ours(base, engine='compiled', data=data) for name, data in kinds.items()}
         got = by_turns({name: per_iteration(c, 200) for name, c in made.items()}, rounds)
         for name in ms: ms[name].append(got[name][0])
-        text += f'| {n:,} | {ms["in memory"][-1]:.3g} | {ms["streamed"][-1]:.3g} |\n'
-        print(text.splitlines()[-1], flush=True)
+        rows.append([f'{n:,}', *(f'{v[-1]:.3g}' for v in ms.values())])
+        print(rows[-1], flush=True)
     for name, v in ms.items(): ax.loglog(sizes, v, 'o-', label=name)
     ax.set(xlabel='rows of data', ylabel='ms an iteration'); ax.legend(fontsize=8)
-    return text
+    return '\n' + table(['rows', 'in memory', 'streamed item by item'], rows)
 
 
 # Many seeds
 
 def seeds(device='cpu', rounds=ROUNDS):
-    task, n = ring_task(device), 50
+    task = ring_task(device)
     one = Ours(task, engine='compiled')
-    text = ('## Many seeds at once\n\nThe ring by `Ensemble`, beside one run by the compiled '
-            'engine.\n\n| members | ms an iteration | of one run | of as many runs in a row |\n'
-            '|--:|--:|--:|--:|\n')
+    rows = []
     for S in (4, 16, 64):
         members = [trainer(task, seed=s) for s in range(S)]
         many = Ensemble(members, engine='compiled').fit(3, progress=False)
-        def run(many=many):
+        n = max(3200//S, 100)   # so long that a block's own cost does not show
+        def run(many=many, n=n):
             start = time.perf_counter()
             many.fit(n, progress=False)
             return (time.perf_counter() - start)/n*1e3
-        got = by_turns({'one': per_iteration(one, 500), 'many': run}, rounds)
+        got = by_turns({'one': per_iteration(one, 1000), 'many': run}, rounds)
         ms, _, ratio = got['many']
-        text += f'| {S} | {ms:.3g} | {ratio:.1f} | {ratio/S:.2f} |\n'
-        print(text.splitlines()[-1], flush=True)
-    return text
+        rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}'])
+        print(rows[-1], flush=True)
+    return ('## Many seeds at once\n\nThe ring by `Ensemble`, beside one run by the compiled '
+            'engine.\n\n' + table(['members', 'ms an iteration', 'of one run',
+                                   'of as many runs in a row'], rows))
 
 
 # The start
@@ -180,9 +185,9 @@ cli.gan_train('ring', out=sys.argv[1], quiet=True)
         return [float(v) for v in done.stdout.split()[-2 if args else -1:]]
     got = by_turns({'bare': lambda: seconds(bare)[0]*1e3,
                     'first': lambda: seconds(first, f'/tmp/speed-{time.time()}')[0]*1e3}, rounds)
-    return ('## The start\n\n| | ms |\n|:--|--:|\n'
-            f'| `import gan_nbdev` | {got["bare"][0]:.1f} |\n'
-            f"| `gan-train`, from torch's import to its first iteration | {got['first'][0]:.0f} |\n")
+    return '## The start\n\n' + table(['', 'ms'], [
+        ['`import gan_nbdev`', f'{got["bare"][0]:.1f}'],
+        ["`gan-train`, from torch's import to its first iteration", f'{got["first"][0]:.0f}']])
 
 
 if __name__ == '__main__':

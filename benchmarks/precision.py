@@ -1,0 +1,127 @@
+"""Does a lower precision cost quality, and how long until a given quality? Writes precision.md.
+
+    python benchmarks/precision.py [ring mnist]
+
+MNIST needs MNIST_DIR; ITERATIONS says how far its runs go.
+"""
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault('GOMP_SPINCOUNT', '10000')
+
+from contenders import contenders, mnist_task, ring_task
+from machine import machine, table
+from speed import Ours
+from gan_nbdev.all import coverage, mean_and_error, mnist, parzen, parzen_sigma, ring
+from gan_nbdev.recipes import recipes
+
+here = Path(__file__).parent
+ITERATIONS = int(os.environ.get('ITERATIONS', 30_000))
+
+
+class Runs:
+    "A contender that is looked at every few iterations; its seconds are those of training alone"
+    def __init__(self, contender):
+        self.contender, self.seconds, self.iterations, self.seen = contender, 0., 0, []
+
+    def go_on(self, n, look):
+        self.seconds += self.contender.run(n)
+        self.iterations += n
+        self.seen.append((self.iterations, self.seconds, look(self.contender.sample)))
+
+    def until(self, good):
+        "Iterations and seconds until what was seen is good, or None"
+        return next(((i, s) for i, s, v in self.seen if good(v)), None)
+
+    @property
+    def last(self): return self.seen[-1][-1]
+
+
+def ways(task, names, precisions):
+    "Name -> function that makes a contender for the task"
+    made = {name: lambda c=contenders[name]: c(task) for name in names if name in contenders}
+    return made | {f'ours, {e}, {p}': lambda e=e, p=p: Ours(task, engine=e, precision=p)
+                   for e, p in precisions}
+
+
+def default_ring(seed):
+    "The recipe of `gan-train ring`, as a task"
+    r = recipes['points']
+    d_rate, g_rate = (rule.hypers['lr'] for rule in r.rules(r.lr, r.steps))
+    def nets():
+        gan = r.nets(ring(), 2*seed)
+        return gan.generator, gan.discriminator
+    return replace(ring_task(), nets=nets, seed=seed, batch=r.batch_size, lr=d_rate.start,
+                   g_lr=g_rate.start, falls=(d_rate.begin, d_rate.n)), r.steps
+
+
+def ring_by_precision(seeds=range(5), every=250):
+    def look(sample):
+        c = coverage(sample(2500), ring())
+        return c.modes, c.high_quality
+    def good(v): return v[0] == 8 and v[1] >= 0.95
+    found = {}
+    for seed in seeds:
+        task, steps = default_ring(seed)
+        made = {name: Runs(make()) for name, make in ways(
+            task, ('plain', 'jax', 'jax-bf16'),
+            [('eager', 'float32'), *(('compiled', p) for p in ('float32', 'medium', 'bf16'))]).items()}
+        for _ in range(0, steps, every):
+            for run in made.values(): run.go_on(every, look)
+        for name, run in made.items(): found.setdefault(name, []).append(run)
+        print(seed, {n: (r.last, r.until(good)) for n, r in made.items()}, flush=True)
+    rows = []
+    for name, runs in found.items():
+        modes, share = (mean_and_error([r.last[i] for r in runs]) for i in (0, 1))
+        there = [r.until(good) for r in runs if r.until(good)]
+        took = mean_and_error([s for _, s in there]) if there else None
+        after = mean_and_error([i for i, _ in there]) if there else None
+        rows.append([name, f'{modes.mean:.1f}', f'{share.mean:.1%} ± {share.error:.1%}',
+                     f'{len(there)} of {len(runs)}',
+                     f'{after.mean:,.0f}' if after else '–',
+                     f'{took.mean:.1f} ± {took.error:.1f}' if took else '–'])
+    return ('## The ring: the default recipe, five seeds\n\n'
+            f'Modes and high-quality share after {steps:,} iterations; then how many seeds were '
+            'seen with 8 of 8 modes and 95 % high quality, and after how many iterations and '
+            'seconds of training (compiling not counted) the first time. Looked at every '
+            f'{every} iterations; all contenders by turns.\n\n'
+            + table(['', 'modes', 'high quality', 'reached', 'iterations', 'seconds'], rows))
+
+
+def mnist_by_precision(every=2500, goals=(150, 200, 225)):
+    task = mnist_task()
+    valid, test = mnist().x[50_000:51_000], mnist(split='test').x
+    def look(sample):
+        fakes = sample(10_000)
+        return parzen(fakes, test, parzen_sigma(fakes, valid))
+    made = {name: Runs(make()) for name, make in ways(
+        task, ('jax', 'jax-bf16'), [('compiled', p) for p in ('float32', 'medium', 'bf16')]).items()}
+    for _ in range(0, ITERATIONS, every):
+        for name, run in made.items():
+            run.go_on(every, look)
+            print(name, run.iterations, f'{run.seconds:.0f} s', run.last, flush=True)
+    rows = []
+    for name, run in made.items():
+        reached = [run.until(lambda v, g=g: v.mean >= g) for g in goals]
+        rows.append([name, f'{run.last.mean:.0f} ± {run.last.stderr:.1f}', f'{run.seconds:.0f}',
+                     *('{1:.0f} ({0:,})'.format(*r) if r else '–' for r in reached)])
+    real = task.x[:10_000]
+    ceiling = parzen(real, test, parzen_sigma(real, valid))
+    return (f"## MNIST: the paper's networks, Adam, {ITERATIONS:,} iterations\n\n"
+            'Parzen figure in nats at the end (one run each; ± is over the test images), seconds of '
+            'training, and the seconds (iterations) after which a figure was first seen; – was not '
+            f'reached. Looked at every {every:,} iterations, all by turns. As many real images '
+            f'as centres: {ceiling.mean:.0f} ± {ceiling.stderr:.1f}.\n\n'
+            + table(['', 'at the end', 'seconds', *(f'until {g}' for g in goals)], rows))
+
+
+if __name__ == '__main__':
+    parts = dict(ring=ring_by_precision, mnist=mnist_by_precision)
+    wanted = sys.argv[1:] or [p for p in parts if p != 'mnist' or os.environ.get('MNIST_DIR')]
+    head = ('# Precision and quality\n\n'
+            f'Measured on {machine()}; written by `benchmarks/precision.py`.\n')
+    text = '\n'.join([head, *(parts[name]() for name in wanted)])
+    (here/('precision.md' if not sys.argv[1:] else f'precision_{"_".join(wanted)}.md')).write_text(text)
+    print(text)
