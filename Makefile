@@ -21,9 +21,7 @@ test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
 lab: $(VENV)/.dev ## open JupyterLab on the notebooks
 	$(RUN) jupyter lab --notebook-dir=nbs
 
-bench: $(BIN)/python ## measure speed and quality against others, half an hour alone on the machine; writes benchmarks/*.md
-	[ -d $(VENV)-bench ] || tools/venv $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -r benchmarks/requirements.txt -e .
+bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
 
 docs: quarto $(VENV)/.dev ## build the site into _docs/; needs Quarto
@@ -64,3 +62,8 @@ $(VENV)/.dev: $(BIN)/python $(FACTS)
 	@echo 'Installing torch, Jupyter and the rest into $(VENV), once. CONTRIBUTING.md says how to get a smaller torch.'
 	$(INSTALL) -e '.[dev]'
 	@touch $(VENV)/.package $@
+
+$(VENV)-bench/.done: benchmarks/requirements.txt $(FACTS)
+	tools/venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -r $< -e .
+	@touch $@

@@ -29,6 +29,18 @@ def by_turns(runs, rounds):
             for name, ms in times.items()}
 
 
+def report(path, head, parts):
+    "Write a page of parts, functions that give '## title …'; a few renew theirs in the page there"
+    old = path.read_text().split('\n## ')[1:] if path.exists() else []
+    page = {o.partition('\n')[0]: o.strip() for o in old}
+    for part in parts:
+        new = part().removeprefix('## ').strip()
+        page[new.partition('\n')[0]] = new
+        text = '\n\n'.join([head.strip(), *(f'## {o}' for o in page.values())]) + '\n'
+        path.write_text(text)   # whatever comes next, this is kept
+        print(text, flush=True)
+
+
 def table(head, rows):
     "Markdown, the first column to the left"
     lines = [head, [':--', *['--:']*(len(head) - 1)], *rows]

@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 from contenders import contenders, mnist_task, ring_task
-from machine import machine, table
+from machine import machine, report, table
 from speed import Ours
 from gan_nbdev.all import coverage, mean_and_error, mnist, parzen, parzen_sigma, ring
 from gan_nbdev.recipes import recipes
@@ -120,8 +120,6 @@ def mnist_by_precision(every=2500, goals=(150, 200, 225)):
 if __name__ == '__main__':
     parts = dict(ring=ring_by_precision, mnist=mnist_by_precision)
     wanted = sys.argv[1:] or [p for p in parts if p != 'mnist' or os.environ.get('MNIST_DIR')]
-    head = ('# Precision and quality\n\n'
-            f'Measured on {machine()}; written by `benchmarks/precision.py`.\n')
-    text = '\n'.join([head, *(parts[name]() for name in wanted)])
-    (here/('precision.md' if not sys.argv[1:] else f'precision_{"_".join(wanted)}.md')).write_text(text)
-    print(text)
+    report(here/'precision.md', '# Precision and quality\n\n'
+           f'Measured on {machine()}; written by `benchmarks/precision.py`.',
+           [parts[name] for name in wanted])

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from contenders import contenders, mnist_task, ring_task
-from machine import by_turns, machine, table
+from machine import by_turns, machine, report, table
 from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, linear,
                            mlp_discriminator, mlp_generator, normal, uniform)
 
@@ -192,12 +192,6 @@ cli.gan_train('ring', out=sys.argv[1], quiet=True)
 
 if __name__ == '__main__':
     wanted = sys.argv[1:] or ['others', 'growth', 'seeds', 'start']
-    parts = {}
-    out = here/'speed.md'
-    for name in wanted: parts[name] = globals()[name]()
-    head = ('# Speed\n\n'
-            f'Measured on {machine()}; written by `benchmarks/speed.py`. These machines are noisy: '
-            'compare within a table.\n')
-    text = '\n'.join([head, *parts.values()])
-    (out if not sys.argv[1:] else here/f'speed_{"_".join(wanted)}.md').write_text(text)
-    print(text)
+    report(here/'speed.md', '# Speed\n\n'
+           f'Measured on {machine()}; written by `benchmarks/speed.py`. These machines are noisy: '
+           'compare within a table.', [globals()[name] for name in wanted])
