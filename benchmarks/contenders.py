@@ -362,6 +362,11 @@ def jax_layer(m, dot):
             if key is None: return x
             return jnp.where(jax.random.bernoulli(key, 1 - m.p, x.shape), x/(1 - m.p), 0)
         return (), dropout
+    if isinstance(m, nn.BatchNorm1d):  # by the minibatch's own statistics, always
+        def batch_norm(w, x, key):
+            x = x - x.mean(0)
+            return x*lax.rsqrt((x*x).mean(0) + m.eps)*w[0] + w[1]
+        return (array(m.weight), array(m.bias)), batch_norm
     if isinstance(m, nn.LeakyReLU):
         return (), lambda w, x, key: jax.nn.leaky_relu(x, m.negative_slope)
     if isinstance(m, nn.ReLU): return (), lambda w, x, key: jnp.maximum(x, 0)

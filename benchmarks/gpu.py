@@ -33,8 +33,8 @@ def kernels(n=200):
             ms = by_turns({engine: per_iteration(ours, n)}, 5)[engine][0]
             rows.append([task.name, engine, f'{ms:.3g}', f'{busy:.3g}', f'{ms/busy:.2f}'])
             print(rows[-1], flush=True)
-    return ("## Against the kernels' own time\n\nms an iteration, beside the sum of what its kernels, "
-            'copies included, take by the profiler.\n\n'
+    return ("## Against the kernels' own time\n\nms an iteration, beside the sum of what its "
+            'kernels, copies included, take by the profiler.\n\n'
             + table(['', 'engine', 'iteration', 'kernels', 'ratio'], rows))
 
 

@@ -70,7 +70,7 @@ def ours(device):
 
 def others(device='cpu', rounds=ROUNDS):
     text = ''
-    for task, n in ((ring_task(device), 1000), (mnist_task(device), 50)):
+    for task, n in ((ring_task(device), 1000), (mnist_task(device), 100)):
         made = {name: kind(task) for name, kind in contenders.items()}
         made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()}
         got = by_turns({name: per_iteration(c, n) for name, c in made.items()}, rounds)
@@ -88,12 +88,23 @@ def others(device='cpu', rounds=ROUNDS):
 # As the work grows
 
 def wider(width):
-    return lambda: (mlp_generator(2, 2, (width,)*2, seed=0), mlp_discriminator(2, (width,)*2, seed=1))
+    hidden = width, width
+    return lambda: (mlp_generator(2, 2, hidden, seed=0), mlp_discriminator(2, hidden, seed=1))
 
 
-def growth(device='cpu', rounds=3):
+def turns(made, rounds, seconds=0.3):
+    "Name -> median ms an iteration, each turn about that long"
+    runs = {}
+    for name, c in made.items():
+        took = c.run(3)/3
+        runs[name] = per_iteration(c, max(3, round(seconds/took)))
+    return {name: mid for name, (mid, *_) in by_turns(runs, rounds).items()}
+
+
+def growth(device='cpu', rounds=5):
     base = ring_task(device)
     kinds = {name: c for name, c in contenders.items() if name in ('plain', 'jax')}
+    slow = {'jax': type('Jax', (kinds['jax'],), dict(block=4))} if 'jax' in kinds else {}
     kinds |= {f'ours, {e}': lambda *a, e=e, **kw: Ours(*a, engine=e, **kw)
               for e in ('eager', 'compiled')}
     cases = dict(
@@ -107,16 +118,14 @@ def growth(device='cpu', rounds=3):
         rows = []
         curves = {name: [] for name in names}
         for v, task, k in row:
-            made = {name: kind(task, k) for name, kind in kinds.items()}
-            n = 50 if max(task.batch/256, (v/128)**2 if what == 'width' else 1) < 10 else 3
-            runs = {name: per_iteration(c, 50 if name == 'jax' else n) for name, c in made.items()}
-            if max(task.batch, v if what == 'width' else 0) >= 4096: runs.pop('jax', None)
-            got = by_turns(runs, rounds)
-            for name in names: curves[name].append(got.get(name, (nan,))[0])
+            long = max(task.batch/256, (v/128)**2 if what == 'width' else 1) > 10
+            made = {n: kind(task, k) for n, kind in (kinds | slow if long else kinds).items()}
+            for name, ms in turns(made, rounds).items(): curves[name].append(ms)
             rows.append([f'{v:,}', *(f'{curves[name][-1]:.3g}' for name in names)])
             print(what, rows[-1], flush=True)
         text += '\n' + table([what, *names], rows)
         for name, ms in curves.items(): ax.loglog([v for v, *_ in row], ms, 'o-', label=name)
+        if what == 'k': ax.set(xscale='linear', yscale='linear', ylim=(0, None), xticks=range(1, 6))
         ax.set(xlabel=what, ylabel='ms an iteration')
     text += rows_of_data(axs[3], base, rounds)
     axs[0].legend(fontsize=8)
@@ -132,12 +141,11 @@ def rows_of_data(ax, base, rounds):
         x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
         kinds = {'in memory': Samples(x, scale=None), 'streamed': Stream(TensorDataset(x))}
         made = {name: Ours(base, engine='compiled', data=data) for name, data in kinds.items()}
-        got = by_turns({name: per_iteration(c, 200) for name, c in made.items()}, rounds)
-        for name in ms: ms[name].append(got[name][0])
+        for name, v in turns(made, rounds).items(): ms[name].append(v)
         rows.append([f'{n:,}', *(f'{v[-1]:.3g}' for v in ms.values())])
         print(rows[-1], flush=True)
-    for name, v in ms.items(): ax.loglog(sizes, v, 'o-', label=name)
-    ax.set(xlabel='rows of data', ylabel='ms an iteration'); ax.legend(fontsize=8)
+    for name, v in ms.items(): ax.semilogx(sizes, v, 'o-', label=name)
+    ax.set(xlabel='rows of data', ylabel='ms an iteration', ylim=(0, None)); ax.legend(fontsize=8)
     return '\n' + table(['rows', 'in memory', 'streamed item by item'], rows)
 
 

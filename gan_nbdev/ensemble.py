@@ -136,7 +136,7 @@ def _check_members(trainers):
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
 
-# %% ../nbs/03c_ensemble.ipynb #68ed2e99
+# %% ../nbs/03c_ensemble.ipynb #ff2af19e
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
@@ -191,7 +191,8 @@ class Ensemble:
                 start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
                 made = self._block(stacks, size)
                 bar.update(made); done += made
-                size = max(1, int(min(2, 0.2/(time.perf_counter() - start))*size))
+                # each stack works for a while before the next has its turn: fewer, longer turns
+                size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
         return self
 
     def stop(self, why:str='asked to stop'): # the reason, kept in `stopped`
