@@ -14,6 +14,7 @@ statuses = ['', '1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta', '5 - P
 setup(
     version=version,
     packages=['gan_nbdev'],
+    package_data={'gan_nbdev': ['static/*']},
     author=cfg['author'], author_email=cfg['author_email'],
     license_expression=cfg['license'], keywords=cfg['keywords'].split(),
     python_requires=f">={cfg['min_python']}",

@@ -251,11 +251,12 @@ def load_run(run,  # a run folder
     from types import SimpleNamespace
     from gan_nbdev.samples import Scaling
     from gan_nbdev.recipes import recipes
+    from gan_nbdev.runs import networks
     c, w = _read_config(run), _read_weights(run)
     d, recipe = c['data'], c['settings']['recipe']
     if recipe not in recipes: raise ValueError(f'{run}/config.json: unknown recipe {recipe!r}')
     data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
-    gan = recipes[recipe].nets(data, 0)
+    gan = networks(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
     scaled = 'scale.shift' in w and 'scale.factor' in w
     scale = Scaling(w.pop('scale.shift'), w.pop('scale.factor')) if scaled else None
     data.unscale = scale.inverse if scale else lambda x: x

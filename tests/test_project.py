@@ -27,7 +27,9 @@ layers = dict(value='', data='', networks='', samples='data', idx='samples',
               files='data samples idx', engines='value',
               trainer='value data networks engines',
               ensemble='networks engines trainer', metrics='data', plots='value metrics',
-              recipes='value data samples idx files networks engines trainer metrics plots')
+              recipes='value data samples idx files networks engines trainer metrics plots',
+              runs='all cli value data networks engines trainer', scenes='data metrics value',
+              lab='all value data plots runs scenes trainer')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',
@@ -199,14 +201,14 @@ def test_dependencies_are_declared(name):
     dists = {'PIL': 'pillow', 'sklearn': 'scikit-learn', 'mpl_toolkits': 'matplotlib'}
     used = {o.split('.')[0] for o in imported(name)}
     used -= {*sys.stdlib_module_names, 'gan_nbdev', '__future__'}
-    optional = {'IPython', 'ipywidgets'}
+    optional = {'IPython', 'ipywidgets', 'anywidget', 'traitlets'}
     assert {dists.get(o, o) for o in used - optional} <= {o.name for o in requirements}
     assert not {o.split('.')[0] for o in imported(name, tree(name).body)} & optional
 
 def test_imports_without_jupyter():
     "The library imports where there is no Jupyter, and the bare package without torch"
     code = f'''import sys
-absent = 'IPython ipywidgets ipykernel jupyterlab jupyter_client nbdev execnb'.split()
+absent = 'IPython ipywidgets anywidget ipykernel jupyterlab jupyter_client nbdev execnb'.split()
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in absent:

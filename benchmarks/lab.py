@@ -1,0 +1,112 @@
+"""How smooth is the Lab, how quickly does it answer, and what does it cost the training? Writes lab.md.
+
+    python benchmarks/lab.py
+
+Needs what tests/test_lab_browser.py needs: JupyterLab, anywidget, playwright and a Chromium.
+"""
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+here = Path(__file__).parent
+sys.path.insert(0, str(here.parent/'tests'))
+
+import browser as tool
+from machine import machine, report, table
+
+ROUNDS = int(os.environ.get('ROUNDS', 7))
+SECONDS = float(os.environ.get('SECONDS', 4))
+cell = '''import time
+from gan_nbdev.lab import Lab
+lab = Lab({settings})
+def play(seconds):
+    "Iterations a second with the Lab, by the clock"
+    i = lab.run.iteration
+    lab.session.do('play').result(20); start = time.perf_counter()
+    time.sleep(seconds)
+    lab.session.do('pause').result(20)
+    return (lab.run.iteration - i)/(time.perf_counter() - start)
+def alone(seconds):
+    "The same trainer, nobody looking"
+    t = lab.trainer; i = t.iteration
+    start = time.perf_counter()
+    while time.perf_counter() < start + seconds: t.fit(50, progress=False)
+    return (t.iteration - i)/(time.perf_counter() - start)
+lab'''
+cases = {'64 × 3 units (the default)': '', '128 × 3 units': 'g_width=128, d_width=128'}
+
+
+def measure(nb):
+    "Frames a second in the browser; iterations a second with the Lab and alone, by turns; answers"
+    lab = nb.page.locator('.gan-lab')
+    nb.until(lambda: lab.count() and lab.get_attribute('data-iteration') == '0')
+    nb.ask('[alone(1), play(1)]')
+    frames, with_lab, alone = [], [], []
+    for _ in range(ROUNDS):
+        nb.page.evaluate('() => document.querySelector(".gan-lab").dataset.fps')
+        alone.append(nb.ask(f'alone({SECONDS})'))
+        lab.locator('[data-do="play"]').click()
+        time.sleep(2.2)
+        frames.append(float(lab.get_attribute('data-fps')))
+        lab.locator('[data-do="pause"]').click()
+        nb.until('not lab.session.playing')
+        with_lab.append(nb.ask(f'play({SECONDS})'))
+    return frames, with_lab, alone, answers(nb, lab)
+
+
+def answers(nb, lab, n=20):
+    "From a click in the browser to the new state in it, ms, while the Lab trains"
+    lab.locator('[data-do="play"]').click()
+    js = '''async n => {
+        const root = document.querySelector(".gan-lab"), knob = root.querySelector('[data-name="k"]');
+        const note = root.querySelector(".gl-note"), out = [];
+        for (let i = 0; i < n; i++) {
+            await new Promise(r => setTimeout(r, 150));
+            note.textContent = "";
+            await new Promise(r => setTimeout(r, 0));
+            const start = performance.now();
+            knob.value = 1 + i % 2;
+            knob.dispatchEvent(new Event("change"));
+            const seen = new Promise(r => {
+                const w = new MutationObserver(() => {
+                    if (note.textContent.includes("changed")) { w.disconnect(); r(performance.now()) } });
+                w.observe(note, { childList: true, characterData: true, subtree: true });
+            });
+            out.push(await seen - start);
+        }
+        return out; }'''
+    out = nb.page.evaluate(js, n)
+    lab.locator('[data-do="pause"]').click()
+    return out
+
+
+def smooth():
+    rows, settings = [], cases.items()
+    with tempfile.TemporaryDirectory() as d, tool.server(d) as url, tool.chromium() as b:
+        for name, how in settings:
+            nb = tool.Notebook(b, url, d, [cell.format(settings=how)], name=f'n{len(rows)}')
+            nb.run()
+            frames, with_lab, alone, ms = measure(nb)
+            loss = 1 - statistics.median(a/b for a, b in zip(with_lab, alone))
+            rows.append([name, f'{statistics.median(frames):.1f} ({min(frames):.1f})',
+                         f'{statistics.median(alone):.0f}', f'{statistics.median(with_lab):.0f}',
+                         f'{loss:.0%}', f'{statistics.median(ms):.0f} ({max(ms):.0f})'])
+            nb.close()
+    head = ['the ring, m = 256', 'frames/s: median (least)', 'iterations/s alone', 'with the Lab',
+            'training loses', 'answer, ms: median (longest)']
+    return f'''## In a real browser
+
+1,000 examples, 1,000 fakes and D on 100 × 100 places, new in every frame; Chromium without a GPU on the same two cores.
+Iterations with the Lab and without take turns, {ROUNDS} rounds of {SECONDS:g} s; the loss is the median of the rounds' ratios.
+An answer is the time from a change of k in the page, while it trains, until the page shows that the kernel has done it.
+
+{table(head, rows)}'''
+
+
+if __name__ == '__main__':
+    head = f'# The Lab\n\nMeasured on {machine()}; written by `benchmarks/lab.py`.'
+    report(here/'lab.md', head, [smooth])

@@ -1,0 +1,935 @@
+// The Lab's window: draws what `gan_nbdev.lab` sends, and sends back what is asked for.
+// Plain ESM without imports, so that it works offline. What computes is exported for the tests.
+
+// ---- what computes
+
+/** Line segments [x0, y0, x1, y1] where `v` (n × n, row by row) crosses `level`, in cells. */
+export function contour(v, n, level) {
+  const out = [];
+  for (let r = 0; r + 1 < n; r++) {
+    for (let c = 0; c + 1 < n; c++) {
+      const a = v[r * n + c], b = v[r * n + c + 1], d = v[(r + 1) * n + c], e = v[(r + 1) * n + c + 1];
+      const cut = [];
+      const cross = (p, q, x, y, dx, dy) => {
+        if (p < level === q < level) return;
+        const t = (level - p) / (q - p);
+        cut.push(x + t * dx, y + t * dy);
+      };
+      cross(a, b, c, r, 1, 0);
+      cross(d, e, c, r + 1, 1, 0);
+      cross(a, d, c, r, 0, 1);
+      cross(b, e, c + 1, r, 0, 1);
+      for (let i = 0; i + 3 < cut.length; i += 4) out.push(cut.slice(i, i + 4));
+    }
+  }
+  return out;
+}
+
+/** RGBA bytes of an n × n map, top row first: 0 is `low`, `top` is `high`, above it nothing. */
+export function shade(v, n, low, high, top = 255) {
+  const out = new Uint8ClampedArray(4 * n * n);
+  for (let r = 0; r < n; r++) {
+    for (let c = 0; c < n; c++) {
+      const t = v[r * n + c] / top, o = 4 * ((n - 1 - r) * n + c);
+      if (t > 1) continue;
+      for (let i = 0; i < 3; i++) out[o + i] = low[i] + t * (high[i] - low[i]);
+      out[o + 3] = 255;
+    }
+  }
+  return out;
+}
+
+/** Functions between data units in `box` and pixels in a `w` × `h` picture, y upwards. */
+export function view(box, w, h) {
+  const [[x0, x1], [y0, y1]] = box;
+  return {
+    x: (x) => ((x - x0) / (x1 - x0)) * w,
+    y: (y) => h - ((y - y0) / (y1 - y0)) * h,
+    back: (px, py) => [x0 + (px / w) * (x1 - x0), y0 + ((h - py) / h) * (y1 - y0)],
+  };
+}
+
+/** An arrow's length in pixels: in proportion while short, never more than `most`. */
+export function reach(length, scale, most = 26) {
+  const s = length * scale;
+  return (most * s) / (1 + s);
+}
+
+/** The opacity of a mesh that holds 1 / `meshes` of the fakes, by its area in pixels. */
+export function density(area, meshes, whole) {
+  return Math.min(0.75, Math.max(0.04, (0.05 * whole) / (meshes * Math.max(area, 1e-6))));
+}
+
+/** Bounds of all finite numbers in `series`, with a little room; [0, 1] when there are none. */
+export function bounds(series) {
+  let lo = Infinity, hi = -Infinity;
+  for (const s of series) for (const y of s) if (Number.isFinite(y)) (lo = Math.min(lo, y)), (hi = Math.max(hi, y));
+  if (lo > hi) return [0, 1];
+  const room = (hi - lo || Math.abs(hi) || 1) * 0.08;
+  return [lo - room, hi + room];
+}
+
+/** A number as people write it: three digits that matter. */
+export function short(v) {
+  if (v === null || v === undefined || !Number.isFinite(v)) return "–";
+  const a = Math.abs(v);
+  if (a >= 1000) return Math.round(v).toLocaleString("en");
+  if (a !== 0 && a < 0.001) return v.toExponential(1);
+  return String(Number(v.toPrecision(3)));
+}
+
+/** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
+export function unpack(parts, buffers) {
+  const types = { float32: Float32Array, uint8: Uint8Array };
+  const out = {};
+  parts.forEach(([name, type, shape], i) => {
+    const b = buffers[i], T = types[type];
+    const bytes = b.buffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : b.slice(0);
+    out[name] = new T(bytes);
+    out[name].shape = shape;
+  });
+  return out;
+}
+
+/** The index of the number in `sorted` that is nearest to `v`. */
+export function nearest(sorted, v) {
+  let best = 0;
+  sorted.forEach((o, i) => { if (Math.abs(o - v) < Math.abs(sorted[best] - v)) best = i; });
+  return best;
+}
+
+/** "#rrggbb" or "rgb(r, g, b)" as three numbers. */
+export function rgb(colour) {
+  const hex = colour.match(/^#(..)(..)(..)$/);
+  return hex ? hex.slice(1).map((o) => parseInt(o, 16)) : colour.match(/[\d.]+/g).slice(0, 3).map(Number);
+}
+
+// ---- small helpers
+
+function h(tag, attrs = {}, ...children) {
+  const e = document.createElement(tag);
+  for (const [k, v] of Object.entries(attrs)) {
+    if (k.startsWith("on")) e.addEventListener(k.slice(2), v);
+    else if (v === true) e.setAttribute(k, "");
+    else if (v !== false && v !== null && v !== undefined) e.setAttribute(k, v);
+  }
+  e.append(...children.filter((c) => c !== null && c !== undefined));
+  return e;
+}
+
+/** Colours of the theme that is on; asked for again at most twice a second. */
+class Ink {
+  constructor(root, palette) { this.root = root; this.palette = palette; this.at = -1e9; }
+  now() {
+    if (performance.now() - this.at < 500) return this.c;
+    this.at = performance.now();
+    const s = getComputedStyle(this.root), text = rgb(s.color), ground = rgb(s.backgroundColor);
+    const dark = ground[0] + ground[1] + ground[2] < 384;
+    this.c = { ...this.palette, text: s.color, ground: s.backgroundColor, dark, data: s.color,
+      low: ground, high: dark ? [0, 104, 165] : [120, 183, 225],
+      generator: dark ? "#2fd3a3" : this.palette.generator,
+      discriminator: dark ? "#56a8e8" : this.palette.discriminator,
+      halo: dark ? "#000" : "#fff", text_rgb: text };
+    return this.c;
+  }
+}
+
+/** A canvas that is sharp on every screen; `size()` gives its width and height as drawn. */
+function sharp(canvas) {
+  const w = canvas.clientWidth, hgt = canvas.clientHeight, r = window.devicePixelRatio || 1;
+  if (canvas.width !== Math.round(w * r) || canvas.height !== Math.round(hgt * r)) {
+    canvas.width = Math.round(w * r);
+    canvas.height = Math.round(hgt * r);
+  }
+  const g = canvas.getContext("2d");
+  g.setTransform(r, 0, 0, r, 0, 0);
+  g.clearRect(0, 0, w, hgt);
+  return [g, w, hgt];
+}
+
+function bitmap(bytes, w, hgt = w) {
+  const c = document.createElement("canvas");
+  c.width = w;
+  c.height = hgt;
+  c.getContext("2d").putImageData(new ImageData(bytes, w, hgt), 0, 0);
+  return c;
+}
+
+// ---- the stage: one canvas, one run
+
+class Stage {
+  constructor(app, who) {
+    this.app = app;
+    this.who = who;
+    this.scene = this.frame = this.minibatch = this.at = null;
+    this.canvas = h("canvas", { class: "gl-canvas", tabindex: 0, role: "img" });
+    this.caption = h("figcaption", { class: "gl-caption" });
+    this.readout = h("div", { class: "gl-readout" }, "Point at the picture to read off D and the losses there.");
+    this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.readout);
+    this.pointer();
+  }
+
+  pointer() {
+    const c = this.canvas, place = (e) => {
+      const b = c.getBoundingClientRect();
+      return this.view().back(e.clientX - b.left, e.clientY - b.top);
+    };
+    c.addEventListener("pointerdown", (e) => {
+      if (!this.app.drawing) return;
+      c.setPointerCapture(e.pointerId);
+      this.stroke = [place(e)];
+      e.preventDefault();
+    });
+    c.addEventListener("pointermove", (e) => {
+      if (this.stroke) { this.stroke.push(place(e)); this.app.repaint(); } else this.probe(place(e));
+    });
+    c.addEventListener("pointerup", () => {
+      if (!this.stroke) return;
+      this.app.drawn(this.stroke);
+      this.stroke = null;
+    });
+    c.addEventListener("pointerleave", () => { if (!this.stroke) this.probe(null); });
+    c.addEventListener("keydown", (e) => this.key(e));
+  }
+
+  key(e) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+    if (!step || !this.scene) return;
+    e.preventDefault();
+    const [bx, by] = this.box(), at = this.spot || [(bx[0] + bx[1]) / 2, (by[0] + by[1]) / 2];
+    this.probe([at[0] + (step[0] * (bx[1] - bx[0])) / 40, at[1] + (step[1] * (by[1] - by[0])) / 40]);
+  }
+
+  probe(spot) {
+    this.spot = spot;
+    this.app.repaint();
+    if (!spot) { this.at = null; return; }
+    const now = performance.now();
+    clearTimeout(this.later);
+    const ask = () => { this.asked = performance.now(); this.app.send("at", { who: this.who, x: this.spot || spot }); };
+    if (now - (this.asked || 0) > 60) ask(); else this.later = setTimeout(ask, 60);
+  }
+
+  told(at) {
+    this.at = at;
+    if (!this.spot) return;
+    const names = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
+    const where = this.spot.slice(0, this.scene && this.scene.kind === "line" ? 1 : 2).map(short).join(", ");
+    const value = { ...at, star: this.starAt() };
+    this.readout.textContent = `x = (${where})   ` + Object.entries(names)
+      .filter(([k]) => value[k] !== undefined && value[k] !== null).map(([k, n]) => `${n} ${short(value[k])}`).join("   ");
+    this.app.repaint();
+  }
+
+  starAt() {
+    if (!this.frame || !this.frame.star) return null;
+    const s = this.frame.star, m = this.scene.cells / 2, b = this.box();
+    const i = (d) => Math.floor(((this.spot[d] - b[d][0]) / (b[d][1] - b[d][0])) * m);
+    const line = this.scene.kind === "line", [c, r] = [i(0), line ? 0 : i(1)];
+    if (c < 0 || r < 0 || c >= m || r >= m) return null;
+    const v = s[r * m + c];
+    return v === 255 ? null : v / 254;
+  }
+
+  box() {
+    if (this.app.drawing) return this.app.fixed.pad;
+    const b = this.scene ? this.scene.box : [[0, 1], [0, 1]];
+    return b.length > 1 ? b : [b[0], [0, 1]];
+  }
+  view() { return view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight); }
+
+  paint() {
+    const [g, w, hgt] = sharp(this.canvas);
+    if (!w) return;
+    const c = this.app.ink.now(), s = this.scene, f = this.frame;
+    g.fillStyle = c.ground;
+    g.fillRect(0, 0, w, hgt);
+    if (this.app.drawing) return this.paintPad(g, c, w, hgt);
+    if (!s) return;
+    const v = this.view();
+    if (s.kind === "images") return this.paintImages(g, c, w, hgt);
+    if (s.kind === "line") this.paintLine(g, c, v, w, hgt);
+    else this.paintPlane(g, c, v, w, hgt);
+    if (this.spot) this.cross(g, c, v, w, hgt);
+    if (f) this.describe();
+  }
+
+  paintPlane(g, c, v, w, hgt) {
+    const on = this.app.layers, s = this.scene, f = this.frame || {}, n = s.cells;
+    g.imageSmoothingEnabled = true;
+    if (on.star && f.star) {
+      g.imageSmoothingEnabled = false;
+      g.drawImage(bitmap(shade(f.star, n / 2, c.low, c.high, 254), n / 2), 0, 0, w, hgt);
+    } else if (on.heat && f.heat) g.drawImage(bitmap(shade(f.heat, n, c.low, c.high), n), 0, 0, w, hgt);
+    if (on.heat && f.heat) this.half(g, c, w, hgt, n);
+    if (on.manifold && f.manifold) this.mesh(g, c, v, w * hgt);
+    const told = this.minibatch || {};
+    if (on.real) this.dots(g, v, s.real, c.data, "ring", told.x ? 0.25 : 0.6);
+    if (on.fakes && f.fakes) this.dots(g, v, this.moved(f.fakes), c.generator, "dot", told.fakes ? 0.25 : 0.9);
+    if (on.arrows && f.arrows) this.arrows(g, c, v);
+    if (told.x) this.dots(g, v, told.x, c.data, "ring", 1, 3.5);
+    if (told.fakes) this.dots(g, v, told.fakes, c.generator, "dot", 1, 3);
+    if (told.z) this.dots(g, v, this.placed(told.z), c.value, "dot", 1, 2.5);
+  }
+
+  half(g, c, w, hgt, n) {
+    g.strokeStyle = c.text;
+    g.lineWidth = 1.2;
+    g.setLineDash([5, 4]);
+    g.beginPath();
+    const px = (x) => ((x + 0.5) / n) * w, py = (y) => hgt - ((y + 0.5) / n) * hgt;
+    for (const [x0, y0, x1, y1] of contour(this.frame.heat, n, 127.5)) {
+      g.moveTo(px(x0), py(y0));
+      g.lineTo(px(x1), py(y1));
+    }
+    g.stroke();
+    g.setLineDash([]);
+  }
+
+  dots(g, v, xy, colour, kind, alpha, r = kind === "ring" ? 2.2 : 2) {
+    g.globalAlpha = alpha;
+    g.beginPath();
+    for (let i = 0; i + 1 < xy.length; i += 2) {
+      const x = v.x(xy[i]), y = v.y(xy[i + 1]);
+      g.moveTo(x + r, y);
+      g.arc(x, y, r, 0, 7);
+    }
+    if (kind === "ring") { g.strokeStyle = colour; g.lineWidth = 1; g.stroke(); } else {
+      g.strokeStyle = this.app.ink.now().halo;
+      g.lineWidth = 0.8;
+      g.stroke();
+      g.fillStyle = colour;
+      g.fill();
+    }
+    g.globalAlpha = 1;
+  }
+
+  /** Noise in the picture: ±3 of the prior fills the box. */
+  placed(z) {
+    const [[x0, x1], [y0, y1]] = this.box(), d = z.shape[1], out = new Float32Array(2 * z.shape[0]);
+    for (let i = 0; i < z.shape[0]; i++) {
+      out[2 * i] = (x0 + x1) / 2 + (z[i * d] * (x1 - x0)) / 6.5;
+      out[2 * i + 1] = (y0 + y1) / 2 + ((d > 1 ? z[i * d + 1] : 0) * (y1 - y0)) / 6.5;
+    }
+    return out;
+  }
+
+  /** Fakes on their way from z to G(z), while the morph plays. */
+  moved(fakes) {
+    const t = this.app.morph();
+    if (t === 1 || !this.scene.z) return fakes;
+    const from = this.placed(this.scene.z);
+    return fakes.map((o, i) => from[i] + t * (o - from[i]));
+  }
+
+  mesh(g, c, v, whole) {
+    const m = this.moved(this.frame.manifold), [rows, cols] = this.scene.lattice, moved = this.app.morph() < 1;
+    g.fillStyle = g.strokeStyle = c.generator;
+    if (moved) return;
+    const at = (r, k) => [v.x(m[2 * (r * cols + k)]), v.y(m[2 * (r * cols + k) + 1])];
+    for (let r = 0; r < rows; r++) {
+      for (let k = 0; k < cols; k++) {
+        if (cols > 1 && (r + 1 === rows || k + 1 === cols)) continue;
+        if (cols === 1 && r + 1 === rows) continue;
+        const p = cols > 1 ? [at(r, k), at(r, k + 1), at(r + 1, k + 1), at(r + 1, k)] : [at(r, k), at(r + 1, k)];
+        let area = 0;
+        p.forEach(([x, y], i) => { const [X, Y] = p[(i + 1) % p.length]; area += x * Y - X * y; });
+        g.beginPath();
+        p.forEach(([x, y], i) => (i ? g.lineTo(x, y) : g.moveTo(x, y)));
+        g.closePath();
+        g.globalAlpha = density(Math.abs(area) / 2, rows * cols, whole);
+        g.fill();
+        g.globalAlpha = 0.5;
+        g.lineWidth = 0.6;
+        g.stroke();
+      }
+    }
+    g.globalAlpha = 1;
+  }
+
+  arrows(g, c, v) {
+    const f = this.frame, [bx] = this.box(), scale = 8 / (bx[1] - bx[0]);
+    g.strokeStyle = c.value;
+    g.lineWidth = 1.4;
+    g.beginPath();
+    for (let i = 0; i < f.arrows.length; i += 2) {
+      const dx = f.arrows[i], dy = f.arrows[i + 1], size = Math.hypot(dx, dy);
+      if (!(size > 0)) continue;
+      const l = reach(size / scale, 1), x = v.x(f.fakes[i]), y = v.y(f.fakes[i + 1]);
+      const ux = dx / size, uy = -dy / size, X = x + l * ux, Y = y + l * uy, b = Math.min(4, l / 2);
+      g.moveTo(x, y);
+      g.lineTo(X, Y);
+      g.lineTo(X - b * (ux - 0.6 * uy), Y - b * (uy + 0.6 * ux));
+      g.moveTo(X, Y);
+      g.lineTo(X - b * (ux + 0.6 * uy), Y - b * (uy - 0.6 * ux));
+    }
+    g.stroke();
+  }
+
+  /** The paper's Figure 1: densities of data and fakes, D and the best D. */
+  paintLine(g, c, v, w, hgt) {
+    const on = this.app.layers, f = this.frame || {}, s = this.scene;
+    const steps = (y, top, colour, fill) => {
+      g.beginPath();
+      y.forEach((o, i) => {
+        const Y = hgt - (o / top) * hgt * 0.9;
+        g.lineTo((i / y.length) * w, Y);
+        g.lineTo(((i + 1) / y.length) * w, Y);
+      });
+      g.strokeStyle = g.fillStyle = colour;
+      g.lineWidth = 1.6;
+      g.stroke();
+      if (!fill) return;
+      g.lineTo(w, hgt);
+      g.lineTo(0, hgt);
+      g.globalAlpha = 0.3;
+      g.fill();
+      g.globalAlpha = 1;
+    };
+    const curve = (y, top, colour, dash) => {
+      g.beginPath();
+      y.forEach((o, i) => { if (top > 254 || o !== 255) g.lineTo(((i + 0.5) / y.length) * w, hgt - (o / top) * hgt * 0.9); });
+      g.strokeStyle = colour;
+      g.lineWidth = 1.8;
+      g.setLineDash(dash);
+      g.stroke();
+      g.setLineDash([]);
+    };
+    if (!f.p) return;
+    const top = Math.max(...f.p) * 1.6;
+    if (on.fakes) steps(f.q.map((o) => Math.min(o, top)), top, c.generator, true);
+    if (on.real) steps(f.p, top, c.data, false);
+    g.strokeStyle = c.guide;
+    g.lineWidth = 0.6;
+    g.beginPath();
+    g.moveTo(0, hgt * 0.55);
+    g.lineTo(w, hgt * 0.55);
+    g.stroke();
+    g.fillStyle = c.text;
+    g.font = "11px sans-serif";
+    g.fillText("D = ½", 4, hgt * 0.55 - 4);
+    if (on.heat && f.heat) curve(f.heat, 255, c.discriminator, [6, 4]);
+    if (on.star) curve(f.star, 254, c.value, [2, 3]);
+    if (on.arrows && f.arrows) {
+      const size = 8 / (s.box[0][1] - s.box[0][0]);
+      g.strokeStyle = c.value;
+      g.beginPath();
+      for (let i = 0; i < f.arrows.length; i++) {
+        const x = v.x(f.fakes[i]), y = hgt - 14 - (i % 5) * 5;
+        g.moveTo(x, y);
+        g.lineTo(x + Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) / size, 1), y);
+      }
+      g.stroke();
+    }
+  }
+
+  paintImages(g, c, w, hgt) {
+    const f = this.frame, s = this.scene, near = this.app.layers.near && f && f.near;
+    if (!f || !f.pictures) return;
+    const put = (all, x0, side) => {
+      for (let i = 0; i < 64; i++) {
+        const size = side / 8, x = x0 + (i % 8) * size, y = Math.floor(i / 8) * size;
+        g.drawImage(this.picture(all.subarray(i * s.dim, (i + 1) * s.dim)), x + 1, y + 1, size - 2, size - 2);
+      }
+    };
+    g.imageSmoothingEnabled = false;
+    const side = near ? Math.min(w / 2 - 4, hgt) : Math.min(w, hgt);
+    put(f.pictures, near ? 0 : (w - side) / 2, side);
+    if (near) put(f.near, w - side, side);
+    if (this.spot && this.at && this.at.picture) {
+      const [px, py] = [this.spot[0] * w, hgt - this.spot[1] * hgt], d = Math.min(w, hgt) / 3.4;
+      const x = Math.min(Math.max(px - d / 2, 0), w - d), y = Math.min(Math.max(py - d / 2, 0), hgt - d);
+      g.fillStyle = c.generator;
+      g.fillRect(x - 3, y - 3, d + 6, d + 6);
+      g.drawImage(this.picture(Uint8Array.from(this.at.picture)), x, y, d, d);
+    }
+    this.describe();
+  }
+
+  picture(v) {
+    const [hh, ww] = this.scene.shape, colour = this.scene.shape.length > 2, out = new Uint8ClampedArray(4 * hh * ww);
+    for (let i = 0; i < hh * ww; i++) {
+      for (let k = 0; k < 3; k++) out[4 * i + k] = colour ? v[3 * i + k] : v[i];
+      out[4 * i + 3] = 255;
+    }
+    return bitmap(out, ww, hh);
+  }
+
+  paintPad(g, c, w, hgt) {
+    const v = this.view(), all = [...(this.app.state.strokes || []), ...(this.stroke ? [this.stroke] : [])];
+    g.strokeStyle = c.data;
+    g.lineWidth = 8;
+    g.lineCap = g.lineJoin = "round";
+    for (const s of all) {
+      g.beginPath();
+      s.forEach(([x, y]) => g.lineTo(v.x(x), v.y(y)));
+      g.lineTo(v.x(s[0][0]) + 0.1, v.y(s[0][1]));
+      g.stroke();
+    }
+    g.fillStyle = c.text;
+    g.font = "14px sans-serif";
+    g.textAlign = "center";
+    g.fillText(all.length ? "Draw on, or press “Done drawing”" : "Draw the data here, with mouse or finger", w / 2, 22);
+    g.textAlign = "left";
+  }
+
+  cross(g, c, v, w, hgt) {
+    const [x, y] = [v.x(this.spot[0]), v.y(this.spot[1])];
+    g.strokeStyle = c.text;
+    g.lineWidth = 0.7;
+    g.beginPath();
+    g.moveTo(x, 0);
+    g.lineTo(x, hgt);
+    if (this.scene.kind !== "line") { g.moveTo(0, y); g.lineTo(w, y); }
+    g.stroke();
+  }
+
+  describe() {
+    const now = performance.now();
+    if (now - (this.described || 0) < 1500) return;
+    this.described = now;
+    const on = Object.keys(this.app.layers).filter((k) => this.app.layers[k]).join(", ");
+    this.canvas.setAttribute("aria-label",
+      `${this.caption.textContent || "The game"} at iteration ${this.frame.iteration}. Layers: ${on}. Arrow keys move a probe.`);
+  }
+}
+
+// ---- curves
+
+class Curve {
+  constructor(app, [key, title, names, guide]) {
+    Object.assign(this, { app, key, title, names, guide });
+    this.canvas = h("canvas", { class: "gl-curve", role: "img" });
+    this.head = h("figcaption", {});
+    this.el = h("figure", { class: "gl-plot", "data-curve": key }, this.head, this.canvas);
+  }
+
+  paint(runs) {
+    const c = this.app.ink.now(), [g, w, hgt] = sharp(this.canvas);
+    const series = [], last = [];
+    runs.forEach((r, who) => this.names.forEach(([name, label, colour]) => {
+      if (!r || !r[name] || !r[name].length) return;
+      const x = r[name].length === r.step.length ? r.step : r.at;
+      series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
+      if (!who) last.push([label, r[name][r[name].length - 1], c[colour]]);
+    }));
+    this.el.hidden = !series.length && !["losses", "value"].includes(this.key);
+    this.head.replaceChildren(`${this.title} `, ...last.map(([l, y, colour]) =>
+      h("span", { style: `color:${colour}` }, ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`)));
+    this.canvas.setAttribute("aria-label", this.head.textContent);
+    if (!series.length || !w) return;
+    this.lines(g, w, hgt, c, series);
+  }
+
+  lines(g, w, hgt, c, series) {
+    const guide = this.guide === null ? [] : [[this.guide]];
+    const [lo, hi] = bounds([...series.map((s) => s.y), ...guide]);
+    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)), left = 34;
+    const X = (x) => left + (x / end) * (w - left - 4), Y = (y) => hgt - 12 - ((y - lo) / (hi - lo)) * (hgt - 18);
+    g.font = "10px sans-serif";
+    g.fillStyle = c.text;
+    g.globalAlpha = 0.75;
+    g.textAlign = "right";
+    g.fillText(short(hi), left - 4, 10);
+    g.fillText(short(lo), left - 4, hgt - 12);
+    g.fillText(short(end), w - 2, hgt - 1);
+    g.textAlign = "left";
+    g.fillText("0", left, hgt - 1);
+    g.globalAlpha = 1;
+    g.strokeStyle = c.guide;
+    g.lineWidth = 0.5;
+    g.strokeRect(left, 4, w - left - 4, hgt - 16);
+    if (this.guide !== null) {
+      g.setLineDash([2, 3]);
+      g.lineWidth = 1.2;
+      g.beginPath();
+      g.moveTo(left, Y(this.guide));
+      g.lineTo(w - 4, Y(this.guide));
+      g.stroke();
+    }
+    for (const s of series) {
+      g.strokeStyle = s.colour;
+      g.lineWidth = 1.5;
+      g.setLineDash(s.dash);
+      g.beginPath();
+      s.y.forEach((y, i) => { if (Number.isFinite(y)) g.lineTo(X(s.x[i]), Y(y)); });
+      g.stroke();
+    }
+    g.setLineDash([]);
+  }
+}
+
+// ---- Algorithm 1 and the flow of data
+
+const flow = `
+<svg viewBox="0 0 560 196" class="gl-flow" role="img" aria-label="Noise z goes through G to fakes; D judges fakes and data x; losses send gradients back">
+  <defs><marker id="gl-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+    <path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>
+  <g class="gl-way">
+    <path data-on="2 6" d="M62 50H108"/><path data-on="4 7" d="M178 50H222"/><path data-on="4 7" d="M300 50 352 80"/>
+    <path data-on="3 4" d="M300 138 352 104"/><path data-on="4 5" d="M420 80 466 52"/><path data-on="7 8" d="M420 104 466 136"/>
+  </g>
+  <g class="gl-back">
+    <path data-on="5" d="M500 30C480 6 400 6 388 66"/><path data-on="8" d="M480 160C440 196 180 200 146 74"/>
+  </g>
+  <g class="gl-node" data-on="2 6"><circle cx="38" cy="50" r="24"/><text x="38" y="55">z</text></g>
+  <g class="gl-node gl-g" data-on="2 6 8" tabindex="0" role="button" aria-label="G: play the way from z to G(z)">
+    <rect x="110" y="28" width="68" height="44" rx="8"/><text x="144" y="55">G</text></g>
+  <g class="gl-node" data-on="4 7"><circle cx="262" cy="50" r="38"/><text x="262" y="47">fakes</text><text x="262" y="63">G(z)</text></g>
+  <g class="gl-node" data-on="3 4"><circle cx="262" cy="142" r="38"/><text x="262" y="139">data</text><text x="262" y="155">x</text></g>
+  <g class="gl-node gl-d" data-on="4 5 7"><rect x="352" y="68" width="68" height="48" rx="8"/><text x="386" y="97">D</text></g>
+  <g class="gl-node" data-on="4 5"><rect x="468" y="28" width="88" height="42" rx="8"/><text x="512" y="46">D's loss</text>
+    <text x="512" y="62" class="gl-dl">–</text></g>
+  <g class="gl-node" data-on="7 8"><rect x="468" y="118" width="88" height="42" rx="8"/><text x="512" y="136">G's loss</text>
+    <text x="512" y="152" class="gl-gl">–</text></g>
+</svg>`;
+
+class Slow {
+  constructor(app) {
+    this.lines = app.fixed.lines.map((l) => h("li", { style: `padding-left:${l.length - l.trimStart().length}ch` }, l.trim()));
+    const diagram = h("div", { class: "gl-diagram" });
+    diagram.innerHTML = flow;
+    this.diagram = diagram;
+    this.told = h("p", { class: "gl-told", "aria-live": "polite" }, "Choose “line by line”, or press Next line.");
+    this.el = h("div", { class: "gl-slow" }, h("ol", { class: "gl-lines", "aria-label": "Algorithm 1" }, ...this.lines),
+      h("div", {}, diagram, this.told));
+    const g = diagram.querySelector(".gl-g");
+    for (const on of ["mouseenter", "focus", "click"]) g.addEventListener(on, () => app.playMorph());
+  }
+
+  show(m) {
+    this.lines.forEach((l, i) => {
+      l.classList.toggle("gl-lit", i === m.line);
+      if (i === m.line) l.setAttribute("aria-current", "step"); else l.removeAttribute("aria-current");
+    });
+    this.diagram.querySelectorAll("[data-on]").forEach((e) =>
+      e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(m.line))));
+    if (m.said !== undefined) this.told.textContent = m.said;
+    if (m.d_loss !== undefined) this.diagram.querySelector(".gl-dl").textContent = short(m.d_loss);
+    if (m.g_loss !== undefined) this.diagram.querySelector(".gl-gl").textContent = short(m.g_loss);
+  }
+}
+
+// ---- controls
+
+function control(app, c) {
+  const id = `gl-${app.id}-${c.name}`, send = (value) => app.change(c, value);
+  let input;
+  if (c.options) {
+    input = h("select", { id, onchange: (e) => send(e.target.value) },
+      ...c.options.map(([v, label]) => h("option", { value: v }, label)));
+  } else if (c.text) input = h("input", { id, type: "text", placeholder: c.text, onchange: (e) => send(e.target.value) });
+  else {
+    input = h("input", { id, type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any",
+      onchange: (e) => send(Number(e.target.value)) });
+  }
+  input.dataset.name = c.name;
+  const mark = c.live ? [] : [h("span", { class: "gl-again", "aria-hidden": "true" }, " ↺")];
+  return h("div", { class: "gl-knob", title: c.hint + (c.live ? "" : " A change starts the run again.") },
+    h("label", { for: id }, c.label, ...mark), input);
+}
+
+// ---- the whole window
+
+let count = 0;
+
+class App {
+  constructor(model, el) {
+    this.model = model;
+    this.id = ++count;
+    this.fixed = model.get("fixed");
+    this.state = model.get("state");
+    this.layers = { ...this.fixed.layers };
+    this.morphStart = -1e9;
+    this.curves = [];
+    this.painted = [];
+    this.heard = performance.now();
+    this.root = h("div", { class: "gan-lab", role: "region", "aria-label": "GAN Lab" });
+    this.root.dataset.lmSuppressShortcuts = "true";
+    this.ink = new Ink(this.root, this.fixed.palette);
+    this.stages = [new Stage(this, 0)];
+    this.build();
+    el.append(this.root);
+    this.onMessage = (m, buffers) => this.message(m, buffers);
+    this.onState = () => this.sync();
+    model.on("msg:custom", this.onMessage);
+    model.on("change:state", this.onState);
+    this.watch = new ResizeObserver(() => this.repaint());
+    this.watch.observe(this.root);
+    this.theme = new MutationObserver(() => { this.ink.at = -1e9; this.repaint(); this.repaintCurves(); });
+    this.theme.observe(document.body, { attributes: true });
+    this.timer = setInterval(() => this.pulse(), 2000);
+    this.sync();
+    this.send("hello");
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.watch.disconnect();
+    this.theme.disconnect();
+    this.model.off("msg:custom", this.onMessage);
+    this.model.off("change:state", this.onState);
+    this.closed = true;
+  }
+
+  send(what, args = {}) { this.model.send({ do: what, ...args }); }
+
+  /** Ask for a sign of life, and say so when none comes. */
+  pulse() {
+    const silent = performance.now() - this.heard;
+    if (silent > 1500) this.send("ping");
+    this.lost.hidden = silent < 7000;
+  }
+
+  // -- building
+
+  build() {
+    const b = (label, what, hint, args) => h("button", { type: "button", title: hint, "data-do": what, onclick: () => this.send(what, args) }, label);
+    this.play = b("▶ Play", "play", "Train, until you press Pause");
+    this.play.classList.add("gl-main-button");
+    this.play.onclick = null;
+    this.steps = [b("↺ Reset", "reset", "Back to iteration 0, same seed"), b("1 iteration", "step", "One turn of both players"),
+      b("D only", "alone", "One step of D against a G that stands still", { player: "d" }),
+      b("G only", "alone", "One step of G against a D that stands still", { player: "g" }),
+      b("Next line", "line", "One line of Algorithm 1")];
+    this.steps[2].dataset.do = "alone-d";
+    this.steps[3].dataset.do = "alone-g";
+    this.speed = h("select", { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
+      ...this.fixed.speeds.map(([v, l]) => h("option", { value: v }, l)));
+    this.count = h("output", { class: "gl-count" });
+    this.time = h("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Time: rewind to a recorded moment", "data-do": "rewind",
+      oninput: (e) => this.slide(Number(e.target.value)) });
+    this.when = h("output", { class: "gl-when" });
+    this.note = h("p", { class: "gl-note", role: "status", "aria-live": "polite" });
+    this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
+    this.lost = h("p", { class: "gl-error gl-lost", role: "alert", hidden: true },
+      "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.");
+    this.places = h("div", { class: "gl-stages" }, this.stages[0].el);
+    this.plots = this.fixed.curves.map((c) => new Curve(this, c));
+    this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
+    this.slow = new Slow(this);
+    this.root.append(
+      h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Time" }, this.play, ...this.steps, this.speed, this.count),
+      h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
+      this.lost, this.error, this.note,
+      h("div", { class: "gl-main" }, h("div", {}, this.places, this.layerBox(), this.penBox()),
+        h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said)),
+      this.fold("slow", "Algorithm 1, line by line", this.slow.el),
+      this.fold("lessons", "Lessons", this.lessonBox()),
+      this.fold("knobs", "Settings  (↺: a change starts the run again)", this.knobBox()),
+      this.fold("compare", "Compare two runs that differ in one setting", this.compareBox()),
+      this.fold("code", "Code and saving", this.codeBox()));
+    this.play.addEventListener("click", () => this.send(this.state.playing ? "pause" : "play"));
+    this.play.removeEventListener("click", this.play.onclick);
+  }
+
+  fold(name, title, ...inside) {
+    const open = name === "lessons" || name === "knobs";
+    return h("details", { class: `gl-fold gl-fold-${name}`, open }, h("summary", {}, title), ...inside);
+  }
+
+  layerBox() {
+    this.boxes = {};
+    const one = ([name, label, colour, hint]) => {
+      this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange: (e) => {
+        this.layers[name] = e.target.checked;
+        this.send("layers", { layers: Object.keys(this.layers).filter((k) => this.layers[k]) });
+        this.repaint();
+      } });
+      this.boxes[name].checked = this.layers[name];
+      return h("label", { title: hint, "data-kinds": "" }, this.boxes[name], h("i", { class: `gl-key gl-key-${name}` }), label);
+    };
+    this.layerLabels = this.fixed.layer_names.map(one);
+    return h("div", { class: "gl-layers", role: "group", "aria-label": "Layers" }, ...this.layerLabels,
+      h("button", { type: "button", "data-do": "morph", title: "Watch the noise being carried to the fakes", onclick: () => this.playMorph() }, "z → G(z)"));
+  }
+
+  penBox() {
+    this.pen = h("button", { type: "button", "data-do": "draw", title: "Draw data of your own", onclick: () => this.draw(!this.drawing) }, "✎ Draw data");
+    this.undo = h("button", { type: "button", "data-do": "undo", onclick: () => this.send("undo") }, "Undo");
+    this.clear = h("button", { type: "button", "data-do": "clear", onclick: () => this.send("clear") }, "Clear");
+    return h("div", { class: "gl-pen" }, this.pen, this.undo, this.clear);
+  }
+
+  lessonBox() {
+    this.lesson = h("div", { class: "gl-lesson", "aria-live": "polite" });
+    return h("div", {}, h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(([name, title]) =>
+      h("button", { type: "button", "data-lesson": name, onclick: () => this.send("lesson", { name }) }, title))), this.lesson);
+  }
+
+  knobBox() {
+    this.knobs = {};
+    return h("div", { class: "gl-knobs" }, ...this.fixed.controls.map(([title, items]) =>
+      h("fieldset", {}, h("legend", {}, title), ...items.map((c) => {
+        const e = control(this, c);
+        this.knobs[c.name] = e.querySelector("[data-name]");
+        return e;
+      }))));
+  }
+
+  compareBox() {
+    const all = this.fixed.controls.flatMap(([title, items]) => items.map((c) => ({ ...c, title })));
+    const value = h("span", {});
+    const which = h("select", { "aria-label": "Setting that differs", "data-do": "compare-which", onchange: () => pick() },
+      ...all.filter((c) => !["file", "data"].includes(c.name)).map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)));
+    const pick = () => {
+      const c = all.find((o) => o.name === which.value);
+      const e = control({ id: `${this.id}-compare`, change: () => {} }, { ...c, live: true }).querySelector("[data-name]");
+      e.setAttribute("aria-label", "Its value in the second run");
+      delete e.dataset.name;
+      e.dataset.do = "compare-value";
+      e.value = this.state.settings[c.name];
+      value.replaceChildren(e);
+    };
+    which.value = "value";
+    this.pick = pick;
+    const go = () => {
+      const e = value.firstChild;
+      this.send("compare", { name: which.value, value: e.type === "number" ? Number(e.value) : e.value });
+    };
+    this.alone = h("button", { type: "button", "data-do": "uncompare", onclick: () => this.send("uncompare") }, "Back to one run");
+    pick();
+    return h("div", { class: "gl-buttons" }, "The second run has ", which, " = ", value,
+      h("button", { type: "button", "data-do": "compare", onclick: go }, "Compare from iteration 0"), this.alone);
+  }
+
+  codeBox() {
+    this.code = h("pre", { class: "gl-code", tabindex: 0, "aria-label": "Code of this state" });
+    const copy = h("button", { type: "button", onclick: () => navigator.clipboard && navigator.clipboard.writeText(this.code.textContent) }, "Copy");
+    return h("div", {}, h("div", { class: "gl-buttons" },
+      h("button", { type: "button", "data-do": "code", onclick: () => this.send("code") }, "Show me the code"), copy,
+      h("button", { type: "button", "data-do": "save", title: "Write a run folder for gan-eval and gan-sample", onclick: () => this.send("save") }, "Save the run")),
+      this.code);
+  }
+
+  // -- what the user does
+
+  change(c, value) {
+    if (c.name === "data" && value === "drawn" && !(this.state.strokes || []).length) return this.draw(true);
+    this.send("set", { [c.name]: value });
+  }
+
+  draw(on) {
+    this.drawing = on;
+    if (!on && !(this.state.strokes || []).length) this.sync();
+    this.pen.textContent = on ? "Done drawing" : "✎ Draw data";
+    this.root.classList.toggle("gl-drawing", on);
+    this.repaint();
+  }
+
+  drawn(stroke) { this.send("stroke", { points: stroke }); }
+
+  slide(i) {
+    const at = this.state.moments[i];
+    this.when.textContent = `iteration ${short(at)}`;
+    clearTimeout(this.slideLater);
+    this.slideLater = setTimeout(() => this.send("rewind", { iteration: at }), 40);
+  }
+
+  playMorph() {
+    if (performance.now() - this.morphStart < 1800) return;
+    this.morphStart = performance.now();
+    const tick = () => { if (this.morph() < 1) { this.repaint(); requestAnimationFrame(tick); } };
+    requestAnimationFrame(tick);
+  }
+
+  /** Where the morph is: 0 at the noise, 1 at the fakes. */
+  morph() {
+    const t = Math.min(1, (performance.now() - this.morphStart) / 1800);
+    return t * t * (3 - 2 * t);
+  }
+
+  // -- what the kernel says
+
+  message(m, buffers) {
+    this.heard = performance.now();
+    const arrays = m.parts ? unpack(m.parts, buffers) : {};
+    const stage = this.stages[m.who || 0];
+    if (m.do === "scene" && stage) { stage.scene = { ...m, ...arrays }; stage.frame = null; this.kinds(m.kind); } else if (m.do === "frame" && stage) {
+      stage.frame = { ...m, ...arrays };
+      this.fresh = true;
+      this.root.dataset.iteration = m.iteration;
+      this.count.textContent = `iteration ${short(m.iteration)}`;
+    } else if (m.do === "curves") { this.curves[m.who] = arrays; this.repaintCurves(); } else if (m.do === "line") {
+      this.slow.show(m);
+      if (this.stages[0]) this.stages[0].minibatch = m.line === null ? null : arrays;
+      if (m.line !== null) this.root.querySelector(".gl-fold-slow").open = true;
+    } else if (m.do === "at" && stage) stage.told(m);
+    this.repaint();
+  }
+
+  kinds(kind) {
+    const no = { plane: ["near"], line: ["manifold", "near"], table: ["heat", "star", "manifold", "near"],
+      images: ["real", "fakes", "heat", "star", "manifold", "arrows"] }[kind];
+    this.fixed.layer_names.forEach(([name], i) => { this.layerLabels[i].hidden = no.includes(name); });
+  }
+
+  repaint() {
+    if (this.asked || this.closed) return;
+    this.asked = true;
+    requestAnimationFrame(() => {
+      this.asked = false;
+      if (!this.root.isConnected) return;
+      for (const s of this.stages) s.paint();
+      if (this.fresh) this.painted.push(performance.now());
+      this.fresh = false;
+      this.painted = this.painted.filter((t) => t > performance.now() - 2000);
+      this.root.dataset.fps = (this.painted.length / 2).toFixed(1);
+    });
+  }
+
+  repaintCurves() { for (const p of this.plots) p.paint(this.curves); }
+
+  sync() {
+    const s = (this.state = this.model.get("state"));
+    this.heard = performance.now();
+    if (!s.settings) return;
+    this.play.textContent = s.playing ? "❚❚ Pause" : "▶ Play";
+    this.play.dataset.do = s.playing ? "pause" : "play";
+    this.play.title = s.playing ? "Stop after this iteration" : "Train, until you press Pause";
+    this.speed.value = s.speed;
+    this.error.hidden = !s.error;
+    this.error.textContent = s.error;
+    this.note.textContent = s.note;
+    this.undo.disabled = this.clear.disabled = !(s.strokes || []).length;
+    this.alone.disabled = !s.compare;
+    this.said.replaceChildren(...(s.said || []).map((o) => h("li", {}, o)));
+    this.code.hidden = !s.code;
+    this.code.textContent = s.code || "";
+    for (const [name, e] of Object.entries(this.knobs)) {
+      if (document.activeElement !== e || e.tagName === "SELECT") e.value = s.settings[name];
+      e.disabled = s.given && !this.fixed.live.includes(name);
+    }
+    if (document.activeElement !== this.time || s.playing) {
+      this.time.max = s.moments.length - 1;
+      this.time.value = nearest(s.moments, s.iteration);
+    }
+    this.time.max = s.moments.length - 1;
+    this.when.textContent = `iteration ${short(s.iteration)}`;
+    this.time.setAttribute("aria-valuetext", this.when.textContent);
+    this.count.textContent = `iteration ${short(s.iteration)}${s.rate ? `, ${short(s.rate)}/s` : ""}`;
+    this.lesson.replaceChildren(...(s.lesson ? [h("strong", {}, s.lesson[0]), h("p", {}, s.lesson[1]), h("p", { class: "gl-question" }, s.lesson[2])] : []));
+    this.companions(s);
+    this.repaint();
+  }
+
+  companions(s) {
+    const n = s.compare ? 2 : 1;
+    while (this.stages.length > n) { this.stages.pop().el.remove(); this.curves.length = n; }
+    while (this.stages.length < n) {
+      this.stages.push(new Stage(this, this.stages.length));
+      this.places.append(this.stages[this.stages.length - 1].el);
+      this.send("hello");
+    }
+    this.places.classList.toggle("gl-two", n > 1);
+    (s.compare || [""]).forEach((t, i) => { this.stages[i].caption.textContent = t; });
+    this.root.classList.toggle("gl-comparing", n > 1);
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const app = new App(model, el);
+    return () => app.close();
+  },
+};

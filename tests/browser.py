@@ -1,0 +1,134 @@
+"""A real JupyterLab and a real Chromium, for tests, benchmarks and pictures.
+
+    with server(folder) as url, chromium() as browser: Notebook(browser, url, folder, [cell, ...])
+"""
+import json, os, re, shutil, socket, subprocess, sys, time, urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+root = Path(__file__).resolve().parent.parent
+flags = ('--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking '
+         '--disable-component-update --disable-sync').split()
+
+def missing():
+    "What keeps a browser from starting here, or None"
+    for name in ('playwright', 'jupyterlab', 'anywidget'):
+        try: __import__(name)
+        except ImportError: return f'{name} is not installed'
+    return None if find_chromium() else 'there is no chromium on PATH'
+
+def find_chromium():
+    names = 'chromium', 'chromium-browser', 'google-chrome'
+    return os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, names)), None)
+
+def _port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+def _settings(folder, theme):
+    for path, what in (('notebook-extension/tracker', dict(windowingMode='none')),
+                       ('apputils-extension/notification', dict(fetchNews='false',
+                                                                checkForUpdates=False)),
+                       ('docmanager-extension/plugin', dict(autosave=False)),
+                       ('apputils-extension/themes', dict(theme=f'JupyterLab {theme}'))):
+        p = folder/f'settings/@jupyterlab/{path}.jupyterlab-settings'
+        p.parent.mkdir(parents=True, exist_ok=True)
+        p.write_text(json.dumps(what))
+
+@contextmanager
+def server(folder, theme='Light', **env):
+    "JupyterLab on `folder`, with a configuration of its own; gives its address"
+    folder, port = Path(folder), _port()
+    own = folder/'.jupyter'
+    _settings(own, theme)
+    dirs = {k: str(own/k.lower()) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR',
+                                            'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')}
+    dirs |= dict(JUPYTERLAB_SETTINGS_DIR=str(own/'settings'),
+                 JUPYTERLAB_WORKSPACES_DIR=str(own/'workspaces'))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    env = {**os.environ, **dirs, 'PATH': path, 'PYTHONPATH': str(root), **env}
+    cmd = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--ip=127.0.0.1', f'--port={port}',
+           '--allow-root', '--expose-app-in-browser', '--IdentityProvider.token=',
+           '--ServerApp.password=', '--ServerApp.port_retries=0', f'--notebook-dir={folder}']
+    with open(folder/'server.log', 'w') as log:
+        p = subprocess.Popen(cmd, env=env, stdout=log, stderr=log, cwd=folder)
+        try:
+            _wait(lambda: _answers(f'http://127.0.0.1:{port}/api'), 60)
+            yield f'http://127.0.0.1:{port}'
+        finally:
+            p.terminate()
+            p.wait(20)
+
+def _answers(url):
+    try: return urllib.request.urlopen(url, timeout=2).status == 200
+    except OSError: return False
+
+def _wait(ready, seconds, what='it'):
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f'waited {seconds} s for {what}'
+        time.sleep(.05)
+
+@contextmanager
+def chromium():
+    "A browser without a window"
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=find_chromium(), args=flags)
+        try: yield b
+        finally: b.close()
+
+class Notebook:
+    "A notebook with these cells in a page of its own, its kernel connected, nothing run yet"
+    def __init__(self, browser, url, folder, sources, size=(1280, 900), name='x', **context):
+        cells = [nbformat.v4.new_code_cell(o) for o in sources]
+        spec = dict(display_name='python3', language='python', name='python3')
+        self.path = Path(folder)/f'{name}.ipynb'
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=spec)),
+                       self.path)
+        self.context = browser.new_context(viewport=dict(width=size[0], height=size[1]), **context)
+        self.page, self.url, self.runtime = self.context.new_page(), url, Path(folder)/'.jupyter'
+        self.errors, self.outside = [], []
+        self.page.on('pageerror', lambda e: self.errors.append(str(e)))
+        self.page.on('console', lambda m: m.type == 'error' and self.errors.append(m.text))
+        self.page.on('request', lambda r: r.url.startswith(('http', 'ws')) and '127.0.0.1' not in
+                     r.url and self.outside.append(r.url))
+        self.open()
+
+    def open(self):
+        "Load the page; wait for the kernel"
+        self.page.goto(f'{self.url}/lab/tree/{self.path.name}?reset')
+        ready = ('() => { const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session'
+                 '?.kernel; return !!k && k.connectionStatus === "connected" && k.status === "idle" }')
+        _wait(lambda: self.page.evaluate(ready), 60, 'the kernel')
+
+    def run(self, wait=True):
+        "Run all cells"
+        self.page.evaluate('() => window.jupyterapp.commands.execute("runmenu:run-all")')
+        if wait: _wait(self.done, 60, 'the cells')
+
+    def done(self):
+        prompts = self.page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) '
+                                    '.jp-CodeCell .jp-InputArea-prompt').all_inner_texts()
+        return prompts and all(re.match(r'\[\d+\]', o) for o in prompts)
+
+    def ask(self, code):
+        "The value of an expression in the kernel"
+        js = '''async code => {
+            const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const f = k.requestExecute({code: "", silent: true, store_history: false,
+                                        user_expressions: {v: `__import__('json').dumps(${code})`}});
+            const v = (await f.done).content.user_expressions.v;
+            return v.status === "ok" ? v.data["text/plain"] : "!" + v.ename + ": " + v.evalue }'''
+        out = self.page.evaluate(js, code)
+        assert not out.startswith('!'), out
+        return json.loads(eval(out))
+
+    def until(self, ready, what='it', seconds=20):
+        "Wait for a function, or for an expression in the kernel, to be true"
+        _wait(ready if callable(ready) else lambda: self.ask(f'bool({ready})'), seconds, what)
+
+    def close(self): self.context.close()

@@ -1,0 +1,380 @@
+"""The Lab in a real JupyterLab and a real Chromium: every control changes the kernel and the picture.
+
+Screenshots go to the folder that `LAB_PICTURES` names, or to pytest's own.
+"""
+import json, os, subprocess
+from pathlib import Path
+
+import pytest
+
+import browser as tool
+
+pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
+small = 'from gan_nbdev.lab import Lab\nlab = Lab(g_width=16, d_width=16, batch_size=64)\nlab'
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    p = Path(os.environ.get('LAB_PICTURES') or tmp_path_factory.mktemp('pictures'))
+    p.mkdir(parents=True, exist_ok=True)
+    return p
+
+@pytest.fixture(scope='module')
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('lab')
+    with tool.server(folder, OMP_NUM_THREADS='1') as u: yield u, folder
+
+@pytest.fixture(scope='module')
+def chromium():
+    with tool.chromium() as b: yield b
+
+@pytest.fixture
+def notebook(url, chromium):
+    books = []
+    def make(*sources, **kw):
+        nb = tool.Notebook(chromium, *url, sources, name=f'n{len(books)}', **kw)
+        books.append(nb)
+        nb.run()
+        return nb
+    yield make
+    for nb in books:
+        nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
+        nb.close()
+
+@pytest.fixture(scope='module')
+def shared(url, chromium):
+    "One Lab for the tests that only press buttons"
+    nb = tool.Notebook(chromium, *url, [small], name='shared')
+    nb.run()
+    nb.until(lambda: int(look(nb).get_attribute('data-iteration') or -1) == 0, 'the first frame')
+    yield nb
+    nb.close()
+
+@pytest.fixture
+def lab(shared):
+    "At iteration 20, paused, without errors from before"
+    do(shared, 'pause'); do(shared, 'speed', speed='full'); do(shared, 'uncompare')
+    do(shared, 'set', **dict(data='ring', noise='normal', noise_dim=2, k=1)); do(shared, 'reset')
+    do(shared, 'step', n=20)
+    shared.until(lambda: 'iteration 20' in count(shared), 'iteration 20')
+    shared.errors.clear()
+    yield shared
+    assert shared.errors == [] and shared.outside == []
+
+def do(nb, what, **how):
+    "A command from the kernel's side, awaited"
+    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(20))')
+
+def look(nb): return nb.page.locator('.gan-lab').last
+def count(nb): return look(nb).locator('.gl-count').inner_text()
+def button(nb, what): return look(nb).locator(f'[data-do="{what}"]')
+
+def pixels(nb, selector='.gl-canvas'):
+    return look(nb).locator(selector).first.evaluate('c => c.toDataURL()')
+
+def changes(nb, act, selector='.gl-canvas'):
+    "Do something; wait until the picture is another"
+    before = pixels(nb, selector)
+    act()
+    nb.until(lambda: pixels(nb, selector) != before, 'another picture')
+
+def choose(nb, name, value):
+    knob = look(nb).locator(f'.gl-knob [data-name="{name}"]')
+    if knob.evaluate('e => e.tagName') == 'SELECT': knob.select_option(value)
+    else:
+        knob.fill(str(value))
+        knob.press('Enter')
+
+# ---- what a student does first
+
+def test_first_sight(lab, pictures):
+    "The Lab shows itself, at once and whole, and asks nobody outside"
+    for text in ('Play', 'Reset', 'Rewind', 'Lessons', 'Settings', 'Algorithm 1', 'Losses'):
+        assert text in look(lab).inner_text()
+    lab.page.screenshot(path=pictures/'first.png')
+
+def test_play_and_pause(lab):
+    changes(lab, lambda: button(lab, 'play').click())
+    lab.until('lab.session.playing and lab.run.iteration > 60')
+    button(lab, 'pause').click()
+    lab.until('not lab.session.playing')
+    i = lab.ask('lab.run.iteration')
+    assert lab.ask('lab.run.iteration') == i
+    lab.until(lambda: f'{i:,}' in count(lab), 'the count')
+
+@pytest.mark.parametrize('what', ['step', 'alone-d', 'alone-g', 'line', 'reset'])
+def test_steps(lab, what):
+    story = lab.ask('len(lab.run.score), lab.run.iteration')
+    selector = '.gan-lab .gl-flow' if what == 'line' else '.gl-canvas'
+    if what == 'line':
+        button(lab, what).click()
+        lab.until(lambda: look(lab).locator('.gl-lines .gl-lit').count() == 1, 'a lit line')
+        assert 'noise' in look(lab).locator('.gl-told').inner_text()
+        for _ in range(6): button(lab, what).click()
+        lab.until('lab.run.iteration == 21')
+        return
+    changes(lab, lambda: button(lab, what).click())
+    lab.until(f'[len(lab.run.score), lab.run.iteration] != {story}')
+
+def test_rewind(lab):
+    "To the start by the slider, and on: the same as before"
+    before = lab.ask('float(lab.trainer.history["value"][-1])')
+    slider = button(lab, 'rewind')
+    changes(lab, lambda: slider.evaluate(
+        'e => { e.value = 0; e.dispatchEvent(new Event("input")) }'))
+    lab.until('lab.run.iteration == 0')
+    changes(lab, lambda: do(lab, 'step', n=20))
+    assert lab.ask('float(lab.trainer.history["value"][-1])') == before
+
+@pytest.mark.parametrize('name', ['real', 'fakes', 'heat', 'star', 'manifold', 'arrows'])
+def test_layers(lab, name):
+    box = look(lab).locator(f'[data-layer="{name}"]')
+    on = box.is_checked()
+    changes(lab, box.click)
+    lab.until(f'({name!r} in lab.session.layers) != {on}')
+    changes(lab, box.click)
+
+def test_hover(lab):
+    "The pointer reads off D, as the kernel has it"
+    look(lab).locator('.gl-canvas').hover(position=dict(x=100, y=90))
+    readout = look(lab).locator('.gl-readout')
+    lab.until(lambda: 'log D' in readout.inner_text() and "G's loss" in readout.inner_text())
+    changes(lab, lambda: look(lab).locator('.gl-canvas').press('ArrowLeft'))
+
+def test_morph(lab): changes(lab, button(lab, 'morph').click)
+
+def test_morph_from_the_diagram(lab):
+    look(lab).locator('.gl-fold-slow').evaluate('e => { e.open = true }')
+    changes(lab, look(lab).locator('.gl-flow .gl-g').hover)
+
+# ---- every control
+
+knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, value='minimax', k=3,
+             batch_size=32, engine='auto', g_layers=1, g_width=9, g_act='tanh', g_dropout=.3,
+             g_rule='momentum', g_lr=.002, g_momentum=.8, d_layers=2, d_width=7, d_act='maxout',
+             d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
+
+def test_every_control_is_tried(lab):
+    names = lab.ask('[c["name"] for _, o in lab.widget.fixed["controls"] for c in o]')
+    assert {*names} - {'file'} == {*knobs}
+
+@pytest.mark.parametrize('name', knobs)
+def test_controls(lab, name):
+    "The setting arrives, the picture changes, and the Lab says whether it started again"
+    value, old = knobs[name], lab.ask(f'lab.run.settings[{name!r}]')
+    choose(lab, name, value)
+    lab.until(f'lab.run.settings[{name!r}] == {value!r}')
+    live = lab.ask(f'{name!r} in lab.widget.fixed["live"]')
+    note = look(lab).locator('.gl-note')
+    lab.until(lambda: ('changed from here on' if live else 'Started again') in note.inner_text())
+    assert lab.ask('lab.run.iteration') == (20 if live else 0)
+    changes(lab, lambda: do(lab, 'step', n=5))
+    do(lab, 'set', **{name: old})
+
+def test_own_file(lab, url):
+    import numpy as np
+    np.save(url[1]/'mine.npy', np.random.default_rng(0).normal(size=(600, 2))*[1, 5] + 3)
+    changes(lab, lambda: choose(lab, 'file', 'mine.npy'))
+    lab.until('lab.run.settings["data"] == "own" and lab.trainer.data.dim == 2')
+    do(lab, 'set', file='')
+
+def test_a_wrong_value_is_explained(lab):
+    choose(lab, 'g_lr', -1)
+    error = look(lab).locator('.gl-error').nth(1)
+    lab.until(lambda: 'g_lr must be a number from' in error.inner_text())
+    assert lab.ask('lab.run.iteration') == 20
+    choose(lab, 'g_lr', .001)
+    lab.until(lambda: error.is_hidden(), 'the message to go')
+
+def test_draw(lab, pictures):
+    "Two strokes with the mouse, one undone"
+    button(lab, 'draw').click()
+    canvas, mouse = look(lab).locator('.gl-canvas'), lab.page.mouse
+    canvas.scroll_into_view_if_needed()
+    b = canvas.bounding_box()
+    for n, y in ((1, .3), (2, .6)):
+        mouse.move(b['x'] + 60, b['y'] + b['height']*y)
+        mouse.down()
+        mouse.move(b['x'] + b['width'] - 60, b['y'] + b['height']*y, steps=8)
+        mouse.up()
+        lab.until(f'len(lab.run.strokes) == {n} and lab.trainer.data.name == "drawn"')
+    lab.page.screenshot(path=pictures/'draw.png')
+    button(lab, 'undo').click()
+    lab.until('len(lab.run.strokes) == 1')
+    button(lab, 'draw').click()
+    changes(lab, lambda: do(lab, 'step', n=30))
+    lab.page.screenshot(path=pictures/'drawn.png')
+    button(lab, 'clear').click()
+    lab.until('lab.trainer.data.name == "ring" and not lab.run.strokes')
+
+def test_speed(lab):
+    button(lab, 'speed').select_option('10')
+    lab.until('lab.session.speed == "10"')
+    button(lab, 'play').click()
+    lab.until('lab.run.iteration > 22')
+    button(lab, 'pause').click()
+    assert lab.ask('lab.run.iteration') < 60
+
+def test_slow_motion(lab, pictures):
+    button(lab, 'speed').select_option('slow')
+    button(lab, 'play').click()
+    lab.until(lambda: 'D judges' in look(lab).locator('.gl-told').inner_text(), 'line 8')
+    look(lab).locator('.gl-fold-slow').scroll_into_view_if_needed()
+    lab.page.screenshot(path=pictures/'slow.png')
+    assert look(lab).locator('.gl-flow .gl-lit').count() >= 3
+    button(lab, 'pause').click()
+
+@pytest.mark.parametrize('name', ['healthy', 'saturation', 'collapse', 'oscillation', 'strong_d', 'k5'])
+def test_lessons(lab, name):
+    look(lab).locator(f'[data-lesson="{name}"]').click()
+    lab.until(f'lab.session.playing and lab.session.lesson is not None')
+    lab.until(lambda: look(lab).locator('.gl-question').inner_text().endswith('?'))
+    lab.until('lab.run.iteration > 20', seconds=60)
+    button(lab, 'pause').click()
+    do(lab, 'set', g_width=16, d_width=16, batch_size=64)
+
+def test_compare(lab, pictures):
+    look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')
+    button(lab, 'compare-value').select_option('minimax')
+    button(lab, 'compare').click()
+    lab.until(lambda: look(lab).locator('.gl-canvas').count() == 2, 'two pictures')
+    button(lab, 'play').click()
+    lab.until('lab.session.runs[1].iteration > 30', seconds=60)
+    button(lab, 'pause').click()
+    lab.until('not lab.session.playing')
+    assert lab.ask('[r.iteration for r in lab.session.runs]')[0] == lab.ask('lab.session.runs[1].iteration')
+    assert lab.ask('[r.settings["value"] for r in lab.session.runs]') == ['non-saturating', 'minimax']
+    lab.page.screenshot(path=pictures/'compare.png')
+    look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')
+    button(lab, 'uncompare').click()
+    lab.until(lambda: look(lab).locator('.gl-canvas').count() == 1, 'one picture')
+
+def test_code_and_save(lab, url):
+    "The cell that is shown rebuilds this very state; the folder is one that gan-eval reads"
+    look(lab).locator('.gl-fold-code').evaluate('e => { e.open = true }')
+    button(lab, 'alone-d').click()
+    lab.until('len(lab.run.score) > 1')
+    button(lab, 'code').click()
+    code = look(lab).locator('.gl-code')
+    lab.until(lambda: 'only(trainer' in code.inner_text(), 'the code')
+    check = f'''(lambda names: (exec({code.inner_text()!r}, names), bool(
+        (names["trainer"].gan.state_dict()["generator.0.weight"]
+         == lab.trainer.gan.state_dict()["generator.0.weight"]).all()))[1])(dict())'''
+    assert lab.ask(' '.join(check.split('\n')))
+    button(lab, 'save').click()
+    note = look(lab).locator('.gl-note')
+    lab.until(lambda: 'gan-eval' in note.inner_text(), 'the note')
+    assert (url[1]/'runs/lab-1/config.json').exists()
+
+def test_keyboard_and_names(lab):
+    "Everything that can be operated can be reached, and has a name"
+    unnamed = look(lab).evaluate('''root => [...root.querySelectorAll("button,select,input,canvas,svg")]
+        .filter(e => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length))
+        .map(e => e.outerHTML)''')
+    assert unnamed == []
+    button(lab, 'step').focus()
+    lab.page.keyboard.press('Enter')
+    lab.until('lab.run.iteration == 21')
+    for key in ('d', 'd'): lab.page.keyboard.press(key)      # which deletes a cell, elsewhere
+    assert look(lab).is_visible()
+
+# ---- images and lines
+
+@pytest.mark.parametrize('data', ['digits', 'mixture_1d', 'two_gaussians'])
+def test_other_data(notebook, pictures, data):
+    nb = notebook(f'from gan_nbdev.lab import Lab\nlab = Lab(data="{data}")\nlab')
+    changes(nb, lambda: button(nb, 'play').click())
+    nb.until('lab.run.iteration > 100', seconds=60)
+    button(nb, 'pause').click()
+    if data == 'digits':
+        changes(nb, look(nb).locator('[data-layer="near"]').click)
+        changes(nb, lambda: look(nb).locator('.gl-canvas').hover(position=dict(x=90, y=80)))
+    nb.page.screenshot(path=pictures/f'{data}.png')
+    assert nb.errors == []
+
+# ---- themes and widths
+
+def test_dark(tmp_path, chromium, pictures):
+    with tool.server(tmp_path, 'Dark', OMP_NUM_THREADS='1') as u:
+        nb = tool.Notebook(chromium, u, tmp_path, [small], size=(1024, 800))
+        nb.run()
+        changes(nb, lambda: button(nb, 'play').click())
+        nb.until('lab.run.iteration > 200', seconds=60)
+        ground = look(nb).evaluate('e => getComputedStyle(e).backgroundColor')
+        assert max(map(int, ground[4:-1].split(', '))) < 80
+        nb.page.screenshot(path=pictures/'dark_1024.png')
+        nb.close()
+
+def test_phone(notebook, pictures):
+    nb = notebook(small, size=(390, 844), has_touch=True)
+    assert look(nb).evaluate('e => e.scrollWidth <= e.clientWidth')
+    changes(nb, lambda: button(nb, 'play').tap())
+    nb.until('lab.run.iteration > 50')
+    nb.page.screenshot(path=pictures/'phone.png')
+
+# ---- what can go wrong
+
+def test_the_cell_runs_again(notebook):
+    "The old session ends, the new one works"
+    nb = notebook(small)
+    nb.ask('globals().update(first=lab)')
+    nb.run()
+    nb.until('lab is not first')
+    assert nb.ask('[first.session.closed, any(t.is_alive() for t in first.session.threads)]') == [True, False]
+    changes(nb, lambda: button(nb, 'play').click())
+    nb.ask('lab.close()')
+    assert nb.ask('[t.name for t in __import__("threading").enumerate() if "gan-lab" in t.name]') == []
+    button(nb, 'pause').click()
+    nb.until(lambda: 'This Lab is closed' in look(nb).inner_text(), 'the message')
+
+def test_two_labs(notebook):
+    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab')
+                  + '\n__import__("IPython").display.display(one)\n' + small.split('\n', 1)[1])
+    assert nb.page.locator('.gan-lab').count() == 2
+    for i in (0, 1): nb.page.locator('.gan-lab').nth(i).locator('[data-do="play"]').click()
+    nb.until('one.run.iteration > 50 and lab.run.iteration > 50', seconds=60)
+
+def test_errors_in_training(notebook, pictures):
+    own = '''import torch
+from gan_nbdev.all import *
+from gan_nbdev.lab import Lab
+class Mine(torch.nn.Linear):
+    bad = False
+    def forward(self, z):
+        if self.bad: raise RuntimeError('no idea what to do')
+        return super().forward(z)
+gan = GAN(Mine(2, 2), mlp_discriminator(2, seed=0), normal(2))
+lab = Lab(Trainer(gan, ring(), device='cpu'))
+lab'''
+    nb = notebook(own)
+    do(nb, 'step', n=3)
+    nb.ask('setattr(lab.trainer.gan.generator, "bad", True)')
+    button(nb, 'play').click()
+    nb.until(lambda: 'RuntimeError while training: no idea what to do' in look(nb).inner_text())
+    nb.ask('setattr(lab.trainer.gan.generator, "bad", False)')
+    do(nb, 'reset')
+    do(nb, 'set', g_rule='momentum', g_lr=10., d_lr=10., d_rule='momentum', g_momentum=.99)
+    button(nb, 'play').click()
+    nb.until(lambda: 'NaN or infinite' in look(nb).inner_text(), seconds=60)
+    nb.page.screenshot(path=pictures/'error.png')
+    do(nb, 'rewind', iteration=0)
+    assert nb.ask('lab.run.iteration') == 0
+
+def test_reload_and_a_second_browser(notebook, url, chromium):
+    "Both windows show the kernel that lives on"
+    nb = notebook(small)
+    do(nb, 'step', n=7)
+    other = nb.context.new_page()
+    nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
+    nb.page.wait_for_timeout(500)
+    other.goto(nb.page.url.replace('?reset', ''))
+    there = other.locator('.gan-lab')
+    nb.until(lambda: there.count() and there.get_attribute('data-iteration') == '7', 'the second')
+    do(nb, 'step', n=2)
+    nb.until(lambda: there.get_attribute('data-iteration') == '9', 'the second to follow')
+    nb.page.reload()
+    nb.until(lambda: look(nb).count() and look(nb).get_attribute('data-iteration') == '9', 'the reload')
+
+def test_kernel_restart(notebook):
+    nb = notebook(small)
+    nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()')
+    nb.until(lambda: 'was restarted' in look(nb).inner_text(), 'the message', 30)
