@@ -1,4 +1,4 @@
-"""How smooth is the Lab, how quickly does it answer, and what does it cost the training? Writes lab.md.
+"""How smooth is the Lab, how soon does it answer, what does it cost the training? Writes lab.md.
 
     python benchmarks/lab.py
 
@@ -62,7 +62,8 @@ def answers(nb, lab, n=20):
     "From a click in the browser to the new state in it, ms, while the Lab trains"
     lab.locator('[data-do="play"]').click()
     js = '''async n => {
-        const root = document.querySelector(".gan-lab"), knob = root.querySelector('[data-name="k"]');
+        const root = document.querySelector(".gan-lab");
+        const knob = root.querySelector('[data-name="k"]');
         const note = root.querySelector(".gl-note"), out = [];
         for (let i = 0; i < n; i++) {
             await new Promise(r => setTimeout(r, 150));
@@ -73,7 +74,9 @@ def answers(nb, lab, n=20):
             knob.dispatchEvent(new Event("change"));
             const seen = new Promise(r => {
                 const w = new MutationObserver(() => {
-                    if (note.textContent.includes("changed")) { w.disconnect(); r(performance.now()) } });
+                    if (!note.textContent.includes("changed")) return;
+                    w.disconnect();
+                    r(performance.now()) });
                 w.observe(note, { childList: true, characterData: true, subtree: true });
             });
             out.push(await seen - start);
@@ -100,9 +103,10 @@ def smooth():
             'training loses', 'answer, ms: median (longest)']
     return f'''## In a real browser
 
-1,000 examples, 1,000 fakes and D on 100 × 100 places, new in every frame; Chromium without a GPU on the same two cores.
-Iterations with the Lab and without take turns, {ROUNDS} rounds of {SECONDS:g} s; the loss is the median of the rounds' ratios.
-An answer is the time from a change of k in the page, while it trains, until the page shows that the kernel has done it.
+1,000 examples, 1,000 fakes and D on 100 × 100 places, new in every frame; Chromium without a GPU on
+the same two cores. Iterations with the Lab and without take turns, {ROUNDS} rounds of {SECONDS:g} s;
+the loss is the median of the rounds' ratios. An answer is the time from a change of k in the page,
+while it trains, until the page shows that the kernel has done it.
 
 {table(head, rows)}'''
 

@@ -25,23 +25,23 @@ from .scenes import Scene
 from .trainer import Trainer, diagnose
 from .value import LOG4
 
-# %% ../nbs/07_lab.ipynb #ac29e0bf
+# %% ../nbs/07_lab.ipynb #10da81b4
 class _Turns:
     "Trainers lend the process's random numbers, so that two sessions train in turns"
-    def __init__(self): self.lock, self.waiting = threading.Lock(), 0
+    def __init__(self): self.lock, self.waiting = threading.Lock(), deque()
     def __enter__(self):
-        self.waiting += 1
+        self.waiting.append(1)
         self.lock.acquire()
-        self.waiting -= 1
+        self.waiting.pop()
         self.since = time.monotonic()
     def __exit__(self, *_):
         self.lock.release()
-        time.sleep(0)   # or the next to ask may be this one again
+        if self.waiting: time.sleep(.002)   # or the next to get it may be this one again
     def over(self): return self.waiting and time.monotonic() > self.since + .05
 
 _turns = _Turns()
 
-# %% ../nbs/07_lab.ipynb #3a4fa630
+# %% ../nbs/07_lab.ipynb #700cd902
 speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
           '1': '1 iteration/s', 'slow': 'line by line'}
 
@@ -55,9 +55,9 @@ class Session:
     ):
         self.runs, self.tell, self.hz, self.line_s = [run], tell or (lambda *_: None), hz, line_s
         self.playing, self.speed, self.presses, self.layers = False, 'full', 0, [*_shown]
-        self.note, self.error, self.lesson, self.source, self.compared = '', '', None, '', None
-        self.jobs, self.looks, self.wake, self.closed = deque(), deque(), threading.Condition(), False
-        self.eyes, self.rate, self.dirty = [], 0., True
+        self.note, self.error, self.lesson, self.source, self.compared = _guide, '', None, '', None
+        self.jobs, self.looks, self.wake = deque(), deque(), threading.Condition()
+        self.eyes, self.rate, self.dirty, self.closed = [], 0., True, False
         self.threads = [threading.Thread(target=f, daemon=True, name=f'gan-lab-{f.__name__[1:]}')
                         for f in (self._work, self._paint)]
         for t in self.threads: t.start()
@@ -66,8 +66,10 @@ class Session:
     def run(self): return self.runs[0]
 
 _shown = 'real', 'fakes', 'heat'
+_guide = ('Rings are data, green dots are fakes, and the darker the ground, the more D takes what '
+          'lies there for real. Press Play.')
 
-# %% ../nbs/07_lab.ipynb #50aea861
+# %% ../nbs/07_lab.ipynb #ffb8ee49
 @patch
 def do(self:Session,
        what:str,     # a name in `Session.commands`
@@ -78,7 +80,7 @@ def do(self:Session,
         raise ValueError(f'unknown command {what!r}: choose one of {", ".join(self.commands)}')
     if self.closed: raise ValueError('this Lab is closed: make a new one')
     if what == 'line': self.playing, self.presses = False, self.presses + 1
-    harmless = what in ('line', 'layers', 'hello', 'ping')   # even between two lines
+    harmless = what in ('line', 'layers', 'hello')   # even between two lines
     def job():
         self.dirty = True
         return self.commands[what](self, **how)
@@ -120,7 +122,7 @@ def _rest(self:Session, seconds):
     with self.wake:
         self.wake.wait_for(lambda: self.jobs or self.looks or self.presses or self.closed, seconds)
 
-# %% ../nbs/07_lab.ipynb #25f7b40d
+# %% ../nbs/07_lab.ipynb #b3ba0601
 @patch
 def after_iteration(self:Session, trainer):
     if self.looks: self._serve(self.looks)
@@ -150,11 +152,11 @@ def _failed(self:Session, e):
 def _explain(e):
     "An error as a sentence"
     why = ' '.join(str(e).split())[:400]
-    if isinstance(e, FloatingPointError): return f'{why} Then rewind to an earlier moment, or reset.'
+    if isinstance(e, FloatingPointError): return f'{why}. First rewind to an earlier moment, or reset.'
     if isinstance(e, (ValueError, OSError)): return why
     return f'{type(e).__name__} while training: {why}. Rewind or reset when it is mended.'
 
-# %% ../nbs/07_lab.ipynb #cb4d44a8
+# %% ../nbs/07_lab.ipynb #1e438632
 @patch
 def _slow(self:Session):
     "One iteration, line by line; of two runs, the second follows at once"
@@ -186,7 +188,7 @@ def _hold(self:Session, when):
         self._serve(self.looks)
 
 def _said(line, what):
-    m = len(what['z' if 'z' in what else 'x' if 'x' in what else 'fakes']) if 'loss' not in what else 0
+    m = len(next(iter(what.values()))) if 'loss' not in what else 0
     return {2: f'{m} noise vectors are drawn for D to practise on.',
             3: f'{m} examples are drawn from the data.',
             4: 'D gives each example and each fake a probability of being real.',
@@ -226,7 +228,7 @@ def _rewind(s, iteration):
     at = [run.rewind(iteration) for run in s.runs][0]
     s.note = f'Back at iteration {at:,}. Play goes on from exactly here.'
 
-# %% ../nbs/07_lab.ipynb #fd62cf91
+# %% ../nbs/07_lab.ipynb #0ab6c82d
 def _set(s, strokes=None, **new):
     if new.get('file'): new['data'] = 'own'
     s.error, own = '', {s.compared[0]} if s.compared else set()
@@ -237,6 +239,7 @@ def _set(s, strokes=None, **new):
         if run.iteration: run.reset()
     s.note = (f'Started again with {", ".join(_label(k) for k in again)} changed.' if again else
               f'{", ".join(_label(k) for k in new)}: changed from here on.' if new else '')
+    if new.get('engine') in ('auto', 'compiled'): s.note += ' Compiling may take half a minute.'
 
 def _stroke(s, points): _set(s, [*s.run.strokes, points], data='drawn')
 
@@ -259,7 +262,7 @@ def _lesson(s, name):
     s.lesson, s.playing, s.speed, s.error = lesson, True, 'full', ''
     s.note = f'{lesson.title}: started from iteration 0.'
 
-# %% ../nbs/07_lab.ipynb #3f96a713
+# %% ../nbs/07_lab.ipynb #62154f91
 def _compare(s, name, value):
     if s.run.given is not None: raise ValueError('to compare, the Lab must build the networks')
     first = s.run
@@ -285,8 +288,7 @@ def _hello(s):
 Session.commands = dict(
     play=_play, pause=_pause, reset=_reset, step=_step, alone=_alone, line=_nothing, speed=_speed,
     rewind=_rewind, set=_set, stroke=_stroke, undo=_undo, clear=_clear, lesson=_lesson,
-    compare=_compare, uncompare=_uncompare, layers=_layers, code=_code, save=_save, hello=_hello,
-    ping=_nothing)
+    compare=_compare, uncompare=_uncompare, layers=_layers, code=_code, save=_save, hello=_hello)
 
 # %% ../nbs/07_lab.ipynb #13704764
 class _Eye:
@@ -307,7 +309,7 @@ class _Eye:
 
 pad = [[-1.5, 1.5], [-1.5, 1.5]]   # where one draws
 
-# %% ../nbs/07_lab.ipynb #6a961a57
+# %% ../nbs/07_lab.ipynb #18e47131
 @patch
 def _look(self:Session, curves):
     "On the worker's thread"
@@ -327,7 +329,7 @@ def _paint(self:Session):
         if self.dirty:
             curves = start > due or not self.playing
             try:
-                eyes, curves, report = self._post(self.looks, lambda: self._look(curves)).result(60)
+                eyes, curves, report = self._post(self.looks, lambda: self._look(curves)).result()
                 for who, eye in enumerate(eyes): self._show(who, eye, curves)
                 if curves:
                     self._report(eyes, report)
@@ -410,7 +412,7 @@ def close(self:Session):
     for t in self.threads:
         if t is not threading.current_thread(): t.join(10)
 
-# %% ../nbs/07_lab.ipynb #3015ee5e
+# %% ../nbs/07_lab.ipynb #f5001a82
 def _net_controls(p, who):
     return [(f'{p}_layers', 'Hidden layers', f'How deep {who} is; 0 makes it linear.'),
             (f'{p}_width', 'Width', 'Units in each hidden layer.'),
@@ -449,43 +451,43 @@ def _control(name, label, hint):
             dict(low=low, high=high, whole=isinstance(defaults[name], int)))
     return dict(name=name, label=label, hint=hint, live=name in live, **kind)
 
-# %% ../nbs/07_lab.ipynb #d37d68bc
+# %% ../nbs/07_lab.ipynb #b94d3a22
 Lesson = namedtuple('Lesson', 'title text question settings')
 Lesson.__doc__ = 'A title, two sentences, a question, and the settings to start with'
 
 lessons = dict(
     healthy=Lesson('A healthy run',
         'D and G stay close: V moves towards −log 4, and D(x) falls to about ½ wherever there are '
-        'data. The fakes leave their blob, reach out to the clouds and settle in them.',
-        'Why is D not at ½ between the clouds, where there is nothing to judge?', {}),
+        'data. The fakes leave their blob, reach out to the clouds and gather in them.',
+        'Why does D stay near 0 between the clouds, although G is good?', {}),
     saturation=Lesson('Saturation under minimax',
         'Here G descends log(1 − D(G(z))), and D is quick: it soon knows every fake, and there the '
-        'slope of that loss is nearly 0. Turn on the arrows: they shrink to nothing, and G stands '
-        'still.', 'What happens to the arrows when you switch the value function to '
-        'non-saturating, without a reset?',
-        dict(value='minimax', d_lr=5e-3, g_lr=1e-4, k=5)),
+        'slope of that loss is nearly 0. Turn on the arrows: there are none, and G stands still.',
+        'What do the arrows do when you set the value function to non-saturating and k to 1, '
+        'without a reset?', dict(value='minimax', d_lr=5e-3, k=5)),
     collapse=Lesson('Mode collapse',
-        'G is quick and D is small: whichever cloud looks best at the moment, all fakes run '
-        'there. When D has caught up they run on to the next, and most clouds are never covered.',
-        'Which single change brings more clouds back: k = 5, a smaller rate for G, or a wider D?',
-        dict(g_lr=5e-3, d_lr=1e-3, d_width=16, d_layers=2)),
+        'All fakes end up in one cloud. Each of them is as good as real, yet seven clouds out of '
+        'eight are never made.',
+        'D could see that something is wrong, and still G does not move. Which curves tell you?',
+        dict(value='minimax', d_lr=2e-3, g_lr=2e-4, k=3)),
     oscillation=Lesson('Oscillation: the Dirac-GAN',
-        'The data are one point, and both players are linear: the smallest game there is. Each '
-        'pulls the other round the solution, in circles that never close in on it.',
+        'The data are one point, G is one point that it can move, and D is linear: the smallest '
+        'game there is. Each player pulls the other round the solution, and they circle for ever.',
         'What does a smaller rate do to the circles, and what does momentum do?',
-        dict(data='point', g_layers=0, d_layers=0, g_rule='momentum', d_rule='momentum', g_lr=.1,
-             d_lr=.1, g_momentum=0., d_momentum=0., value='minimax')),
+        dict(data='point', g_layers=3, g_width=1, g_act='sigmoid', d_layers=0, value='minimax',
+             g_rule='momentum', d_rule='momentum', g_lr=.1, d_lr=.1, g_momentum=0.,
+             d_momentum=0.)),
     strong_d=Lesson('A D that is too strong',
-        'D takes ten large steps for each step of G, so V rises to 0: D is always right. The '
-        'non-saturating loss still has a slope there, but it points G from one extreme to another.',
-        'Is a perfect D a good teacher? Compare with k = 1.',
+        'D takes ten large steps for each step of G, so that it is right about nearly all of them '
+        'and V rises towards 0. G finds one place to hide, and its teacher drives it back there.',
+        'Is a perfect D a good teacher? Rewind to 100 and set k = 1: what changes?',
         dict(k=10, d_lr=3e-3)),
     k5=Lesson('k = 5',
         'The paper lets D take k steps for each step of G, to keep it near its best. With k = 5 '
         'each iteration costs three times as much, and D follows G more closely.',
         'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)))
 
-# %% ../nbs/07_lab.ipynb #7633ac03
+# %% ../nbs/07_lab.ipynb #b894291f
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
 
 @cache
@@ -499,6 +501,7 @@ def _window():
         _esm, _css = _files/'lab.js', _files/'lab.css'
         fixed = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
+        still = traitlets.Unicode().tag(sync=True)
     return Window
 
 def _fixed(run):
@@ -561,7 +564,7 @@ class Lab:
         "End its threads; the window stays as it is"
         self.session.close()
 
-# %% ../nbs/07_lab.ipynb #d8a2f0c1
+# %% ../nbs/07_lab.ipynb #45aaa6cb
 _of_cell = {}
 
 def _replace(lab):
@@ -569,7 +572,8 @@ def _replace(lab):
     import IPython
     shell = IPython.get_ipython()
     parent = shell.get_parent() if hasattr(shell, 'get_parent') else {}
-    cell, run = (parent.get(k, {}).get(o) for k, o in (('metadata', 'cellId'), ('header', 'msg_id')))
+    cell = parent.get('metadata', {}).get('cellId')
+    run = parent.get('header', {}).get('msg_id')
     before, labs = _of_cell.get(cell, (None, []))
     if cell and before != run:
         for o in labs: o.close()
@@ -591,13 +595,14 @@ def _heard(self:Lab, _, asked, buffers):
     if self.session.closed:
         closed = 'This Lab is closed: its cell was run again, or close() was called.'
         self.widget.state = {**self.widget.state, 'playing': False, 'error': closed}
+    elif what == 'ping': self.widget.send(dict(do='pong'))
     elif what == 'at' and asked['x']:
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at': self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #7cfda8db
+# %% ../nbs/07_lab.ipynb #3d3be964
 @patch
-def picture(self:Lab): # a matplotlib `Figure`
+def picture(self:Lab) -> 'Figure': # matplotlib's
     "The game as it stands, drawn by matplotlib"
     from matplotlib.figure import Figure
     fig = Figure(figsize=(8, 3.2), layout='constrained')
@@ -605,7 +610,9 @@ def picture(self:Lab): # a matplotlib `Figure`
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
     if scene.kind == 'plane': plot_probability(t.gan, scene.box, left, t.data.scale)
     plot_fakes(t.sample(1000), t.data, left)
-    if scene.kind == 'plane': left.set(xlim=scene.box[0], ylim=scene.box[1])
+    if scene.kind == 'plane':
+        left.set_aspect('equal', adjustable='box')
+        left.set(xlim=scene.box[0], ylim=scene.box[1])
     plot_value(t.history if self.run.iteration else dict(value=[0.]), right)
     return fig
 
@@ -614,6 +621,9 @@ def _repr_mimebundle_(self:Lab, **kwargs):
     from base64 import b64encode
     from io import BytesIO
     out, png = self.widget._repr_mimebundle_(**kwargs), BytesIO()
-    self.session._post(self.session.jobs, self.picture).result(60).savefig(png, dpi=80)
+    fig = self.picture() if self.session.closed else self.session._post(self.session.jobs,
+                                                                        self.picture).result()
+    fig.savefig(png, dpi=80)
+    self.widget.still = b64encode(png.getvalue()).decode()
     data = out[0] if isinstance(out, tuple) else out
-    return {**data, 'image/png': b64encode(png.getvalue()).decode(), 'text/plain': repr(self)}
+    return {**data, 'image/png': self.widget.still, 'text/plain': repr(self)}

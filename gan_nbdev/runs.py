@@ -24,18 +24,18 @@ from .networks import GAN, activations
 from .trainer import Rule, Trainer, _own_net_rng
 from .value import values
 
-# %% ../nbs/06b_runs.ipynb #a614bde4
+# %% ../nbs/06b_runs.ipynb #f38fe103
 def _segment(t): return torch.stack([2*t - 1, t - .5], 1)
 
-def line(): # a `NoisyCurve`
+def line() -> NoisyCurve:
     "Points along a straight line, the simplest data there is in the plane"
     return NoisyCurve(_segment, .05, 'line')
 
-def two_gaussians(): # a `GaussianMixture`
+def two_gaussians() -> GaussianMixture:
     "Two round clouds side by side"
     return GaussianMixture([[-.6, 0.], [.6, 0.]], .15, name='two_gaussians')
 
-def point(): # a `GaussianMixture`
+def point() -> GaussianMixture:
     "Nearly all at one place: with linear players, the Dirac-GAN"
     return GaussianMixture([[0., 0.]], .02, name='point')
 
@@ -59,7 +59,7 @@ def _along(way, step):
     at = np.linspace(0, length[-1], 1 + math.ceil(length[-1]/step))
     return np.stack([np.interp(at, length, c) for c in way.T], 1)
 
-# %% ../nbs/06b_runs.ipynb #61a55c4e
+# %% ../nbs/06b_runs.ipynb #847468bd
 defaults = dict(data='ring', file='', noise='normal', noise_dim=2, seed=0,
                 g_layers=3, g_width=64, g_act='relu', g_dropout=0.,
                 d_layers=3, d_width=64, d_act='leaky_relu', d_dropout=0.,
@@ -68,7 +68,8 @@ defaults = dict(data='ring', file='', noise='normal', noise_dim=2, seed=0,
                 d_rule='adam', d_lr=1e-3, d_momentum=.5)
 live = {'value', 'k', 'batch_size', 'engine', *(f'{p}_{o}' for p in 'gd'
                                                 for o in ('rule', 'lr', 'momentum'))}
-rules = dict(adam='adam({lr:g}, ({momentum:g}, 0.999))', momentum='momentum_sgd({lr:g}, {momentum:g})',
+rules = dict(adam='adam({lr:g}, ({momentum:g}, 0.999))',
+             momentum='momentum_sgd({lr:g}, {momentum:g})',
              rmsprop='Rule(torch.optim.RMSprop, lr={lr:g}, momentum={momentum:g})')
 choices = dict(data=(*scenes, 'drawn', 'own'), noise=(*noises,), value=(*values,),
                engine=('auto', *engines), g_rule=(*rules,), d_rule=(*rules,),
@@ -179,13 +180,14 @@ def _do(code, names):
                                     only=only), names)
     return names
 
-# %% ../nbs/06b_runs.ipynb #ac827e70
+# %% ../nbs/06b_runs.ipynb #e019503d
 def only(trainer:Trainer, # moves one of its players
          who:str,         # 'd' or 'g'
          n:int=1):        # times, ≥ 1
     "Let one player alone move, against an opponent that stands still"
     eager = Eager(trainer)
-    with _own_net_rng(trainer), computing(trainer.precision, trainer.device, eager.large), eager.masks:
+    exact = computing(trainer.precision, trainer.device, eager.large)
+    with _own_net_rng(trainer), exact, eager.masks:
         for _ in range(n): loss = trainer.d_step()[0] if who == 'd' else trainer.g_step()
     if not loss.isfinite():
         raise FloatingPointError(f"{who.upper()}'s loss became NaN or infinite. "
@@ -203,9 +205,9 @@ lines = ['for the number of training iterations do',
          '  move θ_g down the gradient of its loss']
 _line_of = dict(d_z=2, d_x=3, d_judge=4, d_move=5, g_z=6, g_judge=7, g_move=8)
 
-# %% ../nbs/06b_runs.ipynb #83b590d0
+# %% ../nbs/06b_runs.ipynb #7ee2ca9c
 def slow_iteration(trainer:Trainer, # moves by one iteration, by the eager engine
-                   tell):           # called with (line, what it gave): an index into `lines`, a dict
+                   tell):           # called with an index into `lines`, and with a dict of what it gave
     "One iteration, exactly as `fit(1)` does it, told line by line"
     stage = _stage(trainer, lambda what, **kw: tell(_line_of[what], kw))
     def step():

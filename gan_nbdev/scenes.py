@@ -16,7 +16,7 @@ from .data import Distribution, GaussianMixture
 from .metrics import cell_shares, coverage, js_divergence, jsd_floor, true_shares
 from .value import log_d, log_not_d
 
-# %% ../nbs/06c_scenes.ipynb #bc213779
+# %% ../nbs/06c_scenes.ipynb #c1279aba
 class Scene:
     "What stays the same from frame to frame"
     def __init__(self,
@@ -33,7 +33,8 @@ class Scene:
         many = 64 if self.kind == 'images' else n
         self.real = data.unscale(data.sample(512 if self.kind == 'images' else n, rng)).float()
         self.z = gan.noise.sample(many, rng, 'cpu')
-        self.measured_z, self.known = gan.noise.sample(2500, rng, 'cpu'), isinstance(data, Distribution)
+        self.measured_z = gan.noise.sample(2500, rng, 'cpu')
+        self.known = isinstance(data, Distribution)
         self.box = self._box() if box is None else torch.as_tensor(box).float()
         self.grid, self.lattice = self._grid(), _lattice(gan.noise)
         self._truth, self._floor = None, None
@@ -56,17 +57,18 @@ class Scene:
         if self.kind == 'line': return axes[0][:, None]
         return torch.cartesian_prod(axes[1], axes[0]).flip(1)
 
-# %% ../nbs/06c_scenes.ipynb #39319e14
+# %% ../nbs/06c_scenes.ipynb #8fed754c
 def _lattice(noise, m=21):
     "(m, m, dim), or (m, 1, dim) for a noise of one number"
     u = (torch.arange(m) + .5)/m
     settings = noise.settings
     v = (settings['low'] + (settings['high'] - settings['low'])*u if noise.name == 'uniform'
          else math.sqrt(2)*torch.erfinv(2*u - 1))
-    if noise.dim == 1: return v[:, None, None]
+    if noise.dim == 1: return (v.sign() if noise.name == 'sphere' else v)[:, None, None]
     z = torch.zeros(m, m, noise.dim)
     z[..., 0], z[..., 1] = v[:, None], v[None]
-    return z*(math.sqrt(noise.dim)/z.norm(dim=2, keepdim=True)) if noise.name == 'sphere' else z
+    if noise.name != 'sphere': return z
+    return z*(math.sqrt(noise.dim)/z.norm(dim=2, keepdim=True).clamp_min(1e-6))
 
 # %% ../nbs/06c_scenes.ipynb #d6fd6fcf
 @patch

@@ -101,8 +101,9 @@ class Notebook:
     def open(self):
         "Load the page; wait for the kernel"
         self.page.goto(f'{self.url}/lab/tree/{self.path.name}?reset')
-        ready = ('() => { const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session'
-                 '?.kernel; return !!k && k.connectionStatus === "connected" && k.status === "idle" }')
+        ready = '''() => {
+            const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+            return !!k && k.connectionStatus === "connected" && k.status === "idle" }'''
         _wait(lambda: self.page.evaluate(ready), 60, 'the kernel')
 
     def run(self, wait=True):
@@ -119,10 +120,11 @@ class Notebook:
         "The value of an expression in the kernel"
         js = '''async code => {
             const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const v = `__import__('json').dumps(${code})`;
             const f = k.requestExecute({code: "", silent: true, store_history: false,
-                                        user_expressions: {v: `__import__('json').dumps(${code})`}});
-            const v = (await f.done).content.user_expressions.v;
-            return v.status === "ok" ? v.data["text/plain"] : "!" + v.ename + ": " + v.evalue }'''
+                                        user_expressions: {v}});
+            const o = (await f.done).content.user_expressions.v;
+            return o.status === "ok" ? o.data["text/plain"] : "!" + o.ename + ": " + o.evalue }'''
         out = self.page.evaluate(js, code)
         assert not out.startswith('!'), out
         return json.loads(eval(out))

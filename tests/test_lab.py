@@ -34,7 +34,9 @@ def weights(run): return torch.cat([p.detach().flatten() for p in run.trainer.ga
 
 # ---- runs
 
-@pytest.mark.parametrize('name', ['data', 'noise', 'value', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule'])
+lists = 'data', 'noise', 'value', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule'
+
+@pytest.mark.parametrize('name', lists)
 def test_every_choice_trains(name):
     "Each choice of each list builds, trains, is drawn, and is rebuilt by its code"
     skip = {'drawn', 'own', 'graphed', 'compiled'}   # the last two: tests/test_engines.py
@@ -53,16 +55,15 @@ def test_every_choice_trains(name):
 def test_a_rewound_run_goes_on_as_it_did():
     "Through changes of rule, value, k and batch, from every moment"
     run = Run(tiny | dict(d_dropout=.3))
-    for change in (dict(), dict(k=3), dict(value='minimax', batch_size=16), dict(g_rule='momentum')):
+    changes = {14: dict(value='minimax', batch_size=16), 21: dict(g_rule='momentum')}
+    for change in (dict(), dict(k=3), *changes.values()):
         run.change(**change); run.advance(7); run.alone('d')
     end, score, moments = weights(run), run.score, sorted(run.moments)
     for i in (14, 21, 28):
         assert i in moments
         run.rewind(i)
-        at = [k for k in (14, 21) if k >= i]
-        for k in at:
-            run.change(**{14: dict(value='minimax', batch_size=16), 21: dict(g_rule='momentum')}[k])
-            run.advance(7); run.alone('d')
+        for k in changes:
+            if k >= i: run.change(**changes[k]); run.advance(7); run.alone('d')
         assert torch.equal(weights(run), end)
     assert run.score == score
 
@@ -130,7 +131,8 @@ def test_compare(session):
     ask(s, 'step', n=3); ask(s, 'compare', name='k', value=4)
     assert [r.iteration for r in s.runs] == [0, 0]
     ask(s, 'step', n=5); ask(s, 'set', k=2, d_lr=2e-3)
-    assert [(r.iteration, r.trainer.k, r.settings['d_lr']) for r in s.runs] == [(5, 2, 2e-3), (5, 4, 2e-3)]
+    now = [(r.iteration, r.trainer.k, r.settings['d_lr']) for r in s.runs]
+    assert now == [(5, 2, 2e-3), (5, 4, 2e-3)]
     ask(s, 'rewind', iteration=0)
     assert [r.iteration for r in s.runs] == [0, 0]
     ask(s, 'set', g_width=9)

@@ -78,6 +78,11 @@ export function short(v) {
   return String(Number(v.toPrecision(3)));
 }
 
+/** The same in two digits, for the ends of an axis. */
+export function tick(v) {
+  return Math.abs(v) >= 100 ? short(v) : short(Number(v.toPrecision(2)));
+}
+
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
 export function unpack(parts, buffers) {
   const types = { float32: Float32Array, uint8: Uint8Array };
@@ -517,21 +522,24 @@ class Curve {
     this.head.replaceChildren(`${this.title} `, ...last.map(([l, y, colour]) =>
       h("span", { style: `color:${colour}` }, ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`)));
     this.canvas.setAttribute("aria-label", this.head.textContent);
-    if (!series.length || !w) return;
-    this.lines(g, w, hgt, c, series);
+    if (!w) return;
+    if (series.length) return this.lines(g, w, hgt, c, series);
+    g.strokeStyle = c.guide;
+    g.lineWidth = 0.5;
+    g.strokeRect(40, 4, w - 44, hgt - 16);
   }
 
   lines(g, w, hgt, c, series) {
     const guide = this.guide === null ? [] : [[this.guide]];
     const [lo, hi] = bounds([...series.map((s) => s.y), ...guide]);
-    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)), left = 34;
+    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)), left = 40;
     const X = (x) => left + (x / end) * (w - left - 4), Y = (y) => hgt - 12 - ((y - lo) / (hi - lo)) * (hgt - 18);
     g.font = "10px sans-serif";
     g.fillStyle = c.text;
     g.globalAlpha = 0.75;
     g.textAlign = "right";
-    g.fillText(short(hi), left - 4, 10);
-    g.fillText(short(lo), left - 4, hgt - 12);
+    g.fillText(tick(hi), left - 4, 11);
+    g.fillText(tick(lo), left - 4, hgt - 12);
     g.fillText(short(end), w - 2, hgt - 1);
     g.textAlign = "left";
     g.fillText("0", left, hgt - 1);
@@ -705,6 +713,8 @@ class App {
     this.lost = h("p", { class: "gl-error gl-lost", role: "alert", hidden: true },
       "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.");
     this.places = h("div", { class: "gl-stages" }, this.stages[0].el);
+    const still = this.model.get("still");
+    this.still = still ? h("img", { class: "gl-still", src: `data:image/png;base64,${still}`, alt: "The game when the cell ran" }) : h("span");
     this.plots = this.fixed.curves.map((c) => new Curve(this, c));
     this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
     this.slow = new Slow(this);
@@ -712,7 +722,7 @@ class App {
       h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Time" }, this.play, ...this.steps, this.speed, this.count),
       h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
       this.lost, this.error, this.note,
-      h("div", { class: "gl-main" }, h("div", {}, this.places, this.layerBox(), this.penBox()),
+      h("div", { class: "gl-main" }, h("div", {}, this.still, this.places, this.layerBox(), this.penBox()),
         h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said)),
       this.fold("slow", "Algorithm 1, line by line", this.slow.el),
       this.fold("lessons", "Lessons", this.lessonBox()),
@@ -845,6 +855,7 @@ class App {
     this.heard = performance.now();
     const arrays = m.parts ? unpack(m.parts, buffers) : {};
     const stage = this.stages[m.who || 0];
+    this.still.hidden = true;
     if (m.do === "scene" && stage) { stage.scene = { ...m, ...arrays }; stage.frame = null; this.kinds(m.kind); } else if (m.do === "frame" && stage) {
       stage.frame = { ...m, ...arrays };
       this.fresh = true;
