@@ -9,6 +9,7 @@ import pytest
 
 import browser as tool
 from gan_nbdev.lab import lessons
+from gan_nbdev.runs import defaults
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 small = 'from gan_nbdev.lab import Lab\nlab = Lab(g_width=16, d_width=16, batch_size=64)\nlab'
@@ -54,7 +55,8 @@ def shared(url, chromium):
 def lab(shared):
     "At iteration 20, paused, without errors from before"
     do(shared, 'pause'); do(shared, 'speed', speed='full'); do(shared, 'uncompare')
-    do(shared, 'set', **dict(data='ring', noise='normal', noise_dim=2, k=1)); do(shared, 'reset')
+    do(shared, 'set', **defaults | dict(g_width=16, d_width=16, batch_size=64))
+    do(shared, 'reset')
     do(shared, 'step', n=20)
     shared.until(lambda: 'iteration 20' in count(shared), 'iteration 20')
     shared.errors.clear()
@@ -104,13 +106,13 @@ def test_play_and_pause(lab):
 
 @pytest.mark.parametrize('what', ['step', 'alone-d', 'alone-g', 'line', 'reset'])
 def test_steps(lab, what):
-    story = lab.ask('len(lab.run.score), lab.run.iteration')
+    story = lab.ask('[len(lab.run.score), lab.run.iteration]')
     selector = '.gan-lab .gl-flow' if what == 'line' else '.gl-canvas'
     if what == 'line':
         button(lab, what).click()
         lab.until(lambda: look(lab).locator('.gl-lines .gl-lit').count() == 1, 'a lit line')
         assert 'noise' in look(lab).locator('.gl-told').inner_text()
-        for _ in range(6): button(lab, what).click()
+        for _ in range(7): button(lab, what).click()   # the last goes on to the next iteration
         lab.until('lab.run.iteration == 21')
         return
     changes(lab, lambda: button(lab, what).click())
@@ -128,11 +130,13 @@ def test_rewind(lab):
 
 @pytest.mark.parametrize('name', ['real', 'fakes', 'heat', 'star', 'manifold', 'arrows'])
 def test_layers(lab, name):
-    box = look(lab).locator(f'[data-layer="{name}"]')
+    box, fakes = (look(lab).locator(f'[data-layer="{o}"]') for o in (name, 'fakes'))
+    if name == 'manifold': fakes.uncheck()       # which lie on it
     on = box.is_checked()
     changes(lab, box.click)
     lab.until(f'({name!r} in lab.session.layers) != {on}')
     changes(lab, box.click)
+    fakes.check()
 
 def test_hover(lab):
     "The pointer reads off D, as the kernel has it"
@@ -176,7 +180,7 @@ def test_own_file(lab, url):
     np.save(url[1]/'mine.npy', np.random.default_rng(0).normal(size=(600, 2))*[1, 5] + 3)
     changes(lab, lambda: choose(lab, 'file', 'mine.npy'))
     lab.until('lab.run.settings["data"] == "own" and lab.trainer.data.dim == 2')
-    do(lab, 'set', file='')
+    do(lab, 'set', file='', data='ring')
 
 def test_a_wrong_value_is_explained(lab):
     choose(lab, 'g_lr', -1)
@@ -231,7 +235,6 @@ def test_lessons(lab, name):
     lab.until(lambda: look(lab).locator('.gl-question').inner_text().endswith('?'))
     lab.until('lab.run.iteration > 20', seconds=60)
     button(lab, 'pause').click()
-    do(lab, 'set', g_width=16, d_width=16, batch_size=64)
 
 def test_compare(lab, pictures):
     look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')

@@ -623,13 +623,19 @@ class Slow {
 function control(app, c) {
   const id = `gl-${app.id}-${c.name}`, send = (value) => app.change(c, value);
   let input;
+  const typed = (value) => {   // on Enter, or when the field is left
+    if (input.dataset.editing) send(value());
+    delete input.dataset.editing;
+  };
   if (c.options) {
     input = h("select", { id, onchange: (e) => send(e.target.value) },
       ...c.options.map(([v, label]) => h("option", { value: v }, label)));
-  } else if (c.text) input = h("input", { id, type: "text", placeholder: c.text, onchange: (e) => send(e.target.value) });
-  else {
-    input = h("input", { id, type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any",
-      onchange: (e) => send(Number(e.target.value)) });
+  } else {
+    const kind = c.text ? { type: "text", placeholder: c.text }
+      : { type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any" };
+    const commit = () => typed(() => (c.text ? input.value : Number(input.value)));
+    input = h("input", { id, ...kind, onchange: commit,
+      oninput: () => { input.dataset.editing = "yes"; }, onkeydown: (e) => e.key === "Enter" && commit() });
   }
   input.dataset.name = c.name;
   const mark = c.live ? [] : [h("span", { class: "gl-again", "aria-hidden": "true" }, " ↺")];
@@ -693,9 +699,8 @@ class App {
 
   build() {
     const b = (label, what, hint, args) => h("button", { type: "button", title: hint, "data-do": what, onclick: () => this.send(what, args) }, label);
-    this.play = b("▶ Play", "play", "Train, until you press Pause");
-    this.play.classList.add("gl-main-button");
-    this.play.onclick = null;
+    this.play = h("button", { type: "button", class: "gl-main-button",
+      onclick: () => this.send(this.state.playing ? "pause" : "play") });
     this.steps = [b("↺ Reset", "reset", "Back to iteration 0, same seed"), b("1 iteration", "step", "One turn of both players"),
       b("D only", "alone", "One step of D against a G that stands still", { player: "d" }),
       b("G only", "alone", "One step of G against a D that stands still", { player: "g" }),
@@ -729,8 +734,6 @@ class App {
       this.fold("knobs", "Settings  (↺: a change starts the run again)", this.knobBox()),
       this.fold("compare", "Compare two runs that differ in one setting", this.compareBox()),
       this.fold("code", "Code and saving", this.codeBox()));
-    this.play.addEventListener("click", () => this.send(this.state.playing ? "pause" : "play"));
-    this.play.removeEventListener("click", this.play.onclick);
   }
 
   fold(name, title, ...inside) {
@@ -784,7 +787,7 @@ class App {
       ...all.filter((c) => !["file", "data"].includes(c.name)).map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)));
     const pick = () => {
       const c = all.find((o) => o.name === which.value);
-      const e = control({ id: `${this.id}-compare`, change: () => {} }, { ...c, live: true }).querySelector("[data-name]");
+      const e = control({ id: `${this.id}-compare`, change: () => {}, state: this.state }, { ...c, live: true }).querySelector("[data-name]");
       e.setAttribute("aria-label", "Its value in the second run");
       delete e.dataset.name;
       e.dataset.do = "compare-value";
@@ -908,7 +911,7 @@ class App {
     this.code.hidden = !s.code;
     this.code.textContent = s.code || "";
     for (const [name, e] of Object.entries(this.knobs)) {
-      if (document.activeElement !== e || e.tagName === "SELECT") e.value = s.settings[name];
+      if (!e.dataset.editing) e.value = s.settings[name];
       e.disabled = s.given && !this.fixed.live.includes(name);
     }
     if (document.activeElement !== this.time || s.playing) {
