@@ -41,7 +41,7 @@ class _Turns:
 
 _turns = _Turns()
 
-# %% ../nbs/07_lab.ipynb #700cd902
+# %% ../nbs/07_lab.ipynb #6b87265d
 speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
           '1': '1 iteration/s', 'slow': 'line by line'}
 
@@ -50,14 +50,15 @@ class Session:
     def __init__(self,
         run:Run,          # to be steered
         tell=None,        # function of (what, dict, arrays by name), called from both threads
-        hz:float=36.,     # frames a second, at most
+        hz:float=33.,     # frames a second, at most
         line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
     ):
         self.runs, self.tell, self.hz, self.line_s = [run], tell or (lambda *_: None), hz, line_s
         self.playing, self.speed, self.presses, self.layers = False, 'full', 0, [*_shown]
         self.note, self.error, self.lesson, self.source, self.compared = _guide, '', None, '', None
         self.jobs, self.looks, self.wake = deque(), deque(), threading.Condition()
-        self.eyes, self.rate, self.dirty, self.closed = [], 0., True, False
+        self.eyes, self.rate, self.dirty = [], 0., True
+        self.closed = self.ended = False
         self.threads = [threading.Thread(target=f, daemon=True, name=f'gan-lab-{f.__name__[1:]}')
                         for f in (self._work, self._paint)]
         for t in self.threads: t.start()
@@ -69,7 +70,7 @@ _shown = 'real', 'fakes', 'heat'
 _guide = ('Rings are data, green dots are fakes, and the darker the ground, the more D takes what '
           'lies there for real. Press Play.')
 
-# %% ../nbs/07_lab.ipynb #ffb8ee49
+# %% ../nbs/07_lab.ipynb #61be90a2
 @patch
 def do(self:Session,
        what:str,     # a name in `Session.commands`
@@ -78,7 +79,6 @@ def do(self:Session,
     "Ask for something; it is done between two iterations. `ValueError` for an unknown command"
     if what not in self.commands:
         raise ValueError(f'unknown command {what!r}: choose one of {", ".join(self.commands)}')
-    if self.closed: raise ValueError('this Lab is closed: make a new one')
     if what == 'line': self.playing, self.presses = False, self.presses + 1
     harmless = what in ('line', 'layers', 'hello')   # even between two lines
     def job():
@@ -90,6 +90,7 @@ def do(self:Session,
 def _post(self:Session, queue, f):
     job = f, Future()
     with self.wake:
+        if self.ended: raise ValueError('this Lab is closed: make a new one')
         queue.append(job)
         self.wake.notify_all()
     return job[1]
@@ -104,6 +105,7 @@ def _work(self:Session):
             elif self.playing: self._train()
             else: self._rest(1.)
         except Exception as e: self._failed(e)
+    with self.wake: self.ended = True
     for _, f in [*self.jobs, *self.looks]: f.cancel()
 
 @patch
@@ -290,12 +292,12 @@ Session.commands = dict(
     rewind=_rewind, set=_set, stroke=_stroke, undo=_undo, clear=_clear, lesson=_lesson,
     compare=_compare, uncompare=_uncompare, layers=_layers, code=_code, save=_save, hello=_hello)
 
-# %% ../nbs/07_lab.ipynb #13704764
+# %% ../nbs/07_lab.ipynb #a168c352
 class _Eye:
     "The painter's view of one run"
     def __init__(self, run):
-        self.version, self.gan, self.figures = run.version, deepcopy(run.trainer.gan), {}
-        self.gan.requires_grad_(False).eval()
+        self.version, self.figures = run.version, {}
+        self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data = run.trainer.data
         self.box = pad if run.settings['data'] == 'drawn' else None
         self.scene = self.sent = None
@@ -309,7 +311,7 @@ class _Eye:
 
 pad = [[-1.5, 1.5], [-1.5, 1.5]]   # where one draws
 
-# %% ../nbs/07_lab.ipynb #18e47131
+# %% ../nbs/07_lab.ipynb #d771eeb9
 @patch
 def _look(self:Session, curves):
     "On the worker's thread"
@@ -333,7 +335,7 @@ def _paint(self:Session):
                 for who, eye in enumerate(eyes): self._show(who, eye, curves)
                 if curves:
                     self._report(eyes, report)
-                    due = time.monotonic() + .3
+                    due = time.monotonic() + .5
             except Exception as e:
                 if not self.closed: self.error = self.error or _explain(e)
         time.sleep(max(start + 1/self.hz - time.monotonic(), .001))
@@ -368,7 +370,7 @@ def _curves(self:Session, who, eye):
     out = dict(step=bins[1:], **curves, at=np.float32(at), **figures)
     self.tell('curves', dict(who=who), {k: np.float32(v) for k, v in out.items()})
 
-# %% ../nbs/07_lab.ipynb #7cb6cd21
+# %% ../nbs/07_lab.ipynb #19b887e4
 @patch
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
@@ -377,7 +379,7 @@ def report(self:Session) -> dict: # plain values, ready for JSON
     modes = Coverage(*(figures[0][k] for k in Coverage._fields)) if (
         figures and 'modes' in figures[0]) else None
     return dict(
-        settings=run.settings, iteration=run.iteration, playing=self.playing, speed=self.speed,
+        settings=dict(run.settings), iteration=run.iteration, playing=self.playing, speed=self.speed,
         moments=sorted(run.moments), note=self.note, error=self.error, code=self.source,
         rate=self.rate if self.playing else 0, said=diagnose(eye.history, modes) if eye else [],
         strokes=[[[round(float(v), 3) for v in p] for p in o] for o in run.strokes],
@@ -451,7 +453,7 @@ def _control(name, label, hint):
             dict(low=low, high=high, whole=isinstance(defaults[name], int)))
     return dict(name=name, label=label, hint=hint, live=name in live, **kind)
 
-# %% ../nbs/07_lab.ipynb #b94d3a22
+# %% ../nbs/07_lab.ipynb #a23ce7b6
 Lesson = namedtuple('Lesson', 'title text question settings')
 Lesson.__doc__ = 'A title, two sentences, a question, and the settings to start with'
 

@@ -392,7 +392,7 @@ def _fork(self:Run):
     self.front = None
     self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration}
 
-# %% ../nbs/06b_runs.ipynb #b80cd9f2
+# %% ../nbs/06b_runs.ipynb #440ec236
 Moment = namedtuple('Moment', 'settings state rows score size')
 Moment.__doc__ = 'A state of a run, its settings then, the length of its record, its story, bytes'
 
@@ -418,7 +418,7 @@ def note(self:Run,
     i, last, now = self.iteration, max(self.moments, default=-math.inf), time.monotonic()
     if not force and (i < last + self.gap or now < self.due): return
     self.moments[i] = self._moment(self.score)
-    self.due = now + .1
+    self.due = now + .25
     while len(self.moments) > 2 and (len(self.moments) > 100 or
                                      sum(m.size for m in self.moments.values()) > self.memory):
         kept = {*sorted(self.moments)[::2], i}

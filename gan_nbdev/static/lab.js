@@ -118,6 +118,8 @@ function h(tag, attrs = {}, ...children) {
     else if (v === true) e.setAttribute(k, "");
     else if (v !== false && v !== null && v !== undefined) e.setAttribute(k, v);
   }
+  // JupyterLab looks at the focused element first: D D on a button would delete the cell.
+  if (/^(button|select|input|canvas|summary|pre)$/.test(tag)) e.dataset.lmSuppressShortcuts = "true";
   e.append(...children.filter((c) => c !== null && c !== undefined));
   return e;
 }
@@ -414,7 +416,7 @@ class Stage {
     g.font = "11px sans-serif";
     g.fillText("D = ½", 4, hgt * 0.55 - 4);
     if (on.heat && f.heat) curve(f.heat, 255, c.discriminator, [6, 4]);
-    if (on.star) curve(f.star, 254, c.value, [2, 3]);
+    if (on.star) curve(f.star, 254, c.discriminator, [2, 3]);
     if (on.arrows && f.arrows) {
       const size = 8 / (s.box[0][1] - s.box[0][0]);
       g.strokeStyle = c.value;
@@ -441,6 +443,9 @@ class Stage {
     const side = near ? Math.min(w / 2 - 4, hgt) : Math.min(w, hgt);
     put(f.pictures, near ? 0 : (w - side) / 2, side);
     if (near) put(f.near, w - side, side);
+    g.fillStyle = c.text;
+    g.font = "12px sans-serif";
+    if (near) [["fakes", 2], ["nearest real items", w - side + 2]].forEach(([t, x]) => g.fillText(t, x, side + 14));
     if (this.spot && this.at && this.at.picture) {
       const [px, py] = [this.spot[0] * w, hgt - this.spot[1] * hgt], d = Math.min(w, hgt) / 3.4;
       const x = Math.min(Math.max(px - d / 2, 0), w - d), y = Math.min(Math.max(py - d / 2, 0), hgt - d);
@@ -581,7 +586,7 @@ const flow = `
     <path data-on="5" d="M500 30C480 6 400 6 388 66"/><path data-on="8" d="M480 160C440 196 180 200 146 74"/>
   </g>
   <g class="gl-node" data-on="2 6"><circle cx="38" cy="50" r="24"/><text x="38" y="55">z</text></g>
-  <g class="gl-node gl-g" data-on="2 6 8" tabindex="0" role="button" aria-label="G: play the way from z to G(z)">
+  <g class="gl-node gl-g" data-on="2 6 8" tabindex="0" data-lm-suppress-shortcuts="true" role="button" aria-label="G: play the way from z to G(z)">
     <rect x="110" y="28" width="68" height="44" rx="8"/><text x="144" y="55">G</text></g>
   <g class="gl-node" data-on="4 7"><circle cx="262" cy="50" r="38"/><text x="262" y="47">fakes</text><text x="262" y="63">G(z)</text></g>
   <g class="gl-node" data-on="3 4"><circle cx="262" cy="142" r="38"/><text x="262" y="139">data</text><text x="262" y="155">x</text></g>
@@ -659,7 +664,6 @@ class App {
     this.painted = [];
     this.heard = performance.now();
     this.root = h("div", { class: "gan-lab", role: "region", "aria-label": "GAN Lab" });
-    this.root.dataset.lmSuppressShortcuts = "true";
     this.ink = new Ink(this.root, this.fixed.palette);
     this.stages = [new Stage(this, 0)];
     this.build();
@@ -684,6 +688,7 @@ class App {
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:state", this.onState);
     this.closed = true;
+    this.lost.hidden = false;
   }
 
   send(what, args = {}) { this.model.send({ do: what, ...args }); }
@@ -691,8 +696,10 @@ class App {
   /** Ask for a sign of life, and say so when none comes. */
   pulse() {
     const silent = performance.now() - this.heard;
-    if (silent > 1500) this.send("ping");
     this.lost.hidden = silent < 7000;
+    if (silent > 1500) {
+      try { this.send("ping"); } catch { this.lost.hidden = false; }   // the connection is gone
+    }
   }
 
   // -- building
