@@ -98,6 +98,7 @@ def smooth():
             rows.append([name, f'{statistics.median(frames):.1f} ({min(frames):.1f})',
                          f'{statistics.median(alone):.0f}', f'{statistics.median(with_lab):.0f}',
                          f'{loss:.0%}', f'{statistics.median(ms):.0f} ({max(ms):.0f})'])
+            print(rows[-1], file=sys.stderr, flush=True)
             nb.close()
     head = ['the ring, m = 256', 'frames/s: median (least)', 'iterations/s alone', 'with the Lab',
             'training loses', 'answer, ms: median (longest)']

@@ -230,7 +230,7 @@ def _rewind(s, iteration):
     at = [run.rewind(iteration) for run in s.runs][0]
     s.note = f'Back at iteration {at:,}. Play goes on from exactly here.'
 
-# %% ../nbs/07_lab.ipynb #0ab6c82d
+# %% ../nbs/07_lab.ipynb #94b3991f
 def _set(s, strokes=None, **new):
     if new.get('file'): new['data'] = 'own'
     s.error, own = '', {s.compared[0]} if s.compared else set()
@@ -239,6 +239,7 @@ def _set(s, strokes=None, **new):
         run.change(strokes, **{k: v for k, v in new.items() if k not in own})
     for run in s.runs*bool(again):
         if run.iteration: run.reset()
+    if again: s.lesson = None
     s.note = (f'Started again with {", ".join(_label(k) for k in again)} changed.' if again else
               f'{", ".join(_label(k) for k in new)}: changed from here on.' if new else '')
     if new.get('engine') in ('auto', 'compiled'): s.note += ' Compiling may take half a minute.'
@@ -292,14 +293,14 @@ Session.commands = dict(
     rewind=_rewind, set=_set, stroke=_stroke, undo=_undo, clear=_clear, lesson=_lesson,
     compare=_compare, uncompare=_uncompare, layers=_layers, code=_code, save=_save, hello=_hello)
 
-# %% ../nbs/07_lab.ipynb #a168c352
+# %% ../nbs/07_lab.ipynb #4d642ad1
 class _Eye:
     "The painter's view of one run"
     def __init__(self, run):
         self.version, self.figures = run.version, {}
         self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data = run.trainer.data
-        self.box = pad if run.settings['data'] == 'drawn' else None
+        self.box = pad if run.settings['data'] in ('drawn', 'point') else None
         self.scene = self.sent = None
 
     def look(self, run, curves):
@@ -370,18 +371,15 @@ def _curves(self:Session, who, eye):
     out = dict(step=bins[1:], **curves, at=np.float32(at), **figures)
     self.tell('curves', dict(who=who), {k: np.float32(v) for k, v in out.items()})
 
-# %% ../nbs/07_lab.ipynb #19b887e4
+# %% ../nbs/07_lab.ipynb #3f82b7d0
 @patch
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
-    run, eye = self.run, self.eyes[0] if self.eyes else None
-    figures = list(eye.figures.values())[-1:] if eye else []
-    modes = Coverage(*(figures[0][k] for k in Coverage._fields)) if (
-        figures and 'modes' in figures[0]) else None
+    run = self.run
     return dict(
         settings=dict(run.settings), iteration=run.iteration, playing=self.playing, speed=self.speed,
         moments=sorted(run.moments), note=self.note, error=self.error, code=self.source,
-        rate=self.rate if self.playing else 0, said=diagnose(eye.history, modes) if eye else [],
+        rate=self.rate if self.playing else 0, said=[],
         strokes=[[[round(float(v), 3) for v in p] for p in o] for o in run.strokes],
         lesson=self.lesson and list(self.lesson[:3]), given=run.given is not None,
         compare=self.compared and [f'{_label(self.compared[0])} = {v}' for v in (
@@ -394,7 +392,9 @@ def _report(self:Session, eyes, report):
     if now > then + .5:
         self.rate, self.clock = max(0, i - last)/(now - then), (now, i)
     elif not hasattr(self, 'clock'): self.clock = now, i
-    self.tell('state', report, {})
+    figures = eyes[0].figures.get(i, {})
+    modes = Coverage(*map(figures.get, Coverage._fields)) if 'modes' in figures else None
+    self.tell('state', {**report, 'said': diagnose(eyes[0].history, modes)}, {})
 
 @patch
 def probe(self:Session,
@@ -535,7 +535,7 @@ _curve_names = [
     ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None),
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None)]
 
-# %% ../nbs/07_lab.ipynb #83bd1eb1
+# %% ../nbs/07_lab.ipynb #98557d34
 class Lab:
     "A window on a GAN at work; `ValueError` for settings or data that do not fit"
     def __init__(self,
@@ -565,8 +565,10 @@ class Lab:
     def close(self):
         "End its threads; the window stays as it is"
         self.session.close()
+        why = 'This Lab is closed: its cell was run again, or close() was called.'
+        self.widget.state = {**self.session.report(), 'playing': False, 'error': why}
 
-# %% ../nbs/07_lab.ipynb #45aaa6cb
+# %% ../nbs/07_lab.ipynb #8ad0f6c2
 _of_cell = {}
 
 def _replace(lab):
@@ -594,13 +596,11 @@ def _tell(self:Lab, what, info, arrays):
 @patch
 def _heard(self:Lab, _, asked, buffers):
     what = asked.pop('do')
-    if self.session.closed:
-        closed = 'This Lab is closed: its cell was run again, or close() was called.'
-        self.widget.state = {**self.widget.state, 'playing': False, 'error': closed}
+    if self.session.closed and what not in ('ping', 'hello'): self.close()
     elif what == 'ping': self.widget.send(dict(do='pong'))
     elif what == 'at' and asked['x']:
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
-    elif what != 'at': self.session.do(what, **asked)
+    elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
 # %% ../nbs/07_lab.ipynb #3d3be964
 @patch

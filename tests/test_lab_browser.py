@@ -312,10 +312,13 @@ def test_phone(notebook, pictures):
     nb = notebook(small, size=(390, 844), has_touch=True)
     nb.page.evaluate('() => window.jupyterapp.commands.execute("application:toggle-left-area")')
     nb.page.wait_for_timeout(500)
-    assert look(nb).evaluate('e => e.scrollWidth <= e.clientWidth')
     changes(nb, lambda: button(nb, 'play').tap())
     nb.until('lab.run.iteration > 50')
     nb.page.screenshot(path=pictures/'phone.png')
+    wide = look(nb).evaluate('''root => [...root.querySelectorAll("*")].filter(e =>
+        e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1)
+        .map(e => e.className || e.tagName)''')
+    assert wide == []
 
 # ---- what can go wrong
 
