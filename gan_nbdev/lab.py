@@ -41,7 +41,7 @@ class _Turns:
 
 _turns = _Turns()
 
-# %% ../nbs/07_lab.ipynb #6b87265d
+# %% ../nbs/07_lab.ipynb #86a26fcb
 speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
           '1': '1 iteration/s', 'slow': 'line by line'}
 
@@ -50,7 +50,7 @@ class Session:
     def __init__(self,
         run:Run,          # to be steered
         tell=None,        # function of (what, dict, arrays by name), called from both threads
-        hz:float=33.,     # frames a second, at most
+        hz:float=32.,     # frames a second, at most
         line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
     ):
         self.runs, self.tell, self.hz, self.line_s = [run], tell or (lambda *_: None), hz, line_s
@@ -58,7 +58,7 @@ class Session:
         self.note, self.error, self.lesson, self.source, self.compared = _guide, '', None, '', None
         self.jobs, self.looks, self.wake = deque(), deque(), threading.Condition()
         self.eyes, self.rate, self.dirty = [], 0., True
-        self.closed = self.ended = False
+        self.closed = self.ended = self.urgent = self.odd = False
         self.threads = [threading.Thread(target=f, daemon=True, name=f'gan-lab-{f.__name__[1:]}')
                         for f in (self._work, self._paint)]
         for t in self.threads: t.start()
@@ -70,7 +70,7 @@ _shown = 'real', 'fakes', 'heat'
 _guide = ('Rings are data, green dots are fakes, and the darker the ground, the more D takes what '
           'lies there for real. Press Play.')
 
-# %% ../nbs/07_lab.ipynb #61be90a2
+# %% ../nbs/07_lab.ipynb #7ca9f941
 @patch
 def do(self:Session,
        what:str,     # a name in `Session.commands`
@@ -82,7 +82,7 @@ def do(self:Session,
     if what == 'line': self.playing, self.presses = False, self.presses + 1
     harmless = what in ('line', 'layers', 'hello')   # even between two lines
     def job():
-        self.dirty = True
+        self.dirty = self.urgent = True
         return self.commands[what](self, **how)
     return self._post(self.looks if harmless else self.jobs, job)
 
@@ -199,7 +199,7 @@ def _said(line, what):
             7: f'D judges the {m} fakes. No data are needed here.',
             8: 'G has moved: its fakes look more real to D. D stood still.'}[line]
 
-# %% ../nbs/07_lab.ipynb #de738a8c
+# %% ../nbs/07_lab.ipynb #9d91fc92
 def _play(s): s.playing, s.error, s.note = True, '', ''
 
 def _pause(s):
@@ -211,7 +211,7 @@ def _reset(s):
     s.error, s.note = '', 'At iteration 0, with the same seed: the same game again.'
 
 def _step(s, n=1):
-    s.playing = False
+    s.playing, s.note = False, ''
     for run in s.runs: run.advance(n); run.note(force=True)
 
 def _alone(s, player):
@@ -312,7 +312,7 @@ class _Eye:
 
 pad = [[-1.5, 1.5], [-1.5, 1.5]]   # where one draws
 
-# %% ../nbs/07_lab.ipynb #d771eeb9
+# %% ../nbs/07_lab.ipynb #f8febe2f
 @patch
 def _look(self:Session, curves):
     "On the worker's thread"
@@ -321,8 +321,9 @@ def _look(self:Session, curves):
         self.eyes = [_Eye(r) for r in self.runs]
         curves = True
     for e, r in zip(self.eyes, self.runs): e.look(r, curves)
-    self.dirty = self.playing
-    return [*self.eyes], curves, self.report() if curves else None
+    report = self.report() if curves or self.urgent else None
+    self.dirty, self.urgent = self.playing, False
+    return [*self.eyes], curves, report
 
 @patch
 def _paint(self:Session):
@@ -334,14 +335,13 @@ def _paint(self:Session):
             try:
                 eyes, curves, report = self._post(self.looks, lambda: self._look(curves)).result()
                 for who, eye in enumerate(eyes): self._show(who, eye, curves)
-                if curves:
-                    self._report(eyes, report)
-                    due = time.monotonic() + .5
+                if report: self._report(eyes, report)
+                if curves: due = time.monotonic() + .5
             except Exception as e:
                 if not self.closed: self.error = self.error or _explain(e)
         time.sleep(max(start + 1/self.hz - time.monotonic(), .001))
 
-# %% ../nbs/07_lab.ipynb #488837f7
+# %% ../nbs/07_lab.ipynb #953313fc
 @patch
 def _show(self:Session, who, eye, curves):
     "Send a frame, and what has to go before it"
@@ -354,7 +354,9 @@ def _show(self:Session, who, eye, curves):
         real = {} if s.kind == 'images' else dict(real=s.real[:, :2].numpy())
         self.tell('scene', dict(who=who, **info), dict(z=s.z.numpy(), **real))
         eye.sent = True
-    frame = s.frame(eye.gan, eye.value, self.layers)
+    if not who: self.odd = not self.odd
+    often = {'heat', 'star'} if self.playing and self.odd and s.kind == 'plane' else set()
+    frame = s.frame(eye.gan, eye.value, {*self.layers} - often)   # ground: every other frame
     self.tell('frame', dict(who=who, iteration=eye.iteration), frame)
     if curves: self._curves(who, eye)
 
@@ -371,7 +373,7 @@ def _curves(self:Session, who, eye):
     out = dict(step=bins[1:], **curves, at=np.float32(at), **figures)
     self.tell('curves', dict(who=who), {k: np.float32(v) for k, v in out.items()})
 
-# %% ../nbs/07_lab.ipynb #3f82b7d0
+# %% ../nbs/07_lab.ipynb #4aad1d71
 @patch
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
@@ -392,7 +394,7 @@ def _report(self:Session, eyes, report):
     if now > then + .5:
         self.rate, self.clock = max(0, i - last)/(now - then), (now, i)
     elif not hasattr(self, 'clock'): self.clock = now, i
-    figures = eyes[0].figures.get(i, {})
+    figures = eyes[0].figures[max(eyes[0].figures)] if eyes[0].figures else {}
     modes = Coverage(*map(figures.get, Coverage._fields)) if 'modes' in figures else None
     self.tell('state', {**report, 'said': diagnose(eyes[0].history, modes)}, {})
 

@@ -9,6 +9,8 @@ export function contour(v, n, level) {
   for (let r = 0; r + 1 < n; r++) {
     for (let c = 0; c + 1 < n; c++) {
       const a = v[r * n + c], b = v[r * n + c + 1], d = v[(r + 1) * n + c], e = v[(r + 1) * n + c + 1];
+      const below = (a < level) + (b < level) + (d < level) + (e < level);
+      if (below === 0 || below === 4) continue;
       const cut = [];
       const cross = (p, q, x, y, dx, dy) => {
         if (p < level === q < level) return;
@@ -266,8 +268,11 @@ class Stage {
     g.imageSmoothingEnabled = true;
     if (on.star && f.star) {
       g.imageSmoothingEnabled = false;
-      g.drawImage(bitmap(shade(f.star, n / 2, c.low, c.high, 254), n / 2), 0, 0, w, hgt);
-    } else if (on.heat && f.heat) g.drawImage(bitmap(shade(f.heat, n, c.low, c.high), n), 0, 0, w, hgt);
+      const star = this.kept("star", f.star, c, () => bitmap(shade(f.star, n / 2, c.low, c.high, 254), n / 2));
+      g.drawImage(star, 0, 0, w, hgt);
+    } else if (on.heat && f.heat) {
+      g.drawImage(this.kept("heat", f.heat, c, () => bitmap(shade(f.heat, n, c.low, c.high), n)), 0, 0, w, hgt);
+    }
     if (on.heat && f.heat) this.half(g, c, w, hgt, n);
     if (on.manifold && f.manifold) this.mesh(g, c, v, w * hgt);
     const told = this.minibatch || {};
@@ -279,13 +284,21 @@ class Stage {
     if (told.z) this.dots(g, v, this.placed(told.z), c.value, "dot", 1, 2.5);
   }
 
+  /** What was made of `array` and the colours `c`, as long as both are the same. */
+  kept(name, array, c, make) {
+    const key = String([c.low, c.high]), old = (this.cache ||= {})[name];
+    if (!old || old.array !== array || old.key !== key) this.cache[name] = { array, key, made: make() };
+    return this.cache[name].made;
+  }
+
   half(g, c, w, hgt, n) {
     g.strokeStyle = c.text;
     g.lineWidth = 1.2;
     g.setLineDash([5, 4]);
     g.beginPath();
     const px = (x) => ((x + 0.5) / n) * w, py = (y) => hgt - ((y + 0.5) / n) * hgt;
-    for (const [x0, y0, x1, y1] of contour(this.frame.heat, n, 127.5)) {
+    const heat = this.frame.heat;
+    for (const [x0, y0, x1, y1] of this.kept("half", heat, c, () => contour(heat, n, 127.5))) {
       g.moveTo(px(x0), py(y0));
       g.lineTo(px(x1), py(y1));
     }
@@ -515,8 +528,7 @@ class Curve {
   }
 
   paint(runs) {
-    const c = this.app.ink.now(), [g, w, hgt] = sharp(this.canvas);
-    const series = [], last = [];
+    const c = this.app.ink.now(), series = [], last = [];
     runs.forEach((r, who) => this.names.forEach(([name, label, colour]) => {
       if (!r || !r[name] || !r[name].length) return;
       const x = r[name].length === r.step.length ? r.step : r.at;
@@ -524,6 +536,7 @@ class Curve {
       if (!who) last.push([label, r[name][r[name].length - 1], c[colour]]);
     }));
     this.el.hidden = !series.length && !["losses", "value"].includes(this.key);
+    const [g, w, hgt] = sharp(this.canvas);   // only now, since what is hidden has no size
     this.head.replaceChildren(`${this.title} `, ...last.map(([l, y, colour]) =>
       h("span", { style: `color:${colour}` }, ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`)));
     this.canvas.setAttribute("aria-label", this.head.textContent);
@@ -867,7 +880,7 @@ class App {
     const stage = this.stages[m.who || 0];
     this.still.hidden = true;
     if (m.do === "scene" && stage) { stage.scene = { ...m, ...arrays }; stage.frame = null; this.kinds(m.kind); } else if (m.do === "frame" && stage) {
-      stage.frame = { ...m, ...arrays };
+      stage.frame = { ...stage.frame, ...m, ...arrays };   // the ground comes in every other one
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
       this.count.textContent = `iteration ${short(m.iteration)}`;
