@@ -1,6 +1,6 @@
 """How smooth is the Lab, how soon does it answer, what does it cost the training? Writes lab.md.
 
-    python benchmarks/lab.py
+    python benchmarks/lab.py [kernel browser]
 
 Needs what tests/test_lab_browser.py needs: JupyterLab, anywidget, playwright and a Chromium.
 """
@@ -16,7 +16,9 @@ here = Path(__file__).parent
 sys.path.insert(0, str(here.parent/'tests'))
 
 import browser as tool
-from machine import machine, report, table
+from gan_nbdev.lab import Session
+from gan_nbdev.runs import Run
+from machine import by_turns, machine, report, table
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
 SECONDS = float(os.environ.get('SECONDS', 4))
@@ -37,7 +39,34 @@ def alone(seconds):
     while time.perf_counter() < start + seconds: t.fit(50, progress=False)
     return (t.iteration - i)/(time.perf_counter() - start)
 lab'''
-cases = {'64 × 3 units (the default)': '', '128 × 3 units': 'g_width=128, d_width=128'}
+cases = {'64 × 3 units (the default)': {}, '128 × 3 units': dict(g_width=128, d_width=128)}
+
+
+def kernel():
+    "Training beside a painter whose frames nobody draws: what the Lab itself costs"
+    rows = []
+    for name, how in cases.items():
+        s = Session(Run(how))
+        def alone():
+            start, i = time.perf_counter(), s.run.iteration
+            while time.perf_counter() < start + SECONDS: s.run.trainer.fit(50, progress=False)
+            return 1e3*(time.perf_counter() - start)/(s.run.iteration - i)
+        def with_lab():
+            i = s.run.iteration
+            s.do('play').result()
+            start = time.perf_counter()
+            time.sleep(SECONDS)
+            s.do('pause').result()
+            return 1e3*(time.perf_counter() - start)/(s.run.iteration - i)
+        t = by_turns(dict(alone=alone, lab=with_lab), ROUNDS)
+        s.close()
+        rows.append([name, *(f'{t[o][0]:.2f}' for o in t), f'{1 - 1/t["lab"][2]["alone"]:.0%}'])
+    head = ['the ring, m = 256', 'ms an iteration alone', 'with the Lab', 'training loses']
+    return f'''## Without a browser
+
+The same, but the frames go nowhere: what the Lab costs where the browser has a processor to itself.
+
+{table(head, rows)}'''
 
 
 def measure(nb):
@@ -87,11 +116,11 @@ def answers(nb, lab, n=20):
     return out
 
 
-def smooth():
+def in_browser():
     rows, settings = [], cases.items()
     with tempfile.TemporaryDirectory() as d, tool.server(d) as url, tool.chromium() as b:
         for name, how in settings:
-            nb = tool.Notebook(b, url, d, [cell.format(settings=how)], name=f'n{len(rows)}')
+            nb = tool.Notebook(b, url, d, [cell.format(settings=f'**{how}')], name=f'n{len(rows)}')
             nb.run()
             frames, with_lab, alone, ms = measure(nb)
             loss = 1 - statistics.median(a/b for a, b in zip(with_lab, alone))
@@ -114,4 +143,5 @@ while it trains, until the page shows that the kernel has done it.
 
 if __name__ == '__main__':
     head = f'# The Lab\n\nMeasured on {machine()}; written by `benchmarks/lab.py`.'
-    report(here/'lab.md', head, [smooth])
+    parts = dict(kernel=kernel, browser=in_browser)
+    report(here/'lab.md', head, [parts[o] for o in sys.argv[1:] or parts])

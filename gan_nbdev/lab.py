@@ -341,22 +341,23 @@ def _paint(self:Session):
                 if not self.closed: self.error = self.error or _explain(e)
         time.sleep(max(start + 1/self.hz - time.monotonic(), .001))
 
-# %% ../nbs/07_lab.ipynb #953313fc
+# %% ../nbs/07_lab.ipynb #65a0a2bf
 @patch
 def _show(self:Session, who, eye, curves):
     "Send a frame, and what has to go before it"
     if eye.scene is None:
         eye.scene = Scene(eye.gan, eye.data, box=eye.box)
-    s = eye.scene
-    if not eye.sent:
+    s, whole = eye.scene, not eye.sent
+    if whole:
         info = dict(kind=s.kind, box=s.box.tolist(), cells=s.cells, shape=[*s.data.shape],
                     dim=s.data.dim, lattice=[*s.lattice.shape[:2]])
         real = {} if s.kind == 'images' else dict(real=s.real[:, :2].numpy())
         self.tell('scene', dict(who=who, **info), dict(z=s.z.numpy(), **real))
         eye.sent = True
     if not who: self.odd = not self.odd
-    often = {'heat', 'star'} if self.playing and self.odd and s.kind == 'plane' else set()
-    frame = s.frame(eye.gan, eye.value, {*self.layers} - often)   # ground: every other frame
+    points_only = self.playing and self.odd and s.kind == 'plane' and not whole
+    skip = {'heat', 'star'} if points_only else set()
+    frame = s.frame(eye.gan, eye.value, {*self.layers} - skip)
     self.tell('frame', dict(who=who, iteration=eye.iteration), frame)
     if curves: self._curves(who, eye)
 
