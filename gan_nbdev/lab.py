@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #578663d0
+# %% ../nbs/07_lab.ipynb #070da12c
 import json, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastcore.basics import patch
+from matplotlib.figure import Figure
 
 from .data import distributions
 from .metrics import Coverage
@@ -605,11 +606,10 @@ def _heard(self:Lab, _, asked, buffers):
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #3d3be964
+# %% ../nbs/07_lab.ipynb #7f56bb57
 @patch
-def picture(self:Lab) -> 'Figure': # matplotlib's
+def picture(self:Lab) -> Figure:
     "The game as it stands, drawn by matplotlib"
-    from matplotlib.figure import Figure
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)

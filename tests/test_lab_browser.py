@@ -272,7 +272,8 @@ def test_code_and_save(lab, url):
 def test_keyboard_and_names(lab):
     "Everything that can be operated can be reached, and has a name"
     unnamed = look(lab).evaluate('''root => [...root
-        .querySelectorAll("button,select,input,canvas,svg")].filter(e => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length))
+        .querySelectorAll("button,select,input,canvas,svg")].filter(e => !(e.textContent.trim()
+            || e.getAttribute("aria-label") || e.labels?.length))
         .map(e => e.outerHTML)''')
     assert unnamed == []
     button(lab, 'step').focus()
