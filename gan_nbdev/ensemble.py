@@ -136,7 +136,7 @@ def _check_members(trainers):
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
 
-# %% ../nbs/03c_ensemble.ipynb #ff2af19e
+# %% ../nbs/03c_ensemble.ipynb #4e799997
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
@@ -166,7 +166,7 @@ class Ensemble:
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
-        at_once = len(self) if cuda else 2   # more would not fit a core's cache
+        at_once = len(self) if cuda else 4   # more would not fit a core's cache
         stacks, like = [], {}
         for i in range(0, len(self), at_once):
             members = self.trainers[i:i + at_once]
