@@ -115,7 +115,7 @@ def csv(
     data.columns = columns
     return data
 
-# %% ../nbs/01d_files.ipynb #311c8fe4
+# %% ../nbs/01d_files.ipynb #65224f56
 def _npy_head(f):
     "Shape, order and type that a .npy file declares, and where its numbers start"
     head, fmt = io.BytesIO(f.read(2**14)), np.lib.format
@@ -137,7 +137,9 @@ def npy(
         try: shape, fortran, dtype, start = _npy_head(f)
         except Exception as e:   # the header is a Python literal: broken ones fail in a dozen ways
             raise ValueError(f'{p} is not a .npy file of numbers: {_one_line(e)}') from None
-        if dtype.kind not in 'biuf': raise ValueError(f'{p} holds {dtype}, not real numbers')
+        if dtype.kind not in 'biuf':
+            held = 'Python objects' if dtype.hasobject else dtype
+            raise ValueError(f'{p} holds {held}, not real numbers')
         if len(shape) > 32 or not all(0 < o < 2**63 for o in shape):
             raise ValueError(f'{p} holds nothing, or its shape makes no sense')
         n = math.prod(shape)
