@@ -23,7 +23,7 @@ requirements = [Requirement(o) for o in facts['requirements'].split()]
 dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
-layers = dict(value='', data='', networks='', samples='data', idx='samples',
+layers = dict(value='', data='', networks='', samples='data', idx='data samples',
               files='data samples idx', engines='value',
               trainer='value data networks engines',
               ensemble='networks engines trainer', metrics='data', plots='value metrics',
