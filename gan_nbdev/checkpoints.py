@@ -66,11 +66,11 @@ def unpack(tree,    # from `pack`
         return marks[mark](x[mark])
     return go(tree)
 
-# %% ../nbs/03d_checkpoints.ipynb #50421090
+# %% ../nbs/03d_checkpoints.ipynb #a80fa72b
 def write_atomically(path,  # of the file, which may exist
                      write, # function that writes the file whose name it is given
                     ):
-    "Call `write(temporary name)`, then put the file at `path` in one step that a power cut survives"
+    "Call `write(temporary name)`, then put the file at `path` in one step"
     path = Path(path)
     fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}-', suffix=path.suffix)
     os.close(fd)
@@ -107,18 +107,21 @@ def write_checkpoint(path,       # the file
         why = f'the checkpoint cannot be written, those before are kept: {e.strerror}'
         raise OSError(e.errno, why, str(path)) from e
 
-# %% ../nbs/03d_checkpoints.ipynb #30ab2088
+# %% ../nbs/03d_checkpoints.ipynb #57f82f5c
 def _head(f, size):
     "The header's metadata, and the JSON object in it"
     n = struct.unpack('<Q', f.read(8))[0] if size > 8 else size
-    if n > size - 8: raise ValueError('it is no safetensors file, or cut short')
-    meta = json.loads(f.read(n)).get('__metadata__') or {}
+    if n > min(size - 8, 10**8): raise ValueError('it is no safetensors file, or cut short')
+    tensors = json.loads(f.read(n))
+    meta = tensors.pop('__metadata__', {})
     if 'checkpoint' not in meta: raise ValueError('it is a safetensors file of another kind')
     head = json.loads(meta['checkpoint'])
     if head['format'] != 'gan_nbdev checkpoint': raise ValueError('it is of another kind')
     if not isinstance(head['version'], int) or head['version'] > 1:
         raise ValueError(f'it is of format version {head["version"]}, but this gan_nbdev reads 1 '
                          'at most: a newer one is needed')
+    declared = 8 + n + max((v['data_offsets'][1] for v in tensors.values()), default=0)
+    if declared != size: raise ValueError(f'it has {size} bytes, but says {declared}')
     return head, meta['blake2b']
 
 def _checked(raw, digest):
@@ -147,12 +150,12 @@ def read_checkpoint(path # the file
         why = ' '.join(str(e).split())[:200] or type(e).__name__
         raise ValueError(f'{path} is not a valid checkpoint: {why}') from e
 
-# %% ../nbs/03d_checkpoints.ipynb #e29a313b
+# %% ../nbs/03d_checkpoints.ipynb #12e1b491
 def _feed(h, x):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"
     if isinstance(x, torch.Tensor):
-        h.update(f'{x.dtype}{tuple(x.shape)}'.encode())
-        h.update(x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        h.update(str(tuple(x.shape)).encode())
+        h.update(x.detach().cpu().float().contiguous().numpy())
     elif isinstance(x, Dataset):
         has_length = hasattr(x, '__len__')
         h.update(f'{type(x).__name__}{len(x) if has_length else ""}'.encode())

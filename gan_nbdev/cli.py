@@ -137,13 +137,14 @@ def _spec(what, data_dir, size, source):
                 name=source.name, dim=source.dim, shape=list(source.shape),
                 bounded=bool(source.bounded), fingerprint=fingerprint(source))
 
-# %% ../nbs/06_cli.ipynb #48bc8c70
+# %% ../nbs/06_cli.ipynb #039dd8f7
 _texts = 'what', 'name', 'recipe', 'value', 'engine', 'precision', 'fingerprint'
 _wholes = 'dim', 'steps', 'k', 'batch_size', 'seed'
 _known = dict({k: (str, 'a text') for k in _texts}, **{k: (int, 'a whole number') for k in _wholes},
               lr=((int, float), 'a number'), bounded=(bool, 'true or false'),
-              shape=(list, 'a list of whole numbers'), data_dir=((str, type(None)), 'a text or null'),
-              size=((int, type(None)), 'a whole number or null'))
+              shape=(list, 'a list of whole numbers'),
+              size=((int, type(None)), 'a whole number or null'),
+              data_dir=((str, type(None)), 'a text or null'))
 _needed = dict(data=('what', 'name', 'dim', 'shape', 'bounded'), settings=('recipe',))
 
 def _fits(v, kind):
@@ -164,6 +165,8 @@ def _check_config(c, where):
             if not (k in _known and (isinstance(v, kind) and _fits(v, kind))):
                 say = f'must be {words}, not {str(v)[:50]!r}' if k in _known else 'is not known'
                 raise ValueError(f'{where}: {part}.{k[:50]} {say}')
+    if not isinstance(c.get('extended', []), list):
+        raise ValueError(f'{where}: extended must be a list of iterations')
     d = c['data']
     if math.prod(d['shape']) != d['dim']:
         raise ValueError(f'{where}: data.shape {d["shape"]} does not hold {d["dim"]} numbers')
@@ -204,7 +207,7 @@ def _check_same(old, source, resumed):
     if old.get('extended') and not resumed:
         warnings.warn('the recorded run was made longer on the way: one in one go differs from it')
 
-# %% ../nbs/06_cli.ipynb #5524102b
+# %% ../nbs/06_cli.ipynb #99e5a322
 def _begin(spec, given, device, old, path):
     "The trainer at its beginning, or at the checkpoint `path`, and what to record of the run"
     from gan_nbdev.checkpoints import versions
@@ -214,11 +217,12 @@ def _begin(spec, given, device, old, path):
     settings = {**(old['settings'] if old else {}), **given}
     recipe = settings.pop('recipe', None)
     settings_for(recipe or 'points', **settings)  # before any data is read or downloaded
-    device, chosen = pick_device(device or (old and old.get('device'))), bool(spec['what'])
-    if old and not chosen: spec = {k: v or old['data'].get(k) for k, v in spec.items()}
+    device = pick_device(device or (old and old.get('device')))
+    same = old and (path or not spec['what'])
+    if same: spec = {k: v or old['data'].get(k) for k, v in spec.items()}
     spec['what'] = spec['what'] or 'ring'
     source = get_data(spec['what'], data_dir=spec['data_dir'], size=spec['size'])
-    if old and (path or not chosen): _check_same(old, source, path)
+    if same: _check_same(old, source, path)
     trainer, settings = make_trainer(source, recipe, device, **settings)
     record = dict(data=_spec(source=source, **spec), settings=settings,
                   device=str(trainer.device), versions=versions())
@@ -244,16 +248,16 @@ def _saver(out, every, record, path):
         for _, p in checkpoint_files(saver.folder): p.unlink()
     return saver
 
-# %% ../nbs/06_cli.ipynb #87af04b4
+# %% ../nbs/06_cli.ipynb #46fdc0d3
 @call_parse(pos=['data'])
 @_one_line
 def gan_train(
-    data:str=None,         # a name (ring, digits, mnist, …), ring if not given, or a path: .csv, .npy, images
+    data:str=None,         # a name (ring, the default, digits, …) or a path: .csv, .npy, images
     steps:int=None,        # iterations, ≥ 0; the recipe's if not given, as for k, batch_size and lr
     seed:int=None,         # of networks and training, ≥ 0 (default: 0)
     out:str=None,          # run folder to write (default: runs/DATA)
     force:bool=False,      # replace the run that is in that folder
-    resume:bool=False,     # go on with the run that is in that folder; steps may be more than before
+    resume:bool=False,     # go on with the run in that folder; steps may be more than before
     config:str=None,       # a config.json: repeat that run, but for what else is given
     device:str=None,       # cpu, cuda, mps; the fastest there is if not given
     k:int=None,            # discriminator steps per iteration, ≥ 1
@@ -261,7 +265,7 @@ def gan_train(
     lr:float=None,         # learning rate at the start, > 0
     recipe:str=None,       # points, digits, images or paper (default: what fits the data)
     value:str=None,        # the game: non-saturating (default) or minimax
-    engine:str=None,       # how they are run: auto (default), eager, compiled, or graphed (on a GPU)
+    engine:str=None,       # auto (default), eager, compiled, or graphed (on a GPU)
     precision:str=None,    # of matrix products: float32 (default), medium (TF32 on a GPU) or bf16
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
@@ -277,8 +281,10 @@ def gan_train(
     old, path = _read_config(config) if config else None, None
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
-    if resume: path, old = _last_checkpoint(out, given)
+    from gan_nbdev.networks import whole_number
     from gan_nbdev.trainer import on_interrupt
+    if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
+    if resume: path, old = _last_checkpoint(out, given)
     spec = dict(what=data, data_dir=data_dir, size=size)
     trainer, record = _begin(spec, given, device, old, path)
     steps = record['settings']['steps']
@@ -356,7 +362,7 @@ def load_run(run,  # a run folder
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #9ee19407
+# %% ../nbs/06_cli.ipynb #51007fa1
 def _save_samples(x, shape, out):
     import numpy as np
     from gan_nbdev.checkpoints import write_atomically
@@ -365,7 +371,8 @@ def _save_samples(x, shape, out):
     if out.suffix == '.csv':
         return write_atomically(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
     from gan_nbdev.plots import plot_samples
-    write_atomically(out, lambda p: _picture(Path(p), lambda ax: plot_samples(x, ax=ax, shape=shape)))
+    def plot(ax): plot_samples(x, ax=ax, shape=shape)
+    write_atomically(out, lambda p: _picture(Path(p), plot))
 
 @call_parse
 @_one_line
