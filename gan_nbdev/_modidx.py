@@ -461,6 +461,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer.Trainer._check_fakes': ('trainer.html#trainer._check_fakes', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer._descend': ('trainer.html#trainer._descend', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer._record': ('trainer.html#trainer._record', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer.Trainer._sample': ('trainer.html#trainer._sample', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.d_step': ('trainer.html#trainer.d_step', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.fit': ('trainer.html#trainer.fit', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.g_step': ('trainer.html#trainer.g_step', 'gan_nbdev/trainer.py'),

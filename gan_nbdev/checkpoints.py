@@ -6,9 +6,11 @@
 __all__ = ['pack', 'unpack', 'write_atomically', 'umask', 'write_checkpoint', 'read_checkpoint', 'fingerprint', 'settings_of',
            'versions', 'checkpoint_files', 'latest_checkpoint', 'Checkpoints']
 
-# %% ../nbs/03d_checkpoints.ipynb #34b353ac
+# %% ../nbs/03d_checkpoints.ipynb #0c319e9f
 import hashlib, json, math, os, platform, re, struct, sys, tempfile, warnings
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -49,10 +51,10 @@ def pack(state, # dicts, lists and tuples of tensors, arrays, numbers, texts, Tr
                          'numbers, texts, and dicts, lists and tuples of them')
     return go(state, ''), tensors
 
-# %% ../nbs/03d_checkpoints.ipynb #b936435b
+# %% ../nbs/03d_checkpoints.ipynb #1ea916bd
 def unpack(tree,    # from `pack`
            tensors, # the same
-          ):        # the state
+          ) -> dict: # the state
     "Put a state together again; `ValueError` or `KeyError` for a tree that `pack` did not make"
     marks = {'$tensor': lambda v: tensors[v], '$array': lambda v: tensors[v].numpy(),
              '$tuple': lambda v: tuple(go(o) for o in v), '$float': float,
@@ -150,7 +152,7 @@ def read_checkpoint(path # the file
         why = ' '.join(str(e).split())[:200] or type(e).__name__
         raise ValueError(f'{path} is not a valid checkpoint: {why}') from e
 
-# %% ../nbs/03d_checkpoints.ipynb #12e1b491
+# %% ../nbs/03d_checkpoints.ipynb #e811731f
 def _feed(h, x):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"
     if isinstance(x, torch.Tensor):
@@ -162,7 +164,7 @@ def _feed(h, x):
         if not isinstance(x, IterableDataset) and len(x): _feed(h, x[0])
     elif isinstance(x, (list, tuple)):
         for o in x: _feed(h, o)
-    elif hasattr(x, '__dict__') and not callable(x):
+    elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
         for k in sorted(vars(x).keys() - {'_cache', 'num_workers'}):
             h.update(k.encode()); _feed(h, vars(x)[k])
     else: h.update(_said(x).encode())
@@ -199,7 +201,7 @@ def settings_of(trainer # a `Trainer`
                 engine=t.engine, precision=t.precision, device=t.device.type,
                 hooks=', '.join(type(h).__name__ for h in _stateful(t.hooks)))
 
-# %% ../nbs/03d_checkpoints.ipynb #cc2de358
+# %% ../nbs/03d_checkpoints.ipynb #a75d0637
 _free = 'engine', 'd_schedules', 'g_schedules'
 
 def _differing(theirs, mine):
@@ -216,8 +218,8 @@ def _check_settings(theirs, mine, exact):
 
 def versions() -> dict: # texts and numbers by name
     "What else must be the same for a run to be repeated to the bit"
-    from gan_nbdev import __version__
-    return dict(gan_nbdev=__version__, torch=torch.__version__, numpy=np.__version__,
+    import gan_nbdev
+    return dict(gan_nbdev=gan_nbdev.__version__, torch=torch.__version__, numpy=np.__version__,
                 python=platform.python_version(), threads=torch.get_num_threads(),
                 cpu=f'{platform.machine()} {torch.backends.cpu.get_cpu_capability()}')
 

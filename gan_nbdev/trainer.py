@@ -328,11 +328,17 @@ def fit(self:Trainer,
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #c0a35126
+# %% ../nbs/03_trainer.ipynb #9b34e547
+@patch
+def _sample(self:Trainer, n, seed):
+    before = _net_rng(self.device)   # from which a network of one's own may draw
+    try: return self.gan.sample(n, torch.Generator(self.device).manual_seed(seed))
+    finally: _set_net_rng(self.device, before)
+
 @patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
-    if not self.gan.sample(16, torch.Generator(self.device).manual_seed(0)).isfinite().all():
+    if not self._sample(16, 0).isfinite().all():
         raise FloatingPointError(f"G's fakes became NaN or infinite at iteration {self.iteration}. "
                                  'Try a smaller learning rate')
 
@@ -435,15 +441,14 @@ def load_state_dict(self:Trainer,
     self.iteration, self._log = state['iteration'], _Record(state['history'])
     for h, s in zip(hooks, state['hooks']): h.load_state_dict(s)
 
-# %% ../nbs/03_trainer.ipynb #eef257f8
+# %% ../nbs/03_trainer.ipynb #1940e070
 @patch
 def sample(self:Trainer,
            n:int,      # rows, ≥ 0
            seed:int=0, # of the noise
           ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU
     "Fakes from the generator as it is now; training is not disturbed"
-    rng = torch.Generator(self.device).manual_seed(seed)
-    return self.data.unscale(self.gan.sample(n, rng)).cpu()
+    return self.data.unscale(self._sample(n, seed)).cpu()
 
 # %% ../nbs/03_trainer.ipynb #cfeedf69
 class EMA:
@@ -462,7 +467,7 @@ class EMA:
     def state_dict(self): return self.gan.generator.state_dict()
     def load_state_dict(self, state): self.gan.generator.load_state_dict(state)
 
-# %% ../nbs/03_trainer.ipynb #b2640e15
+# %% ../nbs/03_trainer.ipynb #c16496bf
 class EarlyStop:
     "A hook: stops when `metric(trainer)` has not risen for `patience` looks; keeps `best_state`"
     def __init__(self, metric,       # function of the trainer, larger is better
@@ -477,8 +482,8 @@ class EarlyStop:
 
     def after_block(self, trainer):
         if (m := self.metric(trainer)) > self.best:
-            self.best, self.best_iteration, self.best_state = m, trainer.iteration, None
-            self.best_state = trainer.state_dict()
+            self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
+            self.best_state = trainer.state_dict()   # which holds no copy of itself
         else: self._give_up(trainer)
 
     def _give_up(self, trainer):
@@ -487,8 +492,9 @@ class EarlyStop:
 
     def state_dict(self):
         return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state')}
-    def load_state_dict(self, s):  # the best state holds no copy of itself
-        vars(self).update(s, best_state=s['best_state'] or self.best_state)
+    def load_state_dict(self, s):
+        best = self.best_state if s['best_state'] == 'this' else s['best_state']
+        vars(self).update(s, best_state=best)
 
 # %% ../nbs/03_trainer.ipynb #f8d78068
 def _verdict(V, swing, d_real, d_fake):
