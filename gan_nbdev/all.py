@@ -8,6 +8,7 @@ from .networks import *
 from .engines import *
 from .trainer import *
 from .ensemble import *
+from .checkpoints import *
 from .metrics import *
 from .plots import *
 from .recipes import *

@@ -26,7 +26,8 @@ dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 layers = dict(value='', data='', networks='', samples='data', idx='data samples',
               files='data samples idx', engines='value',
               trainer='value data networks engines',
-              ensemble='networks engines trainer', metrics='data', plots='value metrics',
+              ensemble='networks engines trainer', checkpoints='value networks trainer',
+              metrics='data', plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
