@@ -482,6 +482,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer.Trainer.step': ('trainer.html#trainer.step', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.stop': ('trainer.html#trainer.stop', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._Record': ('trainer.html#_record', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer._Record.__del__': ('trainer.html#_record.__del__', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._Record.__init__': ('trainer.html#_record.__init__', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._Record.__len__': ('trainer.html#_record.__len__', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._Record.__reduce__': ('trainer.html#_record.__reduce__', 'gan_nbdev/trainer.py'),

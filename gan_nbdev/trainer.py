@@ -129,7 +129,7 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #9702f9a7
+# %% ../nbs/03_trainer.ipynb #3df01196
 class _Record:
     "Rows of the five numbers, in memory up to `keep` bytes, beyond that in a temporary file"
     def __init__(self, rows=None, keep=2**20):
@@ -138,6 +138,7 @@ class _Record:
         if rows is not None: self.append(rows)
 
     def __len__(self): return self.n
+    def __del__(self): self.file.close()
     def append(self, rows): # float32, shape (n, 5), on the CPU
         with self.lock:   # `history` may be read from another thread
             self.file.seek(20*self.n)

@@ -242,8 +242,8 @@ def spots(tree, at=()):
         yield from spots(v, (*at, k))
 
 
-junk = st.one_of(st.none(), st.booleans(), st.integers(-2**70, 2**70), st.floats(), st.text(max_size=5),
-                 st.just([]), st.just({}), st.just({'$tensor': 'rng'}), st.just({'$tuple': []}),
+junk = st.one_of(st.none(), st.booleans(), st.integers(-2**70, 2**70), st.floats(),
+                 st.text(max_size=5), st.just([]), st.just({}), st.just({'$tensor': 'rng'}), st.just({'$tuple': []}),
                  st.just({'$array': 'history'}), st.just({'$dict': [[0, 1]]}), st.just({'$x': 0}))
 
 
@@ -269,11 +269,12 @@ def forge(path, raw, tree):
     "The file `raw` with another tree and a hash that fits"
     import hashlib
     from safetensors.torch import load, save
-    head = json.loads(json.loads(raw[8:8 + int.from_bytes(raw[:8], 'little')])['__metadata__']['checkpoint'])
+    header = json.loads(raw[8:8 + int.from_bytes(raw[:8], 'little')])
+    head = json.loads(header['__metadata__']['checkpoint'])
     blank = '0'*64
     new = save(load(raw), dict(checkpoint=json.dumps({**head, 'state': tree}), blake2b=blank))
     digest = hashlib.blake2b(new, digest_size=32).hexdigest()
-    path.write_bytes(new.replace(f'"blake2b":"{blank}"'.encode(), f'"blake2b":"{digest}"'.encode(), 1))
+    path.write_bytes(new.replace(blank.encode(), digest.encode(), 1))
 
 
 def test_declared_sizes_are_held_against_the_file(tmp_path):
@@ -385,7 +386,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     t, folder = make(), tmp_path/'run'
     t.hooks += [Checkpoints(folder, every=5)]
     t.fit(10, progress=False)
-    for d in (*tmp_path.parents, tmp_path): 
+    for d in (*tmp_path.parents, tmp_path):
         if d.stat().st_uid == os.getuid() and str(d).startswith(tempfile.gettempdir() + '/'):
             d.chmod(0o755)
     folder.chmod(0o555)
@@ -420,7 +421,8 @@ def after(p, folder, iteration):
 
 
 def test_the_command_survives_sigterm_and_sigkill(tmp_path):
-    train = 'ring', '--steps', 1200, '--checkpoint_every', 100, '--device', 'cpu', '--quiet', '--out'
+    train = ('ring', '--steps', 1200, '--checkpoint_every', 100, '--device', 'cpu', '--quiet',
+             '--out')
     whole = command(*train, 'whole', cwd=tmp_path)
     assert whole.wait(120) == 0, whole.communicate()
     folder = tmp_path/'run/checkpoints'

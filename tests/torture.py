@@ -4,10 +4,10 @@
     python tests/torture.py --kills 6 --seed 1         fewer
     python tests/torture.py --report benchmarks/torture.md
 
-Each run trains in a process of its own, which SIGKILL ends at a random moment; every other kill
-waits for the temporary file of a checkpoint, so that it strikes while one is written. The next
-process resumes from the latest checkpoint, until the run is complete. Then its state, every tensor
-and number of it, is compared with that of a run that was never killed.
+Each run trains in a process of its own, which SIGKILL ends: one kill of nine at its start, four
+anywhere, four when the temporary file of a checkpoint is seen, so as to strike while one is
+written. The next process resumes from the latest checkpoint, until the run is complete. Then its
+state, every tensor and number of it, is compared with that of a run that was never killed.
 """
 import argparse
 import json
@@ -24,6 +24,7 @@ import warnings
 from pathlib import Path
 
 import torch
+import torch._dynamo   # as the first step would in every process
 from torch.utils.data import TensorDataset
 
 from gan_nbdev.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
@@ -39,8 +40,8 @@ kinds = {
     'Adam with a schedule, ring, batch norm, dropout, EMA':
         (ring(), dict(d_rule=adam(linear(1e-2, 0, 400)), g_rule=adam())),
     'momentum, table in memory, minimax, k = 2':
-        (Samples(rows), dict(d_rule=momentum_sgd(0.05), g_rule=momentum_sgd(0.05, linear(.5, .7, 99)),
-                             k=2, value='minimax')),
+        (Samples(rows), dict(d_rule=momentum_sgd(0.05), k=2, value='minimax',
+                             g_rule=momentum_sgd(0.05, linear(.5, .7, 99)))),
     'RMSprop and AdamW, streamed data':
         (Stream(TensorDataset(rows)), dict(d_rule=Rule(torch.optim.RMSprop, lr=1e-3, momentum=0.5),
                                            g_rule=Rule(torch.optim.AdamW, lr=1e-3))),
@@ -91,26 +92,32 @@ def ended(pid):
     return None if not done else os.waitstatus_to_exitcode(status)
 
 
-def kill_once(pid, folder, rng, writing):
-    "Kill the process at a random moment, or while it writes; what ended it, and whether it wrote"
-    wait, begun = rng.uniform(0, 0.5), time.monotonic()
+def kill_once(pid, folder, shared, rng):
+    "Kill the process at its start, anywhere, or while it writes; its status, and whether it wrote"
+    aim = rng.choice(['start'] + ['anywhere', 'write']*4)
+    late, begun = rng.uniform(0, 0.3), time.monotonic()
+    target = reached(shared) + rng.randint(1, 2*every)
     while (status := ended(pid)) is None:
-        temporary = folder.exists() and any(o.startswith('.checkpoint-') for o in os.listdir(folder))
-        if time.monotonic() - begun > wait and (temporary or not writing):
-            time.sleep(rng.uniform(0, 2e-3) if writing else 0)
+        if aim == 'start': strike = time.monotonic() - begun > late
+        else: strike = reached(shared) >= target
+        if strike and aim == 'write': strike = any(folder.glob('.checkpoint-*'))
+        if strike:
+            time.sleep(rng.uniform(0, 2e-4 if aim == 'write' else 2e-3))
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return -signal.SIGKILL, any(folder.glob('.checkpoint-*'))
     return status, False
 
 
+def reached(shared): return struct.unpack('<Q', shared[:8])[0]
+
+
 def bits(a, b):
     "How many bits differ between two states"
     (tree_a, a), (tree_b, b) = pack(a), pack(b)
     if json.dumps(tree_a) != json.dumps(tree_b) or a.keys() != b.keys(): return -1
-    flat = [(a[k].contiguous().view(-1).view(torch.uint8), b[k].contiguous().view(-1).view(torch.uint8))
-            for k in a if a[k].numel()]
-    return sum(bin(u ^ v).count('1') for p, q in flat for u, v in zip(p.tolist(), q.tolist()) if u != v)
+    def flat(x): return x.contiguous().view(-1).view(torch.uint8).tolist()
+    return sum(bin(u ^ v).count('1') for k in a for u, v in zip(flat(a[k]), flat(b[k])))
 
 
 def run_to_the_end(kind, kills, rng, tally):
@@ -121,18 +128,19 @@ def run_to_the_end(kind, kills, rng, tally):
         while True:
             pid = spawn(kind, folder, shared)
             if kills:
-                status, wrote = kill_once(pid, folder, rng, writing=rng.random() < 0.5)
+                status, wrote = kill_once(pid, folder, shared, rng)
             else: status, wrote = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), False
             if status == 0: break
             if status != -signal.SIGKILL: raise SystemExit(f'the process ended by itself: {status}')
             kills -= 1
             tally['kills'] += 1
             tally['while a checkpoint was written'] += wrote
-            reached = struct.unpack('<Q', shared[:8])[0]
+            there = 0
             if checkpoint_files(folder):
                 there = read_checkpoint(checkpoint_files(folder)[-1][1])[1]['iteration']
-                tally['most iterations lost'] = max(tally['most iterations lost'], reached - there)
-            elif reached >= every: raise SystemExit(f'no checkpoint at iteration {reached}')
+            lost = reached(shared) - there
+            tally['most iterations lost'] = max(tally['most iterations lost'], lost)
+            shared[:8] = struct.pack('<Q', there)
         files = checkpoint_files(folder)
         assert [i for i, _ in files] == [steps - every, steps] and len(os.listdir(folder)) == 2
         return read_checkpoint(files[-1][1])[0]
@@ -147,7 +155,7 @@ def torture(kills, seed):
     whole = {kind: run_to_the_end(kind, 0, rng, tally) for kind in kinds}
     while tally['kills'] < kills:
         kind = list(kinds)[tally['runs completed'] % len(kinds)]
-        end = run_to_the_end(kind, min(12, kills - tally['kills']), rng, tally)
+        end = run_to_the_end(kind, min(20, kills - tally['kills']), rng, tally)
         tally['runs completed'] += 1
         tally['bits that differ'] += abs(bits(whole[kind], end))
     return tally
@@ -158,7 +166,7 @@ def page(tally, seconds):
     from machine import machine
     return '\n'.join(['# Killed at random', '', f'Written by `tests/torture.py`. {machine()}.', '',
         f'Runs of {steps} iterations with a checkpoint every {every}: {"; ".join(kinds)}. '
-        'SIGKILL at random moments, every other one aimed at the writing of a checkpoint. Every '
+        'SIGKILL at random moments, four of nine aimed at the writing of a checkpoint. Every '
         'time the run was resumed from its latest checkpoint; at its end all of its state was '
         'compared with that of a run that was never killed.', '',
         '| | |', '|:--|--:|', *(f'| {k} | {v} |' for k, v in tally.items()),
