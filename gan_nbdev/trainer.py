@@ -6,9 +6,9 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #0cae6321
+# %% ../nbs/03_trainer.ipynb #6a28e109
 import math, random, signal, sys, tempfile, threading, time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 
 import numpy as np
@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from .value import LOG4, Value, values
 from .networks import GAN, whole_number
-from .engines import check_engine, check_precision, computing, engine_for, wanted
+from .engines import (check_engine, check_precision, computing, draws_itself,
+                               engine_for, wanted)
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -129,10 +130,10 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #3df01196
+# %% ../nbs/03_trainer.ipynb #c1a5f0d6
 class _Record:
     "Rows of the five numbers, in memory up to `keep` bytes, beyond that in a temporary file"
-    def __init__(self, rows=None, keep=2**20):
+    def __init__(self, rows=None, keep=2**18):
         self.file, self.lock = tempfile.SpooledTemporaryFile(keep), threading.Lock()
         self.n, self.last = 0, None
         if rows is not None: self.append(rows)
@@ -216,7 +217,7 @@ class Trainer:
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
                 f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
 
-# %% ../nbs/03_trainer.ipynb #155509db
+# %% ../nbs/03_trainer.ipynb #cc132c0d
 def _net_rng(device):
     "The states of the global generators that networks on `device` draw from"
     s = dict(cpu=torch.get_rng_state(), numpy=np.random.get_state(), python=random.getstate())
@@ -233,6 +234,14 @@ def _seeded_net_rng(device, seed):
     torchs = {d: torch.Generator(d).manual_seed(seed).get_state() for d in {'cpu', device.type}}
     return dict(torchs, numpy=np.random.RandomState(seed % 2**32).get_state(),
                 python=random.Random(seed).getstate())
+
+def _may_draw(t):
+    "Is there code that may draw from the global generators?"
+    others = t.data, t.gan.noise, *t.hooks
+    return (draws_itself(t.gan) or t.value not in values.values()
+            or not hasattr(t.source, 'generator')   # its items come from a dataset
+            or any(hasattr(o, 'metric') or not type(o).__module__.startswith('gan_nbdev.')
+                   for o in others))
 
 @contextmanager
 def _own_net_rng(trainer):
@@ -304,7 +313,7 @@ def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_rea
     "The record: both losses, V, and the mean of D(x) and of D(G(z)), one entry per iteration"
     return dict(zip(_columns, self._log.rows().T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #0de0c725
+# %% ../nbs/03_trainer.ipynb #dfa4f2a9
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -315,7 +324,7 @@ def fit(self:Trainer,
     hooks = sorted(self.hooks + [Progress()]*progress, key=lambda h: getattr(h, 'last', False))
     end, size = self.iteration + n, 1
     self.stopped = None
-    with _own_net_rng(self), _stop_button(self):
+    with _own_net_rng(self) if _may_draw(self) else nullcontext(), _stop_button(self):
         _call(hooks, 'before_fit', self, n)
         try:
             engine = engine_for(self, end)
@@ -329,12 +338,13 @@ def fit(self:Trainer,
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #9b34e547
+# %% ../nbs/03_trainer.ipynb #a4cd2c3f
 @patch
 def _sample(self:Trainer, n, seed):
-    before = _net_rng(self.device)   # from which a network of one's own may draw
+    before = _net_rng(self.device) if _may_draw(self) else None
     try: return self.gan.sample(n, torch.Generator(self.device).manual_seed(seed))
-    finally: _set_net_rng(self.device, before)
+    finally:
+        if before: _set_net_rng(self.device, before)
 
 @patch
 def _check_fakes(self:Trainer):

@@ -149,9 +149,12 @@ def test_the_compiled_engine_resumes_exactly(tmp_path):
 
 def test_two_trainers_and_a_thread_do_not_disturb_each_other():
     alone = [result(make(seed=s).fit(40, progress=False)) for s in (0, 1)]
-    outside, stop = [torch.get_rng_state()], threading.Event()
+    outside, stop, drawn = torch.get_rng_state(), threading.Event(), []
+    torch.manual_seed(5); np.random.seed(5); random.seed(5)
     def draw():
-        while not stop.is_set(): torch.rand(9); np.random.rand(9); random.random(); time.sleep(0)
+        while not stop.is_set():
+            drawn.append((torch.rand(()).item(), np.random.rand(), random.random()))
+            time.sleep(0)
     thread = threading.Thread(target=draw)
     thread.start()
     try:
@@ -160,7 +163,10 @@ def test_two_trainers_and_a_thread_do_not_disturb_each_other():
     finally:
         stop.set(); thread.join()
     assert [result(a), result(b)] == alone
-    torch.set_rng_state(outside[0])
+    torch.set_rng_state(outside)
+    t, n, p = torch.Generator().manual_seed(5), np.random.RandomState(5), random.Random(5)
+    assert drawn and drawn == [(torch.rand((), generator=t).item(), n.rand(), p.random())
+                               for _ in drawn]
 
 
 def test_a_long_record_goes_to_a_file_and_comes_back(tmp_path):
