@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #faa7af8e
+# %% ../nbs/06_cli.ipynb #c1c0ce59
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
@@ -23,7 +23,8 @@ def _one_line(f):
         try: return f(*args, **kwargs)
         except (ValueError, OSError, FloatingPointError) as e:
             if not shell: raise
-            print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
+            why = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in ' '.join(str(e).split()))
+            print(f'{prog}: error: {why}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
         except (MemoryError, RuntimeError) as e:
             short = isinstance(e, MemoryError) or 'memory' in str(e) or 'overflow' in str(e)
@@ -71,8 +72,8 @@ def _check_out(out, force, resume=False):
         raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #25db728a
-def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
+# %% ../nbs/06_cli.ipynb #129eecf9
+def _json(x): return json.dumps(x, indent=2) + '\n'
 
 def _write_history(history, path):
     with open(path, 'w', newline='') as f:
@@ -338,12 +339,12 @@ def _read_weights(run):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #a5f501ca
+# %% ../nbs/06_cli.ipynb #4100f114
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
     from types import SimpleNamespace
-    from gan_nbdev.samples import Scaling
+    from gan_nbdev.samples import _given_scaling
     from gan_nbdev.recipes import recipes
     c, w = _read_config(run), _read_weights(run)
     d, recipe = c['data'], c['settings']['recipe']
@@ -354,12 +355,14 @@ def load_run(run,  # a run folder
     data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
     gan = recipes[recipe].nets(data, 0)
     scaled = 'scale.shift' in w and 'scale.factor' in w
-    scale = Scaling(w.pop('scale.shift'), w.pop('scale.factor')) if scaled else None
-    data.unscale = scale.inverse if scale else lambda x: x
-    try: gan.load_state_dict(w)
-    except RuntimeError as e:
+    try:
+        scale = [w.pop(f'scale.{o}') for o in ('shift', 'factor')] if scaled else (0., 1.)
+        scale = _given_scaling(scale, data.dim)
+        gan.load_state_dict(w)
+    except (RuntimeError, ValueError) as e:
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
+    data.unscale = scale.inverse if scaled else lambda x: x
     return gan, data, c
 
 # %% ../nbs/06_cli.ipynb #51007fa1
