@@ -129,10 +129,10 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #3df01196
+# %% ../nbs/03_trainer.ipynb #c1a5f0d6
 class _Record:
     "Rows of the five numbers, in memory up to `keep` bytes, beyond that in a temporary file"
-    def __init__(self, rows=None, keep=2**20):
+    def __init__(self, rows=None, keep=2**18):
         self.file, self.lock = tempfile.SpooledTemporaryFile(keep), threading.Lock()
         self.n, self.last = 0, None
         if rows is not None: self.append(rows)
