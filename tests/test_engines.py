@@ -3,6 +3,7 @@ import copy
 import pickle
 import threading
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -222,7 +223,14 @@ class Branches(nn.Module):
     def forward(self, z): return self.net(z) if self.net(z).mean() > 0 else 2*self.net(z)
 
 
+class Draws(nn.Module):
+    "A generator that asks NumPy for noise"
+    def __init__(self): super().__init__(); self.net = mlp_generator(2, 2, (16,), seed=0)
+    def forward(self, z): return self.net(z) + 0.1*float(np.random.rand())
+
+
 @pytest.mark.parametrize('why, kw', [
+    ('only the eager engine can run networks that draw', dict(generator=Draws)),
     ('only the eager engine can run Adagrad', dict(rule=Rule(torch.optim.Adagrad, lr=1e-2))),
     ('this GAN cannot be written down', dict(generator=Branches))])
 def test_what_an_engine_cannot_run_is_left_untrained_or_to_eager(why, kw, monkeypatch):
