@@ -189,6 +189,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.engines._cuda': ('engines.html#_cuda', 'gan_nbdev/engines.py'),
                                    'gan_nbdev.engines._draws': ('engines.html#_draws', 'gan_nbdev/engines.py'),
                                    'gan_nbdev.engines._for_adam': ('engines.html#_for_adam', 'gan_nbdev/engines.py'),
+                                   'gan_nbdev.engines._others': ('engines.html#_others', 'gan_nbdev/engines.py'),
                                    'gan_nbdev.engines._products': ('engines.html#_products', 'gan_nbdev/engines.py'),
                                    'gan_nbdev.engines._rmsprop': ('engines.html#_rmsprop', 'gan_nbdev/engines.py'),
                                    'gan_nbdev.engines._sgd': ('engines.html#_sgd', 'gan_nbdev/engines.py'),

@@ -7,12 +7,13 @@ __all__ = ['precisions', 'engines', 'MasksFrom', 'random_bits', 'draws_itself', 
            'second_library_is_exact', 'computing', 'statistics', 'Eager', 'Formula', 'Recorded', 'machine_code',
            'Compiled', 'has_compiler', 'Graphed', 'check_engine', 'seconds_saved', 'choose', 'wanted', 'engine_for']
 
-# %% ../nbs/03b_engines.ipynb #3803db2b
-import os, shutil, warnings
+# %% ../nbs/03b_engines.ipynb #4ed5cef0
+import os, random, shutil, warnings
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -268,7 +269,11 @@ def _stand_in(trainer, x, z, d_step, g_step):
     t.g_opt = t.g_rule = _Player(g_step)
     return t
 
-# %% ../nbs/03b_engines.ipynb #82c7195c
+# %% ../nbs/03b_engines.ipynb #b9edb024
+def _others():
+    "The states of NumPy's and Python's generators"
+    return np.random.get_state(), random.getstate()
+
 def _draws(trainer):
     "What one iteration asks of chance and data, in order: (kind, function, an example of each)"
     asked, rng, gan = [], trainer.rng, trainer.gan
@@ -278,14 +283,27 @@ def _draws(trainer):
     def z(n, _): return ask('z', lambda: gan.draw_noise(n, rng))
     def rand(shape): return ask('mask', lambda: random_bits(shape, rng))
     def nothing(): pass
-    t = _stand_in(trainer, lambda: ask('x', lambda: trainer.source.next()), z, nothing, nothing)
+    def x():
+        moments.append(_others())
+        got = ask('x', lambda: trainer.source.next())
+        moments.append(_others())
+        return got
+    t = _stand_in(trainer, x, z, nothing, nothing)
     buffers = [b.clone() for b in gan.buffers()]
     rng_was, source_was = rng.get_state(), trainer.source.state_dict()
     cuda = [trainer.device] if trainer.device.type == 'cuda' else []
-    with torch.random.fork_rng(cuda, draws_itself(gan)), MasksFrom(rand): t.step()
+    foreign = draws_itself(gan) or not hasattr(trainer.source, 'generator')
+    others = _others()
+    moments = [others]
+    with torch.random.fork_rng(cuda, foreign), MasksFrom(rand): t.step()
+    moments.append(_others())
     for p in gan.parameters(): p.grad = None
     for b, old in zip(gan.buffers(), buffers): b.copy_(old)
     rng.set_state(rng_was); trainer.source.load_state_dict(source_was)
+    if foreign: np.random.set_state(others[0]); random.setstate(others[1])
+    if draws_itself(gan) and any(str(a) != str(b) for a, b in zip(moments[::2], moments[1::2])):
+        raise ValueError("only the eager engine can run networks that draw from NumPy's or "
+                         "Python's generators: what they draw would become part of the program")
     return asked
 
 # %% ../nbs/03b_engines.ipynb #0c22d014

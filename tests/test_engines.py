@@ -1,6 +1,7 @@
 "The engines and the ensemble beyond a notebook cell: held against the eager engine's iterations."
 import copy
 import pickle
+import random
 import threading
 
 import numpy as np
@@ -47,7 +48,7 @@ def recorded(monkeypatch): monkeypatch.setitem(lib.engines, 'recorded', Recorded
 def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., seed=0, device='cpu',
          value='non-saturating', generator=None, discriminator=None, **kw):
     "All begin with the same weights; the seed is that of data, noise and dropout"
-    data, rules = datas[data], dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
+    data, rules = datas.get(data, data), dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
                                     adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
     rule = rules.get(rule, rule)
     how = dict(act='tanh', norm=norm, dropout=0.3)
@@ -107,6 +108,20 @@ def agree(engine, norm=None, **kw):
     ('recorded', dict(data='memory', k=3)), ('recorded', dict(data='stream', k=3)),
     compiled(dict(value='minimax', k=3, rule='adam')), compiled(dict(norm='batch'))], ids=str)
 def test_agrees_with_eager(engine, kw): agree(engine, **kw)
+
+
+class Augmented(TensorDataset):
+    "Items with noise from all the global generators"
+    def __getitem__(self, i):
+        return super().__getitem__(i)[0] + torch.rand(()) + np.random.rand() + random.random()
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_data_that_draw_are_the_same_in_every_engine(seed):
+    rows = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    runs = [make(e, data=Stream(Augmented(rows), scale=None), seed=seed)
+            for e in ('eager', 'recorded')]
+    assert deviation(*[fit(t, 20) for t in runs]) < MANY[None]
 
 
 def test_another_seed_does_not_agree():
