@@ -147,6 +147,17 @@ def test_the_compiled_engine_resumes_exactly(tmp_path):
     assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 30, [1, 16, 13]))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize('engine', ['eager', 'graphed', 'compiled'])
+def test_gpu_resumes_exactly_with_deterministic_algorithms(engine, tmp_path):
+    def new(): return make(k=2, engine=engine, device='cuda', hooks=(EMA,))
+    torch.use_deterministic_algorithms(True)
+    try:
+        whole = new().fit(30, progress=False)
+        assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 30, [1, 16, 13]))
+    finally: torch.use_deterministic_algorithms(False)
+
+
 def test_two_trainers_and_a_thread_do_not_disturb_each_other():
     alone = [result(make(seed=s).fit(40, progress=False)) for s in (0, 1)]
     outside, stop, drawn = torch.get_rng_state(), threading.Event(), []
