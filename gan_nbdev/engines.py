@@ -65,10 +65,10 @@ def may_drop(net:nn.Module # any module
     "Can `net` call dropout?"
     return draws_itself(net) or any(isinstance(m, nn.Dropout) and m.p for m in net.modules())
 
-# %% ../nbs/03b_engines.ipynb #2d3c4dcd
+# %% ../nbs/03b_engines.ipynb #fb8359bb
 def arithmetic(trainer # a `Trainer`
               ) -> int: # floating-point operations, to a few per cent
-    "The matrix products of one iteration: 2 for each weight and row, and twice that on the way back"
+    "Those of the matrix products: 2 for each weight and row, and twice that on the way back"
     d, g = (sum(p.numel() for p in net.parameters())
             for net in (trainer.gan.discriminator, trainer.gan.generator))
     return trainer.batch_size*(trainer.k*(2*g + 12*d) + 6*g + 4*d)
@@ -118,14 +118,14 @@ def statistics(d_loss,    # shape () or (n,)
     answers = probability(real).float().mean(-1), probability(fake).float().mean(-1)
     return torch.stack([d_loss.float(), g_loss.float(), v, *answers], -1)
 
-# %% ../nbs/03b_engines.ipynb #bc7dd144
+# %% ../nbs/03b_engines.ipynb #46052120
 class Eager:
     "The reference: `Trainer.step`, line by line"
     limit = 10**6 # iterations in a block, at most
     def __init__(self, trainer): # a `Trainer`
         self.trainer, self.large = trainer, arithmetic(trainer) > 5e8
-        self.masks = nullcontext()
-        if may_drop(trainer.gan): self.masks = MasksFrom(lambda shape: random_bits(shape, trainer.rng))
+        masks = MasksFrom(lambda shape: random_bits(shape, trainer.rng))
+        self.masks = masks if may_drop(trainer.gan) else nullcontext()
     def begin(self, n:int): # iterations to come, ≤ `limit`
         "Get ready for a block"
         self.log = []
@@ -306,14 +306,15 @@ def _draws(trainer):
                          "Python's generators: what they draw would become part of the program")
     return asked
 
-# %% ../nbs/03b_engines.ipynb #0c22d014
+# %% ../nbs/03b_engines.ipynb #7c527054
 class Recorded:
     "One iteration as a program; `ValueError` for networks or rules that cannot be written down"
     limit, large = 10**6, True
     def __init__(self, trainer, # a `Trainer`
                  like=None):    # the same of a trainer of the same kind, whose program serves too
         self.trainer, gan = trainer, trainer.gan
-        self.rules = [Formula(trainer.d_opt, trainer.d_rule), Formula(trainer.g_opt, trainer.g_rule)]
+        t = trainer
+        self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]
         self.params, self.buffers = dict(gan.named_parameters()), dict(gan.named_buffers())
         names = {p: n for n, p in self.params.items()}
         self.whose = [[names[p] for p in r.params] for r in self.rules]

@@ -19,7 +19,7 @@ from .engines import (Graphed, Recorded, _assumed, _terms, check_engine, computi
 from .networks import whole_number
 from .trainer import Trainer, on_interrupt
 
-# %% ../nbs/03c_ensemble.ipynb #394a917c
+# %% ../nbs/03c_ensemble.ipynb #ed7d4e86
 class Estimate(namedtuple('Estimate', 'mean error n')):
     "The mean of `n` values and its standard error"
     def __repr__(self): return f'{self.mean:.4g} ± {self.error:.2g} (n = {self.n})'
@@ -29,8 +29,8 @@ def mean_and_error(values # numbers, at least one
     "Mean ± standard error; `ValueError` if there are none"
     v = np.asarray(values, dtype=float)
     if not v.size: raise ValueError('values must hold at least one number')
-    return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan,
-                    v.size)
+    error = float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan
+    return Estimate(float(v.mean()), error, v.size)
 
 # %% ../nbs/03c_ensemble.ipynb #cd092281
 class Stacked:

@@ -260,7 +260,8 @@ def spots(tree, at=()):
 
 
 junk = st.one_of(st.none(), st.booleans(), st.integers(-2**70, 2**70), st.floats(),
-                 st.text(max_size=5), st.just([]), st.just({}), st.just({'$tensor': 'rng'}), st.just({'$tuple': []}),
+                 st.text(max_size=5), st.just([]), st.just({}), st.just({'$tensor': 'rng'}),
+                 st.just({'$tuple': []}),
                  st.just({'$array': 'history'}), st.just({'$dict': [[0, 1]]}), st.just({'$x': 0}))
 
 

@@ -220,7 +220,8 @@ def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     "What makes it answer at once; benchmarks are for the time itself"
     r = run('gan-train', '--help', cwd=tmp_path)
     assert r.returncode == 0
-    for o in 'steps seed out force resume config checkpoint-every device k batch-size lr recipe data-dir'.split():
+    for o in ('steps seed out force resume config checkpoint-every device k batch-size lr recipe '
+              'data-dir engine precision').split():
         assert f'--{o}' in r.stdout
     code = 'import sys, gan_nbdev.cli; sys.exit(bool({"torch", "numpy"} & sys.modules.keys()))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -48,8 +48,9 @@ def recorded(monkeypatch): monkeypatch.setitem(lib.engines, 'recorded', Recorded
 def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., seed=0, device='cpu',
          value='non-saturating', generator=None, discriminator=None, **kw):
     "All begin with the same weights; the seed is that of data, noise and dropout"
-    data, rules = datas.get(data, data), dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
-                                    adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
+    data = datas.get(data, data)
+    rules = dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
+                 adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
     rule = rules.get(rule, rule)
     how = dict(act='tanh', norm=norm, dropout=0.3)
     G = generator() if generator else mlp_generator(2, data.dim, (16,), seed=0, **how)
