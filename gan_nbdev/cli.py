@@ -12,12 +12,12 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #3fb5295a
+# %% ../nbs/06_cli.ipynb #5071e8b9
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
-        prog = Path(sys.argv[0]).name
+        prog = Path(sys.argv[0]).name + (f' [rank {r}]' if (r := os.environ.get('RANK')) else '')
         shell = is_cli(globals()[f.__name__])   # this command, not another one that runs a notebook
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try: return f(*args, **kwargs)
@@ -33,6 +33,15 @@ def _one_line(f):
             if not shell: raise
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
+    return _f
+
+def _together(f):
+    "Where torchrun has started several processes, they train together"
+    @wraps(f)
+    def _f(*args, **kwargs):
+        if 'RANK' not in os.environ: return f(*args, **kwargs)
+        from gan_nbdev.parallel import parallel
+        with parallel(): return f(*args, **kwargs)
     return _f
 
 def _dashes(o):
@@ -150,9 +159,10 @@ def _spec(what, data_dir, size, data):
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
                 name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
 
-# %% ../nbs/06_cli.ipynb #5779f9bc
+# %% ../nbs/06_cli.ipynb #6c03a8d1
 @call_parse(pos=['data'])
 @_one_line
+@_together
 def gan_train(
     data:str='ring',       # a name (ring, digits, mnist, …) or a path: .csv, .npy, folder of images
     steps:int=None,        # iterations, ≥ 0; the recipe's if not given, as for k, batch_size and lr
@@ -174,6 +184,7 @@ def gan_train(
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
     out = _check_out(f'runs/{_name(data)}' if out is None else out, force)
     from gan_nbdev.files import get_data
+    from gan_nbdev.parallel import processes, rank
     from gan_nbdev.recipes import make_trainer, settings_for
     from gan_nbdev.trainer import on_interrupt, pick_device
     given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed,
@@ -182,16 +193,18 @@ def gan_train(
     device = pick_device(device)
     what = get_data(data, data_dir=data_dir, size=size)
     trainer, settings = make_trainer(what, recipe, device, **given)
-    print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations '
-          f'on {trainer.device}, writing to {out}')
+    if rank() == 0:
+        print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations '
+              f'on {trainer.device}, writing to {out}')
     start = time.perf_counter()
     trainer.fit(settings['steps'], progress=not quiet)
+    if rank(): return 130 if trainer.stopped else None   # the first process writes
     seconds = time.perf_counter() - start
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
         measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
                         stopped=trainer.stopped, **_measure(trainer))
         config = dict(data=_spec(data, data_dir, size, what), settings=settings,
-                      device=str(trainer.device), versions=_versions())
+                      device=str(trainer.device), processes=processes(), versions=_versions())
         save_run(trainer, out, config, measured)
     _report(out, trainer, measured)
     if trainer.stopped: return 130

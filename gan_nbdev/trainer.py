@@ -6,7 +6,7 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #a9b0af9d
+# %% ../nbs/03_trainer.ipynb #f46a9b4f
 import math, signal, sys, threading, time
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from .value import LOG4, Value, values
 from .networks import GAN, whole_number
 from .engines import check_engine, check_precision, computing, engine_for, wanted
+from .parallel import Parallel, mean_of_all, of_first, processes, rank, stop_of_all
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -278,7 +279,7 @@ def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_rea
     self._log = [rows]
     return dict(zip(_columns, rows.T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #285c9a14
+# %% ../nbs/03_trainer.ipynb #ec61a2c7
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -286,23 +287,24 @@ def fit(self:Trainer,
        ) -> Trainer:        # itself
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
     whole_number('n', n, 0)
-    hooks, end, size = self.hooks + [Progress()]*progress, self.iteration + n, 1
+    hooks, end, size = self.hooks + [Progress()]*(progress and rank() == 0), self.iteration + n, 1
     self.stopped = None
     with _own_net_rng(self), _stop_button(self):
         _call(hooks, 'before_fit', self, n)
         try:
-            engine = engine_for(self, end)
-            while self.iteration < end and not self.stopped:
+            engine = engine_for(self, end) if processes() == 1 else Parallel(self)
+            while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
-                self._block(engine, min(self.iteration + size, end, *stops) - self.iteration, hooks)
+                todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
+                self._block(engine, todo, hooks)
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
             self._check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #a310e1ea
+# %% ../nbs/03_trainer.ipynb #216a0437
 @patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
@@ -319,8 +321,11 @@ def _block(self:Trainer, engine, size, hooks):
             for _ in range(size):
                 engine.step()
                 for h in each: h.after_iteration(self)
-                if self.stopped: break
-    finally: self._record(engine.end())
+                if self._stops(): break
+    except BaseException:
+        self._record(engine.end())
+        raise
+    self._record(mean_of_all(engine.end()))
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)
 
@@ -329,6 +334,13 @@ def stop(self:Trainer,
          why:str='asked to stop'): # the reason, kept in `stopped`
     "Ask the training that is running to end after this iteration"
     self.stopped = why
+
+@patch
+def _stops(self:Trainer):
+    "Has anyone asked to stop, here or in another process?"
+    why = stop_of_all(self.stopped)
+    if why and not self.stopped: self.stopped = why
+    return why
 
 def _call(hooks, what, *args):
     for h in hooks:
@@ -356,7 +368,7 @@ def _stop_button(trainer):
         trainer.stop('interrupted')
     return on_interrupt(pressed)
 
-# %% ../nbs/03_trainer.ipynb #dc42fcf3
+# %% ../nbs/03_trainer.ipynb #d706a105
 class Progress:
     "A hook: a progress bar with rate, time left and the latest losses"
     def before_fit(self, trainer, n):
@@ -365,7 +377,7 @@ class Progress:
                         mininterval=0.2 if out.isatty() else 2)
         self.start = trainer.iteration
         compiles = wanted(trainer, trainer.iteration + n) == 'compiled' and not trainer._engine
-        if compiles: self.bar.set_description('compiling')
+        if compiles and processes() == 1: self.bar.set_description('compiling')
 
     def after_block(self, trainer):
         self.bar.set_description(refresh=False)

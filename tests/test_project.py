@@ -25,7 +25,7 @@ dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
 layers = dict(value='', data='', networks='', samples='data', idx='samples',
               files='data samples idx', engines='value',
-              trainer='value data networks engines',
+              parallel='networks engines', trainer='value data networks engines parallel',
               ensemble='networks engines trainer', metrics='data', plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots')
 
