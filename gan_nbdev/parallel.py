@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['processes', 'rank', 'parallel', 'mean_of_all', 'of_first', 'stop_of_all', 'Parallel', 'launch']
 
-# %% ../nbs/03e_parallel.ipynb #3e9d6d2c
-import hashlib, multiprocessing, os
+# %% ../nbs/03e_parallel.ipynb #1c89e59b
+import hashlib, multiprocessing, os, time
 from contextlib import contextmanager
 from copy import copy
 
@@ -28,7 +28,7 @@ def rank() -> int: # from 0
     "This process's number; number 0 shows progress and writes files"
     return dist.get_rank() if processes() > 1 else 0
 
-# %% ../nbs/03e_parallel.ipynb #825aa536
+# %% ../nbs/03e_parallel.ipynb #17b8302d
 @contextmanager
 def parallel():
     "Inside, the processes that torchrun started train together; in one that is alone, nothing"
@@ -40,14 +40,18 @@ def parallel():
     cuda, local = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
     if local < cuda: torch.cuda.set_device(local)
     dist.init_process_group('cpu:gloo,cuda:nccl' if cuda else 'gloo')
-    yield   # after an error the process ends, and with it its part in the group
-    dist.destroy_process_group()
+    try: yield
+    finally: time.sleep(0.1)       # gloo's threads must let go of the last tensors before the end
+    dist.destroy_process_group()   # not after an error: it might wait for the others
 
-# %% ../nbs/03e_parallel.ipynb #e8996f72
+# %% ../nbs/03e_parallel.ipynb #cd6b070d
+_patience = 5 # seconds; a launcher looks ten times in one
+
 def _talk(send, x, *args, **kwargs):
     "`send` the tensor `x`, which then holds the answer"
     try: send(x, *args, **kwargs)
     except RuntimeError as e:
+        time.sleep(_patience)
         raise ConnectionError('another process of this training has ended: its own message says '
                               'why') from e
     return x
@@ -193,19 +197,18 @@ def _bytes(o):
         for v in o: yield from _bytes(v)
     else: yield repr(o).encode()
 
-# %% ../nbs/03e_parallel.ipynb #7f8e411b
+# %% ../nbs/03e_parallel.ipynb #47cd2982
 def launch(f,      # function, called with `args` in each process
            n:int,  # how many processes, ≥ 1
-           *args   # arguments for `f`
-          ):       # what `f` returned to rank 0
-    "Call `f` in `n` processes that train together, from a notebook; `ValueError` where none can fork"
+           *args   # for `f`
+          ):       # what `f` returned in the process with rank 0
+    "`f` in `n` processes that train together, from a notebook; `ValueError` where none can fork"
     whole_number('n', n, 1)
     if not hasattr(os, 'fork'): raise ValueError('launch needs a system with fork: use torchrun')
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
     here = dict(rdzv_backend='c10d', rdzv_endpoint='localhost:0', local_addr='localhost')
-    config = LaunchConfig(1, 1, n, run_id='launch', max_restarts=0, monitor_interval=0.1,
-                          start_method='fork', **here)
-    return elastic_launch(config, _joined)(f, *args)[0]
+    config = LaunchConfig(1, 1, n, run_id='launch', max_restarts=0, start_method='fork', **here)
+    return elastic_launch(config, _together)(f, *args)[0]
 
-def _joined(f, *args):
+def _together(f, *args):
     with parallel(): return f(*args)
