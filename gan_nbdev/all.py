@@ -6,6 +6,7 @@ from .idx import *
 from .files import *
 from .networks import *
 from .engines import *
+from .parallel import *
 from .trainer import *
 from .ensemble import *
 from .checkpoints import *

@@ -6,7 +6,7 @@
 __all__ = ['pack', 'unpack', 'write_atomically', 'umask', 'write_checkpoint', 'read_checkpoint', 'fingerprint', 'settings_of',
            'versions', 'checkpoint_files', 'latest_checkpoint', 'Checkpoints']
 
-# %% ../nbs/03d_checkpoints.ipynb #0c319e9f
+# %% ../nbs/03d_checkpoints.ipynb #97c0d157
 import hashlib, json, math, os, platform, re, struct, sys, tempfile, warnings
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from .value import values
 from .networks import whole_number
+from .parallel import rank
 from .trainer import Trainer, _own_net_rng, _stateful
 
 # %% ../nbs/03d_checkpoints.ipynb #2a5fabd3
@@ -328,7 +329,7 @@ def latest_checkpoint(folder # where `Checkpoints` saves
         else: return path
     raise ValueError(f'there is no valid checkpoint in {folder}')
 
-# %% ../nbs/03d_checkpoints.ipynb #f597a18e
+# %% ../nbs/03d_checkpoints.ipynb #c575d7cf
 class Checkpoints:
     "A hook: saves the trainer in `folder` at regular iterations and at the end; keeps the last two"
     last = True
@@ -339,11 +340,12 @@ class Checkpoints:
         self.folder, self.every, self.notes, self.saved = Path(folder), every, notes, None
 
     def before_fit(self, trainer, n):
+        self.saved, self._outside = None, sys.exc_info()[1]
+        if rank(): return   # of several processes, the first one writes
         self.folder.mkdir(parents=True, exist_ok=True)
         for p in self.folder.glob('.checkpoint-*'): p.unlink()   # of a process that was killed
         for iteration, p in checkpoint_files(self.folder):
             if iteration > trainer.iteration: self._remove_damaged(p, trainer)
-        self.saved, self._outside = None, sys.exc_info()[1]
         self.after_block(trainer)   # a folder that cannot be written is noticed now
 
     def _remove_damaged(self, path, trainer):
@@ -353,7 +355,7 @@ class Checkpoints:
                                'load it, or choose another folder')
 
     def after_block(self, trainer):
-        if self.saved == trainer.iteration: return
+        if rank() or self.saved == trainer.iteration: return
         trainer.save(self.folder/f'checkpoint-{trainer.iteration:010}.safetensors', self.notes)
         self.saved = trainer.iteration
         for _, p in checkpoint_files(self.folder)[:-2]: p.unlink()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #c1c0ce59
+# %% ../nbs/06_cli.ipynb #6b0e26c3
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
-        prog = Path(sys.argv[0]).name
+        prog = Path(sys.argv[0]).name + (f' [rank {r}]' if (r := os.environ.get('RANK')) else '')
         shell = is_cli(globals()[f.__name__])   # this command, not another one that runs a notebook
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try: return f(*args, **kwargs)
@@ -35,6 +35,15 @@ def _one_line(f):
             if not shell: raise
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
+    return _f
+
+def _together(f):
+    "Where torchrun has started several processes, they train together"
+    @wraps(f)
+    def _f(*args, **kwargs):
+        if 'RANK' not in os.environ: return f(*args, **kwargs)
+        from gan_nbdev.parallel import parallel
+        with parallel(): return f(*args, **kwargs)
     return _f
 
 def _dashes(o):
@@ -208,7 +217,7 @@ def _check_same(old, source, resumed):
     if old.get('extended') and not resumed:
         warnings.warn('the recorded run was made longer on the way: one in one go differs from it')
 
-# %% ../nbs/06_cli.ipynb #99e5a322
+# %% ../nbs/06_cli.ipynb #133b7cab
 def _begin(spec, given, device, old, path):
     "The trainer at its beginning, or at the checkpoint `path`, and what to record of the run"
     from gan_nbdev.checkpoints import versions
@@ -243,15 +252,17 @@ def _go_on(trainer, path, old, record):
 def _saver(out, every, record, path):
     "The hook that saves; checkpoints of another run are removed if this one begins"
     from gan_nbdev.checkpoints import Checkpoints, checkpoint_files
+    from gan_nbdev.parallel import rank
     default = max(record['settings']['steps']//10, 100)
     saver = Checkpoints(out/'checkpoints', default if every is None else every, record)
-    if not path:
+    if not (path or rank()):
         for _, p in checkpoint_files(saver.folder): p.unlink()
     return saver
 
-# %% ../nbs/06_cli.ipynb #46fdc0d3
+# %% ../nbs/06_cli.ipynb #6c24ac28
 @call_parse(pos=['data'])
 @_one_line
+@_together
 def gan_train(
     data:str=None,         # a name (ring, the default, digits, …) or a path: .csv, .npy, images
     steps:int=None,        # iterations, ≥ 0; the recipe's if not given, as for k, batch_size and lr
@@ -283,26 +294,30 @@ def gan_train(
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
     from gan_nbdev.networks import whole_number
+    from gan_nbdev.parallel import meet, processes, rank
     from gan_nbdev.trainer import on_interrupt
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     if resume: path, old = _last_checkpoint(out, given)
     spec = dict(what=data, data_dir=data_dir, size=size)
     trainer, record = _begin(spec, given, device, old, path)
     steps = record['settings']['steps']
+    meet()   # all have looked at the folder before one writes there
     saver = _saver(out, checkpoint_every, record, path)
     begun = f' from iteration {trainer.iteration:,}' if path else ''
-    print(f'{trainer.data}\nrecipe {record["settings"]["recipe"]}: {steps:,} iterations{begun} '
-          f'on {trainer.device}, writing to {out}')
+    if rank() == 0:
+        print(f'{trainer.data}\nrecipe {record["settings"]["recipe"]}: {steps:,} iterations{begun} '
+              f'on {trainer.device}, writing to {out}')
     trainer.hooks.append(saver)
     start = time.perf_counter()
     with on_interrupt(lambda *_: trainer.stop('terminated'), signal.SIGTERM):
         trainer.fit(steps - trainer.iteration, progress=not quiet)
     if trainer.stopped == 'terminated': return 143
+    if rank(): return 130 if trainer.stopped else None   # the first process writes
     seconds = time.perf_counter() - start
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
         measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
                         stopped=trainer.stopped, **_measure(trainer))
-        save_run(trainer, out, record, measured)
+        save_run(trainer, out, record | dict(processes=processes()), measured)
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 

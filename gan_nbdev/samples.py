@@ -168,7 +168,7 @@ class _Collate:
             raise ValueError(f'items differ in shape: {tuple(self.shape)} and {bad[0]}')
         return self.scaling(torch.stack(x).reshape(len(x), -1))
 
-# %% ../nbs/01b_samples.ipynb #3b25684f
+# %% ../nbs/01b_samples.ipynb #b4e00dd4
 class StreamSource:
     "Minibatches from a `DataLoader`, each epoch in a new order and without an incomplete last one"
     def __init__(self,
@@ -191,27 +191,33 @@ class StreamSource:
             raise ValueError(f'the state must hold seed, epoch and batch, not {list(state)}')
         self.seed,self.epoch,self.batch = (int(state[k]) for k in ('seed', 'epoch', 'batch'))
         self._left = None
-    def _epoch(self):
-        "What is left of this epoch"
+    def _epoch(self, rows):
+        "What is left of this epoch, these rows of each minibatch"
         rng = torch.Generator().manual_seed(self.seed + self.epoch)
         iterable,skip = isinstance(self.dataset, IterableDataset), self.batch
         if iterable: how = dict(batch_size=self.m, drop_last=True)
         else:
             order = torch.randperm(len(self.dataset), generator=rng).tolist()
             starts = range(skip*self.m, len(order)-self.m+1, self.m)
-            how = dict(batch_sampler=[order[i:i+self.m] for i in starts])
+            how = dict(batch_sampler=[order[i:i+self.m][rows] for i in starts])
         # its own generator: a DataLoader would otherwise draw from torch's global one
         loader = DataLoader(self.dataset, collate_fn=self.collate, num_workers=self.num_workers,
                             pin_memory=self.device.type=='cuda', generator=rng, **how)
-        return islice(loader, skip if iterable else 0, None)
+        return (x[rows] for x in islice(loader, skip, None)) if iterable else iter(loader)
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
-        if self._left is None: self._left = self._epoch()
+        return self.part(slice(None))
+    def part(self,
+        rows:slice, # which of the m
+    )->torch.Tensor: # (n, dim) float32, model units
+        "These rows of the next minibatch; of a map-style dataset no others are loaded"
+        if self._left is None or rows != self._rows:
+            self._left,self._rows = self._epoch(rows), rows
         if (x := next(self._left, None)) is None:
             if not self.batch:
                 raise ValueError(f'the data ends before the first minibatch of {self.m}')
             self.epoch,self.batch,self._left = self.epoch+1, 0, None
-            return self.next()
+            return self.part(rows)
         self.batch += 1
         return x.to(self.device, non_blocking=True)
 

@@ -6,7 +6,7 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #6a28e109
+# %% ../nbs/03_trainer.ipynb #48087de1
 import math, random, signal, sys, tempfile, threading, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
@@ -21,6 +21,7 @@ from .value import LOG4, Value, values
 from .networks import GAN, whole_number
 from .engines import (check_engine, check_precision, computing, draws_itself,
                                engine_for, wanted)
+from .parallel import Parallel, mean_of_all, of_first, processes, rank, stop_of_all
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -313,7 +314,7 @@ def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_rea
     "The record: both losses, V, and the mean of D(x) and of D(G(z)), one entry per iteration"
     return dict(zip(_columns, self._log.rows().T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #dfa4f2a9
+# %% ../nbs/03_trainer.ipynb #ed459808
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -321,24 +322,26 @@ def fit(self:Trainer,
        ) -> Trainer:        # itself
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
     whole_number('n', n, 0)
-    hooks = sorted(self.hooks + [Progress()]*progress, key=lambda h: getattr(h, 'last', False))
+    hooks = self.hooks + [Progress()]*(progress and rank() == 0)
+    hooks.sort(key=lambda h: getattr(h, 'last', False))
     end, size = self.iteration + n, 1
     self.stopped = None
     with _own_net_rng(self) if _may_draw(self) else nullcontext(), _stop_button(self):
         _call(hooks, 'before_fit', self, n)
         try:
-            engine = engine_for(self, end)
-            while self.iteration < end and not self.stopped:
+            engine = engine_for(self, end) if processes() == 1 else Parallel(self)
+            while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
-                self._block(engine, min(self.iteration + size, end, *stops) - self.iteration, hooks)
+                todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
+                self._block(engine, todo, hooks)
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
             self._check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #a4cd2c3f
+# %% ../nbs/03_trainer.ipynb #aef5c0db
 @patch
 def _sample(self:Trainer, n, seed):
     before = _net_rng(self.device) if _may_draw(self) else None
@@ -362,8 +365,11 @@ def _block(self:Trainer, engine, size, hooks):
             for _ in range(size):
                 engine.step()
                 for h in each: h.after_iteration(self)
-                if self.stopped: break
-    finally: self._record(engine.end())
+                if self._stops(): break
+    except BaseException:
+        self._record(engine.end())
+        raise
+    self._record(mean_of_all(engine.end()))
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)
 
@@ -372,6 +378,13 @@ def stop(self:Trainer,
          why:str='asked to stop'): # the reason, kept in `stopped`
     "Ask the training that is running to end after this iteration"
     self.stopped = why
+
+@patch
+def _stops(self:Trainer):
+    "Has anyone asked to stop, here or in another process?"
+    why = stop_of_all(self.stopped)
+    if why and not self.stopped: self.stopped = why
+    return why
 
 def _call(hooks, what, *args):
     for h in hooks:
@@ -400,7 +413,7 @@ def _stop_button(trainer):
         trainer.stop('interrupted')
     return on_interrupt(pressed)
 
-# %% ../nbs/03_trainer.ipynb #f8b77c81
+# %% ../nbs/03_trainer.ipynb #0047e111
 class Progress:
     "A hook: a progress bar with rate, time left and the latest losses"
     def before_fit(self, trainer, n):
@@ -409,7 +422,7 @@ class Progress:
                         mininterval=0.2 if out.isatty() else 2)
         self.start = trainer.iteration
         compiles = wanted(trainer, trainer.iteration + n) == 'compiled' and not trainer._engine
-        if compiles: self.bar.set_description('compiling')
+        if compiles and processes() == 1: self.bar.set_description('compiling')
 
     def after_block(self, trainer):
         self.bar.set_description(refresh=False)

@@ -25,9 +25,11 @@ dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
 layers = dict(value='', data='', networks='', samples='data', idx='data samples',
               files='data samples idx', engines='value',
-              trainer='value data networks engines',
-              ensemble='networks engines trainer', checkpoints='value networks trainer',
-              metrics='data', plots='value metrics',
+              files='data samples idx', engines='value', parallel='networks engines',
+              trainer='value data networks engines parallel',
+              ensemble='networks engines trainer',
+              checkpoints='value networks parallel trainer', metrics='data',
+              plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
