@@ -24,7 +24,6 @@ dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
 
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
 layers = dict(value='', data='', networks='', samples='data', idx='data samples',
-              files='data samples idx', engines='value',
               files='data samples idx', engines='value', parallel='networks engines',
               trainer='value data networks engines parallel',
               ensemble='networks engines trainer',
