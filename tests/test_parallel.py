@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
+from gan_nbdev.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.parallel import launch, parallel, processes, rank
@@ -119,6 +120,13 @@ def deviation(a, b):
 def same(a, b): return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def write(state, path):
+    write_checkpoint(path, state, iteration=state['iteration'], settings={}, versions={}, notes=None)
+
+
+def read(path): return read_checkpoint(path)[0]
+
+
 # ---- what the processes do: names of parts, and what was found in each
 
 
@@ -128,14 +136,14 @@ def agreement(folder):
         t = make(**kw, nets=rank() if name == 'sgd' else 0)   # the weights of rank 0 count
         yield f'{name} 1', found(fit(t, 1))
         yield f'{name} 100', found(fit(t, 99))
-        if name == 'adam' and rank() == 0: torch.save(t.state_dict(), folder/'2.state')
+        if name == 'adam' and rank() == 0: write(t.state_dict(), folder/'2.state')
 
 
 def going_on(folder):
     "100 more iterations from each state"
     for n in (1, 2):
         t = make('adam', seed=5)
-        t.load_state_dict(torch.load(folder/f'{n}.state', weights_only=True))
+        t.load_state_dict(read(folder/f'{n}.state'))
         yield str(n), found(fit(t, 100))
 
 
@@ -268,7 +276,7 @@ def alone():
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, alone):
     d = tmp_path_factory.mktemp('parallel')
-    torch.save(alone[1], d/'1.state')
+    write(alone[1], d/'1.state')
     return d
 
 
@@ -297,7 +305,7 @@ def test_goes_on_with_another_number_of_processes(folder, two, alone):
     for seen in (two, three):
         for n in (1, 2): assert deviation(seen[0][f'going_on: {n}'], alone[0]['on']) < bound
     t = make('adam', seed=5)
-    t.load_state_dict(torch.load(folder/'2.state', weights_only=True))
+    t.load_state_dict(read(folder/'2.state'))
     assert deviation(found(fit(t, 100)), alone[0]['on']) < bound
 
 
@@ -335,6 +343,10 @@ def test_gan_train_writes_the_same_run(tmp_path):
     # 2.4e-7. The recipe's networks magnify roundings: after 100 iterations the losses are 4e-3
     # apart, as they are in one process when its first weights are multiplied by 1 + 6e-8.
     assert (history[1] - history[2]).abs().max() < 3e-6
+    more = 'ring', '--steps', 12, '--resume', '--quiet', '--out', 2
+    subprocess.run([Path(sys.executable).parent/'gan-train', *map(str, more)], cwd=tmp_path,
+                   check=True, capture_output=True)   # alone
+    assert json.loads((tmp_path/'2/metrics.json').read_text())['iterations'] == 12
 
 
 def test_gan_train_is_interrupted_and_refuses(tmp_path):
@@ -370,7 +382,7 @@ def test_a_launched_failure_is_shown():
 def save_after(n, path):
     with parallel():
         state = state_after(n)
-        if rank() == 0: torch.save(state, path)
+        if rank() == 0: write(state, path)
         assert processes() == 2
 
 
@@ -379,7 +391,7 @@ def test_launched_by_accelerate(folder, alone):
     accelerate.notebook_launcher(save_after, (100, folder/'accelerate'), num_processes=2,
                                  use_port='29577')
     t = make('adam', seed=5)
-    t.load_state_dict(torch.load(folder/'accelerate', weights_only=True))
+    t.load_state_dict(read(folder/'accelerate'))
     assert deviation(found(t), alone[0]['adam 100']) < BOUND[False][100]
 
 
