@@ -259,7 +259,7 @@ def _saver(out, every, record, path):
         for _, p in checkpoint_files(saver.folder): p.unlink()
     return saver
 
-# %% ../nbs/06_cli.ipynb #6c24ac28
+# %% ../nbs/06_cli.ipynb #fd283d95
 @call_parse(pos=['data'])
 @_one_line
 @_together
@@ -294,7 +294,7 @@ def gan_train(
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
     from gan_nbdev.networks import whole_number
-    from gan_nbdev.parallel import meet, processes, rank
+    from gan_nbdev.parallel import meet, processes, rank, stop_of_all
     from gan_nbdev.trainer import on_interrupt
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     if resume: path, old = _last_checkpoint(out, given)
@@ -311,7 +311,7 @@ def gan_train(
     start = time.perf_counter()
     with on_interrupt(lambda *_: trainer.stop('terminated'), signal.SIGTERM):
         trainer.fit(steps - trainer.iteration, progress=not quiet)
-    if trainer.stopped == 'terminated': return 143
+    if stop_of_all(trainer.stopped == 'terminated' or None): return 143   # as soon as one is
     if rank(): return 130 if trainer.stopped else None   # the first process writes
     seconds = time.perf_counter() - start
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run

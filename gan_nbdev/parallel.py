@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['processes', 'rank', 'parallel', 'mean_of_all', 'of_first', 'meet', 'stop_of_all', 'Parallel', 'launch']
 
-# %% ../nbs/03e_parallel.ipynb #1c89e59b
+# %% ../nbs/03e_parallel.ipynb #1357e1a0
 import hashlib, multiprocessing, os, time
 from contextlib import contextmanager
 from copy import copy
@@ -13,7 +13,6 @@ from copy import copy
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .engines import Eager, MasksFrom, may_drop, random_bits
@@ -44,7 +43,7 @@ def parallel():
     finally: time.sleep(0.1)       # gloo's threads must let go of the last tensors before the end
     dist.destroy_process_group()   # not after an error: it might wait for the others
 
-# %% ../nbs/03e_parallel.ipynb #7ecb653c
+# %% ../nbs/03e_parallel.ipynb #a63489e0
 _patience = 5 # seconds; a launcher looks ten times in one
 
 def _talk(send, x, *args, **kwargs):
@@ -56,13 +55,13 @@ def _talk(send, x, *args, **kwargs):
                               'why') from e
     return x
 
-def mean_of_all(x # a tensor
-               ): # the same where alone
+def mean_of_all(x:torch.Tensor # of the same shape in each process
+               ) -> torch.Tensor: # `x` itself where alone
     "The mean of `x` over the processes"
     return x if processes() == 1 else _talk(dist.all_reduce, x.clone())/processes()
 
-def of_first(n:int # anything whole
-            ) -> int: # the same where alone
+def of_first(n:int # any number
+            ) -> int: # `n` itself where alone
     "The `n` of the process with rank 0"
     return n if processes() == 1 else _talk(dist.broadcast, torch.tensor(n), 0).item()
 
@@ -70,8 +69,8 @@ def meet():
     "Wait until every process is here"
     mean_of_all(torch.zeros(()))
 
-def stop_of_all(why # a text, or None
-               ):   # None where nobody has a reason
+def stop_of_all(why:str # or None
+               ) -> str: # or None, where nobody has a reason
     "Why to stop: this process's reason, or that another one has a reason"
     if processes() == 1: return why
     asked = _talk(dist.all_reduce, torch.tensor(int(why is not None)))
@@ -201,11 +200,11 @@ def _bytes(o):
         for v in o: yield from _bytes(v)
     else: yield repr(o).encode()
 
-# %% ../nbs/03e_parallel.ipynb #47cd2982
+# %% ../nbs/03e_parallel.ipynb #0a7faac7
 def launch(f,      # function, called with `args` in each process
            n:int,  # how many processes, ≥ 1
            *args   # for `f`
-          ):       # what `f` returned in the process with rank 0
+          ) -> object: # what `f` returned in the process with rank 0
     "`f` in `n` processes that train together, from a notebook; `ValueError` where none can fork"
     whole_number('n', n, 1)
     if not hasattr(os, 'fork'): raise ValueError('launch needs a system with fork: use torchrun')

@@ -24,9 +24,9 @@ from gan_nbdev.trainer import EMA, Trainer, adam, linear, momentum_sgd
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, for 2 processes
 # against 1, without | with batch norm, which divides by the spread of a minibatch and so magnifies
-# roundings of gradients: after 1 iteration 3.6e-7 | 2.6e-5 at most, after 100 1.3e-6 | 1.4e-5.
+# roundings of gradients: after 1 iteration 3.6e-7 | 6.0e-6 at most, after 100 1.3e-6 | 1.1e-5.
 # The bounds are about ten times that, since another processor rounds otherwise. A rate that is
-# 1 % off deviates by 4.0e-4 | 4.5e-4 at least after 1 iteration, 3.2e-2 | 5.1e-3 after 100.
+# 1 % off deviates by 4.2e-4 | 1.3e-4 at least after 1 iteration, 3.1e-2 | 5.1e-3 after 100.
 BOUND = {False: {1: 4e-6, 100: 2e-5}, True: {1: 5e-5, 100: 2e-4}}
 
 rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
