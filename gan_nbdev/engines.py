@@ -7,8 +7,8 @@ __all__ = ['precisions', 'engines', 'MasksFrom', 'random_bits', 'draws_itself', 
            'second_library_is_exact', 'computing', 'statistics', 'Eager', 'Formula', 'Recorded', 'machine_code',
            'Compiled', 'has_compiler', 'Graphed', 'check_engine', 'seconds_saved', 'choose', 'wanted', 'engine_for']
 
-# %% ../nbs/03b_engines.ipynb #4ed5cef0
-import os, random, shutil, warnings
+# %% ../nbs/03b_engines.ipynb #b45c0524
+import os, random, shutil, threading, warnings
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from functools import cache
@@ -73,13 +73,15 @@ def arithmetic(trainer # a `Trainer`
             for net in (trainer.gan.discriminator, trainer.gan.generator))
     return trainer.batch_size*(trainer.k*(2*g + 12*d) + 6*g + 4*d)
 
-# %% ../nbs/03b_engines.ipynb #5d561842
+# %% ../nbs/03b_engines.ipynb #c3353ae6
 precisions = 'float32', 'medium', 'tf32', 'bf16'
 
 def check_precision(precision): # a name
     "`ValueError` unless `precision` is a name in `precisions`"
     if precision not in precisions:
         raise ValueError(f'unknown precision {precision!r}: choose one of {", ".join(precisions)}')
+
+_turns = threading.RLock()   # the setting is the whole process's, so threads take turns
 
 @contextmanager
 def _products(how):
@@ -105,7 +107,7 @@ def computing(precision:str,       # a name in `precisions`
     free = precision in ('medium', 'tf32')
     cpu = device.type == 'cpu' and (free or large and second_library_is_exact())
     half = torch.autocast(device.type, torch.bfloat16, precision == 'bf16', cache_enabled=False)
-    with _products('medium' if cpu else 'high' if free else 'highest'), half: yield
+    with _turns, _products('medium' if cpu else 'high' if free else 'highest'), half: yield
 
 # %% ../nbs/03b_engines.ipynb #9b549380
 def statistics(d_loss,    # shape () or (n,)

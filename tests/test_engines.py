@@ -3,6 +3,7 @@ import copy
 import pickle
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 import gan_nbdev.engines as lib
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines import Recorded, choose, engine_for, has_compiler
+from gan_nbdev.engines import Recorded, choose, computing, engine_for, has_compiler
 from gan_nbdev.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.samples import Samples, Stream
@@ -317,6 +318,20 @@ def test_lower_precision_trains_and_is_put_back(engine, precision):
         assert settings() == ('high', False) and inside[0][1] == (precision == 'bf16')
         assert inside[0][0] == 'medium' or precision == 'bf16'
     finally: torch.set_float32_matmul_precision('highest')
+
+
+def test_precision_of_two_threads():
+    inside, seen, cpu = threading.Event(), [], torch.device('cpu')
+    def other():
+        inside.wait()
+        with computing('float32', cpu, large=False): seen.append(how())
+    how, thread = torch.get_float32_matmul_precision, threading.Thread(target=other)
+    thread.start()
+    with computing('medium', cpu):
+        inside.set(); time.sleep(0.1)
+        seen.append(how())
+    thread.join()
+    assert seen == ['medium', 'highest'] and how() == 'highest'
 
 
 @pytest.mark.parametrize('engine', ['eager', 'recorded'])
