@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import torch
-from machine import machine
+from machine import machine, table
 
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
@@ -57,4 +57,4 @@ if __name__ == '__main__':
             '# A million iterations', '', f'Written by `benchmarks/soak.py`. {machine()}.', '',
             f'The ring with one hidden layer of 8 units in each network, m = 16, '
             f"`engine='{args.engine}'`.", '',
-            '| | |', '|:--|--:|', *(f'| {k} | {v} |' for k, v in rows.items()), '']))
+            table(['', ''], rows.items())]))

@@ -271,10 +271,18 @@ def _stand_in(trainer, x, z, d_step, g_step):
     t.g_opt = t.g_rule = _Player(g_step)
     return t
 
-# %% ../nbs/03b_engines.ipynb #b9edb024
-def _others():
-    "The states of NumPy's and Python's generators"
-    return np.random.get_state(), random.getstate()
+# %% ../nbs/03b_engines.ipynb #c8149c72
+def _net_rng(device):
+    "The states of the global generators that networks on `device` draw from"
+    s = dict(cpu=torch.get_rng_state(), numpy=np.random.get_state(), python=random.getstate())
+    if device.type == 'cuda': s['cuda'] = torch.cuda.get_rng_state(device)
+    if device.type == 'mps': s['mps'] = torch.mps.get_rng_state()
+    return s
+
+def _set_net_rng(device, s):
+    torch.set_rng_state(s['cpu']); np.random.set_state(s['numpy']); random.setstate(s['python'])
+    if device.type == 'cuda': torch.cuda.set_rng_state(s['cuda'], device)
+    if device.type == 'mps': torch.mps.set_rng_state(s['mps'])
 
 def _draws(trainer):
     "What one iteration asks of chance and data, in order: (kind, function, an example of each)"
@@ -286,24 +294,26 @@ def _draws(trainer):
     def rand(shape): return ask('mask', lambda: random_bits(shape, rng))
     def nothing(): pass
     def x():
-        moments.append(_others())
+        moments.append(_net_rng(trainer.device))
         got = ask('x', lambda: trainer.source.next())
-        moments.append(_others())
+        moments.append(_net_rng(trainer.device))
         return got
     t = _stand_in(trainer, x, z, nothing, nothing)
     buffers = [b.clone() for b in gan.buffers()]
     rng_was, source_was = rng.get_state(), trainer.source.state_dict()
-    cuda = [trainer.device] if trainer.device.type == 'cuda' else []
     foreign = draws_itself(gan) or not hasattr(trainer.source, 'generator')
-    others = _others()
-    moments = [others]
-    with torch.random.fork_rng(cuda, foreign), MasksFrom(rand): t.step()
-    moments.append(_others())
+    moments = [_net_rng(trainer.device)]
+    try:
+        with MasksFrom(rand): t.step()
+        moments.append(_net_rng(trainer.device))
+    finally:
+        if foreign: _set_net_rng(trainer.device, moments[0])
     for p in gan.parameters(): p.grad = None
     for b, old in zip(gan.buffers(), buffers): b.copy_(old)
     rng.set_state(rng_was); trainer.source.load_state_dict(source_was)
-    if foreign: np.random.set_state(others[0]); random.setstate(others[1])
-    if draws_itself(gan) and any(str(a) != str(b) for a, b in zip(moments[::2], moments[1::2])):
+    drew = any(str(a[k]) != str(b[k]) for a, b in zip(moments[::2], moments[1::2])
+               for k in ('numpy', 'python'))
+    if draws_itself(gan) and drew:
         raise ValueError("only the eager engine can run networks that draw from NumPy's or "
                          "Python's generators: what they draw would become part of the program")
     return asked

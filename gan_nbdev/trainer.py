@@ -6,7 +6,7 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #48087de1
+# %% ../nbs/03_trainer.ipynb #2791235a
 import math, random, signal, sys, tempfile, threading, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from .value import LOG4, Value, values
 from .networks import GAN, whole_number
-from .engines import (check_engine, check_precision, computing, draws_itself,
-                               engine_for, wanted)
+from .engines import (_net_rng, _set_net_rng, check_engine, check_precision,
+                               computing, draws_itself, engine_for, wanted)
 from .parallel import Parallel, mean_of_all, of_first, processes, rank, stop_of_all
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
@@ -218,19 +218,7 @@ class Trainer:
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
                 f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
 
-# %% ../nbs/03_trainer.ipynb #cc132c0d
-def _net_rng(device):
-    "The states of the global generators that networks on `device` draw from"
-    s = dict(cpu=torch.get_rng_state(), numpy=np.random.get_state(), python=random.getstate())
-    if device.type == 'cuda': s['cuda'] = torch.cuda.get_rng_state(device)
-    if device.type == 'mps': s['mps'] = torch.mps.get_rng_state()
-    return s
-
-def _set_net_rng(device, s):
-    torch.set_rng_state(s['cpu']); np.random.set_state(s['numpy']); random.setstate(s['python'])
-    if device.type == 'cuda': torch.cuda.set_rng_state(s['cuda'], device)
-    if device.type == 'mps': torch.mps.set_rng_state(s['mps'])
-
+# %% ../nbs/03_trainer.ipynb #44b75972
 def _seeded_net_rng(device, seed):
     torchs = {d: torch.Generator(d).manual_seed(seed).get_state() for d in {'cpu', device.type}}
     return dict(torchs, numpy=np.random.RandomState(seed % 2**32).get_state(),
