@@ -7,7 +7,7 @@ RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test bench lab docs quarto readme prepare hooks clean
+.PHONY: help demo test hostile torture bench lab docs quarto readme prepare hooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
@@ -17,6 +17,14 @@ demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians
 
 test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
 	$(RUN) tests/run
+
+hostile: $(VENV)/.dev ## damaged and malicious files for every reader, CASES=2500 of each kind; a few minutes
+	$(RUN) env GAN_CASES=$(or $(CASES),2500) OMP_NUM_THREADS=1 python -m pytest -s tests/test_hostile.py
+
+torture: $(VENV)/.dev ## kill runs 200 times, change files 2,000 times, train for 10⁶ iterations: an hour
+	$(RUN) python tests/torture.py --report benchmarks/torture.md
+	$(RUN) sh -c 'GAN_CASES=2000 python -m pytest tests/test_checkpoints.py'
+	$(RUN) python benchmarks/soak.py
 
 lab: $(VENV)/.dev ## open JupyterLab on the notebooks
 	$(RUN) jupyter lab --notebook-dir=nbs

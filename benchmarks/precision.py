@@ -110,8 +110,8 @@ def mnist_by_precision(every=2000, goals=(150, 200, 225)):
     return ('## MNIST: the default recipe\n\n'
             f'Parzen figure in nats after {steps:,} iterations (one run each; ± is over the test '
             'images; JAX, which keeps no running statistics, samples by those of the fakes), '
-            'seconds of training, and the seconds (iterations) after which a figure was first seen, '
-            f'if it was. Looked at every {every:,} iterations, all by turns. As many real images '
+            'seconds of training, and the seconds (iterations) after which a figure was first '
+            f'seen, if it was. Looked at every {every:,} iterations, all by turns. As many real images '
             f'as centres: {ceiling.mean:.0f} ± {ceiling.stderr:.1f}.\n\n'
             + table(['', 'at the end', 'seconds', *(f'until {g}' for g in goals)], rows))
 

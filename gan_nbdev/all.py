@@ -6,8 +6,10 @@ from .idx import *
 from .files import *
 from .networks import *
 from .engines import *
+from .parallel import *
 from .trainer import *
 from .ensemble import *
+from .checkpoints import *
 from .metrics import *
 from .plots import *
 from .recipes import *

@@ -5,34 +5,45 @@
 # %% auto #0
 __all__ = ['save_run', 'gan_train', 'load_run', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/06_cli.ipynb #0f820d03
-import csv, json, os, signal, sys, tempfile, time, warnings
+# %% ../nbs/06_cli.ipynb #86e2be3b
+import csv, json, math, os, shutil, signal, sys, tempfile, time, warnings
 from functools import wraps
 from pathlib import Path
 
 from fastcore.script import call_parse, is_cli
 
-# %% ../nbs/06_cli.ipynb #3fb5295a
+# %% ../nbs/06_cli.ipynb #6b0e26c3
 def _one_line(f):
     "Turn the errors of a command into one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
-        prog = Path(sys.argv[0]).name
+        prog = Path(sys.argv[0]).name + (f' [rank {r}]' if (r := os.environ.get('RANK')) else '')
         shell = is_cli(globals()[f.__name__])   # this command, not another one that runs a notebook
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try: return f(*args, **kwargs)
         except (ValueError, OSError, FloatingPointError) as e:
             if not shell: raise
-            print(f'{prog}: error: {" ".join(str(e).split())}', file=sys.stderr)
+            why = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in ' '.join(str(e).split()))
+            print(f'{prog}: error: {why}', file=sys.stderr)
             raise SystemExit(1 if isinstance(e, FloatingPointError) else 2)
         except (MemoryError, RuntimeError) as e:
-            if not shell or not (isinstance(e, MemoryError) or 'memory' in str(e)): raise
+            short = isinstance(e, MemoryError) or 'memory' in str(e) or 'overflow' in str(e)
+            if not shell or not short: raise
             print(f'{prog}: error: out of memory: try a smaller --batch_size', file=sys.stderr)
             raise SystemExit(1)
         except KeyboardInterrupt:
             if not shell: raise
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
+    return _f
+
+def _together(f):
+    "Where torchrun has started several processes, they train together"
+    @wraps(f)
+    def _f(*args, **kwargs):
+        if 'RANK' not in os.environ: return f(*args, **kwargs)
+        from gan_nbdev.parallel import parallel
+        with parallel(): return f(*args, **kwargs)
     return _f
 
 def _dashes(o):
@@ -45,22 +56,7 @@ if Path(sys.argv[0]).stem in ('gan-train', 'gan-sample', 'gan-eval'):
     # fastcore spells options with `-`; let people write `_` as in Python too
     sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
 
-# %% ../nbs/06_cli.ipynb #7b322757
-def _atomic(path, write):
-    "Call `write(temporary path)`, then put the file at `path` in one step"
-    path = Path(path)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}-', suffix=path.suffix)
-    os.close(fd)
-    try:
-        write(tmp)
-        os.chmod(tmp, 0o666 & ~_umask())
-        os.replace(tmp, path)
-    finally: Path(tmp).unlink(missing_ok=True)
-
-def _umask():
-    old = os.umask(0); os.umask(old)
-    return old
-
+# %% ../nbs/06_cli.ipynb #61cfb036
 _run_files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
               'value.png', 'config.json')
 
@@ -69,24 +65,24 @@ def _name(data):
     p = Path(data).expanduser().resolve()
     return (p.name if p.is_dir() else p.stem) or 'data'
 
-def _check_out(out, force):
-    "`out` as a `Path` for a run; `ValueError` if unwritable, or if it holds a run and not `force`"
+def _check_out(out, force, resume=False):
+    "`out` as a `Path`; `ValueError` if unwritable, or if it holds a run that is not asked for"
     if not str(out): raise ValueError('--out must name a folder, not be empty')
     out = Path(out).expanduser()
     if out.exists() and not out.is_dir():
         raise ValueError(f'--out {out} is a file: it must be a folder')
-    held = [name for name in _run_files if (out/name).exists()]
-    if held and not force:
-        raise ValueError(f'{out} already holds a run ({held[-1]}): '
-                         'choose another --out, or --force to replace it')
+    held = [name for name in ('checkpoints', *_run_files) if (out/name).exists()]
+    if held and not (force or resume):
+        raise ValueError(f'{out} already holds a run ({held[-1]}): choose another --out, '
+                         '--resume to go on with it, or --force to replace it')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     try: tempfile.TemporaryFile(dir=there).close()
     except OSError as e:
         raise ValueError(f'--out {out} cannot be written: {e.strerror} in {there}') from e
     return out
 
-# %% ../nbs/06_cli.ipynb #686eee21
-def _json(x): return json.dumps(x, indent=2, ensure_ascii=False) + '\n'
+# %% ../nbs/06_cli.ipynb #129eecf9
+def _json(x): return json.dumps(x, indent=2) + '\n'
 
 def _write_history(history, path):
     with open(path, 'w', newline='') as f:
@@ -119,84 +115,213 @@ def save_run(trainer,       # a `Trainer`
              measured:dict, # goes into `metrics.json`
             ):
     "Write the run folder, or leave it as it was; `config.json` comes last"
+    from gan_nbdev.checkpoints import umask
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}-') as d:
-        _write_run(trainer, Path(d), config, measured)
-        out.mkdir(exist_ok=True)
-        (out/'config.json').unlink(missing_ok=True)
-        for name in _run_files:
-            os.chmod(Path(d)/name, 0o666 & ~_umask())
-            os.replace(Path(d)/name, out/name)
+    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob('.new-*'): shutil.rmtree(left)   # by a process that was killed
+    try:
+        with tempfile.TemporaryDirectory(dir=out, prefix='.new-') as d:
+            _write_run(trainer, Path(d), config, measured)
+            (out/'config.json').unlink(missing_ok=True)
+            for name in _run_files:
+                os.chmod(Path(d)/name, 0o666 & ~umask())
+                os.replace(Path(d)/name, out/name)
+    finally:
+        if not any(out.iterdir()): out.rmdir()
 
-# %% ../nbs/06_cli.ipynb #d66b4adb
+# %% ../nbs/06_cli.ipynb #137713de
 def _weights(trainer):
     w = {k: v.detach().cpu().contiguous() for k, v in trainer.gan.state_dict().items()}
     s = getattr(trainer.data, 'scaling', None)
     if s is None: return w
     return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
 
-def _versions():
-    import platform, torch, gan_nbdev
-    return dict(gan_nbdev=gan_nbdev.__version__, torch=torch.__version__,
-                python=platform.python_version())
-
-def _spec(what, data_dir, size, data):
+def _spec(what, data_dir, size, source):
     "What is needed to find the data again, and to build the networks without it"
+    from gan_nbdev.checkpoints import fingerprint
     from gan_nbdev.data import distributions
     from gan_nbdev.files import datasets
     def full(path): return str(Path(path).expanduser().resolve())
     if what.replace('-', '_') not in {**distributions, **datasets}: what = full(what)
     return dict(what=what, data_dir=data_dir and full(data_dir), size=size,
-                name=data.name, dim=data.dim, shape=list(data.shape), bounded=bool(data.bounded))
+                name=source.name, dim=source.dim, shape=list(source.shape),
+                bounded=bool(source.bounded), fingerprint=fingerprint(source))
 
-# %% ../nbs/06_cli.ipynb #5779f9bc
+# %% ../nbs/06_cli.ipynb #039dd8f7
+_texts = 'what', 'name', 'recipe', 'value', 'engine', 'precision', 'fingerprint'
+_wholes = 'dim', 'steps', 'k', 'batch_size', 'seed'
+_known = dict({k: (str, 'a text') for k in _texts}, **{k: (int, 'a whole number') for k in _wholes},
+              lr=((int, float), 'a number'), bounded=(bool, 'true or false'),
+              shape=(list, 'a list of whole numbers'),
+              size=((int, type(None)), 'a whole number or null'),
+              data_dir=((str, type(None)), 'a text or null'))
+_needed = dict(data=('what', 'name', 'dim', 'shape', 'bounded'), settings=('recipe',))
+
+def _fits(v, kind):
+    if isinstance(v, bool): return kind is bool
+    if isinstance(v, list): return all(type(o) is int and 0 < o < 2**31 for o in v)
+    return isinstance(v, kind) and (not isinstance(v, int) or abs(v) < 2**63)
+
+def _check_config(c, where):
+    "The configuration `c`; `ValueError` for one that gan-train did not write"
+    for part, keys in _needed.items():
+        there = c.get(part) if isinstance(c, dict) else None
+        if not isinstance(there, dict): there = {}
+        missing = [k for k in keys if k not in there]
+        if missing:
+            raise ValueError(f'{where} lacks {part}.{missing[0]}: gan-train did not write it')
+        for k, v in there.items():
+            kind, words = _known.get(k, (object, ''))
+            if not (k in _known and (isinstance(v, kind) and _fits(v, kind))):
+                say = f'must be {words}, not {str(v)[:50]!r}' if k in _known else 'is not known'
+                raise ValueError(f'{where}: {part}.{k[:50]} {say}')
+    if not isinstance(c.get('extended', []), list):
+        raise ValueError(f'{where}: extended must be a list of iterations')
+    d = c['data']
+    if math.prod(d['shape']) != d['dim']:
+        raise ValueError(f'{where}: data.shape {d["shape"]} does not hold {d["dim"]} numbers')
+    return c
+
+def _read_config(run):
+    "The configuration of a run folder, or in a file"
+    path = Path(run).expanduser()
+    if path.suffix != '.json': path = path/'config.json'
+    if not path.is_file(): raise ValueError(f'{run} is not a run folder: it has no config.json')
+    try: c = json.loads(path.read_text(encoding='utf-8'))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(f'{path} is not valid JSON: {e}') from e
+    return _check_config(c, path)
+
+# %% ../nbs/06_cli.ipynb #2e34a163
+def _last_checkpoint(out, given):
+    "Path and configuration of the newest checkpoint in a run folder; of none, None"
+    from gan_nbdev.checkpoints import checkpoint_files, latest_checkpoint, read_checkpoint
+    if not checkpoint_files(out/'checkpoints'): return None, None
+    path = latest_checkpoint(out/'checkpoints')
+    old = _check_config(read_checkpoint(path)[1]['notes'], path)
+    for k, v in given.items():
+        if k != 'steps' and v != old['settings'].get(k):
+            raise ValueError(f'--{k} {v} differs from the {old["settings"].get(k)} of the run in '
+                             f'{out}: leave it out, or begin another run')
+    return path, old
+
+def _check_same(old, source, resumed):
+    "Is it the data that was recorded? And the surroundings? If not, a `ValueError`, and a warning"
+    from gan_nbdev.checkpoints import fingerprint, versions
+    if old['data'].get('fingerprint', (now := fingerprint(source))) != now:
+        raise ValueError(f'{source.name} is not the data that was recorded: it has changed since')
+    was = old.get('versions') if isinstance(old.get('versions'), dict) else {}
+    other = [f'{k} {str(was.get(k))[:50]} (here {v})' for k, v in versions().items()
+             if was.get(k) != v]
+    if other: warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ')
+    if old.get('extended') and not resumed:
+        warnings.warn('the recorded run was made longer on the way: one in one go differs from it')
+
+# %% ../nbs/06_cli.ipynb #133b7cab
+def _begin(spec, given, device, old, path):
+    "The trainer at its beginning, or at the checkpoint `path`, and what to record of the run"
+    from gan_nbdev.checkpoints import versions
+    from gan_nbdev.files import get_data
+    from gan_nbdev.recipes import make_trainer, settings_for
+    from gan_nbdev.trainer import pick_device
+    settings = {**(old['settings'] if old else {}), **given}
+    recipe = settings.pop('recipe', None)
+    settings_for(recipe or 'points', **settings)  # before any data is read or downloaded
+    device = pick_device(device or (old and old.get('device')))
+    same = old and (path or not spec['what'])
+    if same: spec = {k: v or old['data'].get(k) for k, v in spec.items()}
+    spec['what'] = spec['what'] or 'ring'
+    source = get_data(spec['what'], data_dir=spec['data_dir'], size=spec['size'])
+    if same: _check_same(old, source, path)
+    trainer, settings = make_trainer(source, recipe, device, **settings)
+    record = dict(data=_spec(source=source, **spec), settings=settings,
+                  device=str(trainer.device), versions=versions())
+    if path: _go_on(trainer, path, old, record)
+    return trainer, record
+
+def _go_on(trainer, path, old, record):
+    steps, longer = record['settings']['steps'], list(old.get('extended') or [])
+    other = steps != old['settings']['steps']
+    trainer.load(path, exact=not other)
+    if steps < trainer.iteration:
+        raise ValueError(f'steps must be at least {trainer.iteration}, which are made already, '
+                         f'not {steps}')
+    if other: longer.append(trainer.iteration)
+    if longer: record['extended'] = longer
+
+def _saver(out, every, record, path):
+    "The hook that saves; checkpoints of another run are removed if this one begins"
+    from gan_nbdev.checkpoints import Checkpoints, checkpoint_files
+    from gan_nbdev.parallel import rank
+    default = max(record['settings']['steps']//10, 100)
+    saver = Checkpoints(out/'checkpoints', default if every is None else every, record)
+    if not (path or rank()):
+        for _, p in checkpoint_files(saver.folder): p.unlink()
+    return saver
+
+# %% ../nbs/06_cli.ipynb #fd283d95
 @call_parse(pos=['data'])
 @_one_line
+@_together
 def gan_train(
-    data:str='ring',       # a name (ring, digits, mnist, …) or a path: .csv, .npy, folder of images
+    data:str=None,         # a name (ring, the default, digits, …) or a path: .csv, .npy, images
     steps:int=None,        # iterations, ≥ 0; the recipe's if not given, as for k, batch_size and lr
-    seed:int=0,            # of networks and training, ≥ 0
+    seed:int=None,         # of networks and training, ≥ 0 (default: 0)
     out:str=None,          # run folder to write (default: runs/DATA)
     force:bool=False,      # replace the run that is in that folder
+    resume:bool=False,     # go on with the run in that folder; steps may be more than before
+    config:str=None,       # a config.json: repeat that run, but for what else is given
     device:str=None,       # cpu, cuda, mps; the fastest there is if not given
     k:int=None,            # discriminator steps per iteration, ≥ 1
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # learning rate at the start, > 0
     recipe:str=None,       # points, digits, images or paper (default: what fits the data)
-    value:str='non-saturating', # the game: non-saturating or minimax
-    engine:str='auto',     # how iterations are run: auto, eager, compiled, or graphed (on a GPU)
-    precision:str='float32', # of matrix products: float32, medium (TF32 on a GPU) or bf16
+    value:str=None,        # the game: non-saturating (default) or minimax
+    engine:str=None,       # auto (default), eager, compiled, or graphed (on a GPU)
+    precision:str=None,    # of matrix products: float32 (default), medium (TF32 on a GPU) or bf16
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
+    checkpoint_every:int=None, # iterations between checkpoints (default: steps/10, at least 100)
     quiet:bool=False,      # no progress bar
-) -> int: # 130 when interrupted, otherwise nothing
+) -> int: # 130 when interrupted, 143 when terminated, otherwise nothing
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
-    out = _check_out(f'runs/{_name(data)}' if out is None else out, force)
-    from gan_nbdev.files import get_data
-    from gan_nbdev.recipes import make_trainer, settings_for
-    from gan_nbdev.trainer import on_interrupt, pick_device
-    given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr, value=value, seed=seed,
-                 engine=engine, precision=precision)
-    settings_for(recipe or 'points', **given)  # before any data is read or downloaded
-    device = pick_device(device)
-    what = get_data(data, data_dir=data_dir, size=size)
-    trainer, settings = make_trainer(what, recipe, device, **given)
-    print(f'{what}\nrecipe {settings["recipe"]}: {settings["steps"]:,} iterations '
-          f'on {trainer.device}, writing to {out}')
+    given = dict(recipe=recipe, steps=steps, k=k, batch_size=batch_size, lr=lr, value=value,
+                 seed=seed, engine=engine, precision=precision)
+    given = {name: v for name, v in given.items() if v is not None}
+    if resume and (config or force):
+        raise ValueError(f'give --resume or --{"config" if config else "force"}, not both')
+    old, path = _read_config(config) if config else None, None
+    name = _name(data or (old['data']['what'] if old else 'ring'))
+    out = _check_out(f'runs/{name}' if out is None else out, force, resume)
+    from gan_nbdev.networks import whole_number
+    from gan_nbdev.parallel import meet, processes, rank, stop_of_all
+    from gan_nbdev.trainer import on_interrupt
+    if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
+    if resume: path, old = _last_checkpoint(out, given)
+    spec = dict(what=data, data_dir=data_dir, size=size)
+    trainer, record = _begin(spec, given, device, old, path)
+    steps = record['settings']['steps']
+    meet()   # all have looked at the folder before one writes there
+    saver = _saver(out, checkpoint_every, record, path)
+    begun = f' from iteration {trainer.iteration:,}' if path else ''
+    if rank() == 0:
+        print(f'{trainer.data}\nrecipe {record["settings"]["recipe"]}: {steps:,} iterations{begun} '
+              f'on {trainer.device}, writing to {out}')
+    trainer.hooks.append(saver)
     start = time.perf_counter()
-    trainer.fit(settings['steps'], progress=not quiet)
+    with on_interrupt(lambda *_: trainer.stop('terminated'), signal.SIGTERM):
+        trainer.fit(steps - trainer.iteration, progress=not quiet)
+    if stop_of_all(trainer.stopped == 'terminated' or None): return 143   # as soon as one is
+    if rank(): return 130 if trainer.stopped else None   # the first process writes
     seconds = time.perf_counter() - start
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
         measured = dict(iterations=trainer.iteration, seconds=round(seconds, 1),
                         stopped=trainer.stopped, **_measure(trainer))
-        config = dict(data=_spec(data, data_dir, size, what), settings=settings,
-                      device=str(trainer.device), versions=_versions())
-        save_run(trainer, out, config, measured)
+        save_run(trainer, out, record | dict(processes=processes()), measured)
     _report(out, trainer, measured)
     if trainer.stopped: return 130
 
-# %% ../nbs/06_cli.ipynb #68dfe198
+# %% ../nbs/06_cli.ipynb #eef7ad88
 def _measure(trainer):
     from gan_nbdev.metrics import metrics
     last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in trainer.history.items() if len(v)}
@@ -219,22 +344,7 @@ def _report(out, trainer, measured):
 
 _headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
 
-# %% ../nbs/06_cli.ipynb #1c032751
-def _read_config(run):
-    path = Path(run)/'config.json'
-    if not path.is_file(): raise ValueError(f'{run} is not a run folder: it has no config.json')
-    try: c = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
-        raise ValueError(f'{path} is not valid JSON: {e}') from e
-    parts = c if isinstance(c, dict) else {}
-    need = dict(data=('what', 'name', 'dim', 'shape', 'bounded'), settings=('recipe',))
-    for part, keys in need.items():
-        there = parts.get(part) if isinstance(parts.get(part), dict) else {}
-        missing = [k for k in keys if k not in there]
-        if missing:
-            raise ValueError(f'{path} lacks {part}.{missing[0]}: gan-train did not write it')
-    return c
-
+# %% ../nbs/06_cli.ipynb #6b8e62a6
 def _read_weights(run):
     from safetensors.torch import load_file
     from safetensors import SafetensorError
@@ -244,37 +354,44 @@ def _read_weights(run):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #7294210d
+# %% ../nbs/06_cli.ipynb #4100f114
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
     from types import SimpleNamespace
-    from gan_nbdev.samples import Scaling
+    from gan_nbdev.samples import _given_scaling
     from gan_nbdev.recipes import recipes
     from gan_nbdev.runs import networks
     c, w = _read_config(run), _read_weights(run)
     d, recipe = c['data'], c['settings']['recipe']
     if recipe not in recipes: raise ValueError(f'{run}/config.json: unknown recipe {recipe!r}')
+    if not any(d['dim'] in v.shape for v in w.values()):   # before networks of that size are made
+        raise ValueError(f'{run}/weights.safetensors does not fit the settings: no layer has '
+                         f'{d["dim"]} numbers')
     data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
     gan = networks(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
     scaled = 'scale.shift' in w and 'scale.factor' in w
-    scale = Scaling(w.pop('scale.shift'), w.pop('scale.factor')) if scaled else None
-    data.unscale = scale.inverse if scale else lambda x: x
-    try: gan.load_state_dict(w)
-    except RuntimeError as e:
+    try:
+        scale = [w.pop(f'scale.{o}') for o in ('shift', 'factor')] if scaled else (0., 1.)
+        scale = _given_scaling(scale, data.dim)
+        gan.load_state_dict(w)
+    except (RuntimeError, ValueError) as e:
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: {why}') from e
+    data.unscale = scale.inverse if scaled else lambda x: x
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #f93e6f47
+# %% ../nbs/06_cli.ipynb #51007fa1
 def _save_samples(x, shape, out):
     import numpy as np
+    from gan_nbdev.checkpoints import write_atomically
     if out.suffix == '.npy':
-        return _atomic(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
+        return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
     if out.suffix == '.csv':
-        return _atomic(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
+        return write_atomically(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
     from gan_nbdev.plots import plot_samples
-    _atomic(out, lambda p: _picture(Path(p), lambda ax: plot_samples(x, ax=ax, shape=shape)))
+    def plot(ax): plot_samples(x, ax=ax, shape=shape)
+    write_atomically(out, lambda p: _picture(Path(p), plot))
 
 @call_parse
 @_one_line
@@ -300,7 +417,7 @@ def gan_sample(
     _save_samples(x, data.shape, out)
     print(f'{n} samples of shape {"×".join(map(str, data.shape))} in {out}')
 
-# %% ../nbs/06_cli.ipynb #86e6f3a1
+# %% ../nbs/06_cli.ipynb #08a11f35
 @call_parse
 @_one_line
 def gan_eval(
@@ -325,7 +442,7 @@ def gan_eval(
     measured = metrics(x, data, **held_out)
     print(_json(measured).strip() if json else _table(measured))
 
-# %% ../nbs/06_cli.ipynb #bd44c6b4
+# %% ../nbs/06_cli.ipynb #9b151fa4
 def _held_out(what, data, data_dir):
     "Images to choose σ by, and to judge by, in the data's own units; only where there are any"
     from gan_nbdev.idx import fashion_mnist, mnist

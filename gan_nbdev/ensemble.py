@@ -19,7 +19,7 @@ from .engines import (Graphed, Recorded, _assumed, _terms, check_engine, computi
 from .networks import whole_number
 from .trainer import Trainer, on_interrupt
 
-# %% ../nbs/03c_ensemble.ipynb #394a917c
+# %% ../nbs/03c_ensemble.ipynb #ed7d4e86
 class Estimate(namedtuple('Estimate', 'mean error n')):
     "The mean of `n` values and its standard error"
     def __repr__(self): return f'{self.mean:.4g} ± {self.error:.2g} (n = {self.n})'
@@ -29,8 +29,8 @@ def mean_and_error(values # numbers, at least one
     "Mean ± standard error; `ValueError` if there are none"
     v = np.asarray(values, dtype=float)
     if not v.size: raise ValueError('values must hold at least one number')
-    return Estimate(float(v.mean()), float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan,
-                    v.size)
+    error = float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan
+    return Estimate(float(v.mean()), error, v.size)
 
 # %% ../nbs/03c_ensemble.ipynb #cd092281
 class Stacked:
@@ -136,7 +136,7 @@ def _check_members(trainers):
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
 
-# %% ../nbs/03c_ensemble.ipynb #ff2af19e
+# %% ../nbs/03c_ensemble.ipynb #4e799997
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
@@ -166,7 +166,7 @@ class Ensemble:
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
-        at_once = len(self) if cuda else 2   # more would not fit a core's cache
+        at_once = len(self) if cuda else 4   # more would not fit a core's cache
         stacks, like = [], {}
         for i in range(0, len(self), at_once):
             members = self.trainers[i:i + at_once]

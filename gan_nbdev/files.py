@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['datasets', 'digits', 'csv', 'npy', 'ImageFiles', 'images', 'get_data']
 
-# %% ../nbs/01d_files.ipynb #086eb506
-import math, os, warnings
+# %% ../nbs/01d_files.ipynb #7c78db93
+import io, math, os, warnings
 from array import array
 from csv import Error as CSVError, reader
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .data import Data, distributions
-from .idx import (_file, _find_idx, _idx_samples, _mirrors, _one_line, _samples,
-                           fashion_mnist, idx_images, mnist)
+from .idx import (_check_room, _file, _find_idx, _idx_samples, _inside, _mirrors,
+                           _one_line, _samples, fashion_mnist, idx_images, mnist)
 from .samples import Samples, Stream, _times
 
 # %% ../nbs/01d_files.ipynb #67e7e126
@@ -30,36 +31,50 @@ def digits() -> Samples: # 1,797 images; pixels in [0, 1], from the data's own 0
     from sklearn.datasets import load_digits              # half a second, so only when asked for
     return Samples(load_digits().images.astype(np.float32), scale=(0, 16), name='digits')
 
-# %% ../nbs/01d_files.ipynb #30e3dd88
+# %% ../nbs/01d_files.ipynb #408e829d
 def _number(cell):
     "The number in a cell, or None; Python would also take '1_000' for one"
     try: return None if '_' in cell else float(cell)
     except ValueError: return None
 
+_longest = 2**22
+
+def _lines(path):
+    "Number and text of each line that is not empty"
+    with open(path, encoding='utf-8-sig', newline='') as f:
+        for i, line in enumerate(iter(lambda: f.readline(_longest), ''), 1):
+            if len(line) == _longest:
+                raise ValueError(f'{path}, line {i} is longer than {_longest:,} characters')
+            if line.strip(): yield i, line.rstrip(' \r\n')
+
 def _delimiter(path):
     "What separates the cells of the second line, or else of the first"
-    with open(path, encoding='utf-8-sig', newline='') as f:
-        lines = [o for _, o in zip(range(2), (l for l in f if l.strip()))]
+    lines = [line for _, line in islice(_lines(path), 2)]
     return next((o for line in lines[::-1] for o in ';\t,' if o in line), ' ')
 
-# %% ../nbs/01d_files.ipynb #913a3726
+# %% ../nbs/01d_files.ipynb #03c23790
+def _cells(line, delimiter):
+    cells = reader([line, ''], delimiter=delimiter, skipinitialspace=True)
+    row = next(cells)
+    if cells.line_num > 1: raise CSVError('it ends within quotes')
+    return row
+
 def _rows(path, delimiter):
     "Line number and cells of each line that is not empty"
     try:
-        with open(path, encoding='utf-8-sig', newline='') as f:
-            lines = reader((o.rstrip(' \r\n') for o in f), skipinitialspace=True,
-                           delimiter=delimiter or _delimiter(path))
-            for cells in lines:
-                if len(cells) > 1 or any(o.strip() for o in cells): yield lines.line_num, cells
+        delimiter = delimiter or _delimiter(path)
+        for i, line in _lines(path):
+            cells = _cells(line, delimiter)
+            if len(cells) > 1 or cells[0].strip(): yield i, cells
     except UnicodeDecodeError as e:
         raise ValueError(f'{path} is not text in UTF-8: {e.reason}') from None
-    except CSVError as e: raise ValueError(f'{path} is not a CSV file: {_one_line(e)}') from None
+    except CSVError as e: raise ValueError(f'{path} is not CSV: line {i}: {_one_line(e)}') from None
 
 def _is_header(cells):
     return any(o.strip() for o in cells) and all(_number(o) is None for o in cells)
 
-# %% ../nbs/01d_files.ipynb #6d1c3d49
-def _table(path, delimiter):
+# %% ../nbs/01d_files.ipynb #a959c892
+def _table(path, delimiter, memory):
     "The numbers in a CSV file, float64 (rows, columns), and the names of its columns or None"
     values, columns, width = array('d'), None, 0
     for line, cells in _rows(path, delimiter):
@@ -72,43 +87,73 @@ def _table(path, delimiter):
         row = [_number(o) for o in cells]
         for j, o in enumerate(row):
             if o is None or not math.isfinite(o):
-                where = f'line {line}, column {j+1}' + (f' ({columns[j]})' if columns else '')
+                named = f' ({_plain(columns[j])})' if columns else ''
+                where = f'line {line}, column {j+1}{named}'
                 raise ValueError(f'{path}, {where}: {cells[j][:30]!r} is not a finite number')
         values.extend(row)
+        _check_room(len(values), memory, path)
     if not values: raise ValueError(f'{path} has no rows of numbers')
     return np.frombuffer(values).reshape(-1, width), columns
 
-# %% ../nbs/01d_files.ipynb #3e7aeaa4
+def _plain(name): return repr(name[:30])[1:-1]       # a terminal would obey control characters
+
+# %% ../nbs/01d_files.ipynb #8b76c6c3
 def csv(
     path:str, # a text file in UTF-8, one item per line
     scale='standard', # as in `Samples`: by default each column gets mean 0 and standard deviation 1
-    delimiter:str=None # one character between cells; None: seen from the file
+    delimiter:str=None, # one character between cells; None: seen from the file
+    memory:float=4*2**30 # bytes the numbers may take as float32; more is refused
 ) -> Samples: # rows of the table; `.columns` holds the names in its header, or None
     "A table of numbers; the `ValueError` for a bad cell names its line and column"
+    if delimiter is not None and not (isinstance(delimiter, str) and len(delimiter) == 1
+                                      and delimiter not in '"\r\n'):
+        raise ValueError(f'delimiter must be one character, no quote or line end, '
+                         f'not {delimiter!r}')
     p = _file(path)
-    x, columns = _table(p, delimiter)
+    x, columns = _table(p, delimiter, memory)
     data = _samples(x, p, scale=scale, name=p.stem)
     data.columns = columns
     return data
 
-# %% ../nbs/01d_files.ipynb #764863c8
+# %% ../nbs/01d_files.ipynb #65224f56
+def _npy_head(f):
+    "Shape, order and type that a .npy file declares, and where its numbers start"
+    head, fmt = io.BytesIO(f.read(2**14)), np.lib.format
+    version = fmt.read_magic(head)
+    if version not in ((1, 0), (2, 0), (3, 0)): raise ValueError(f'its version is {version}')
+    read = fmt.read_array_header_1_0 if version == (1, 0) else fmt.read_array_header_2_0
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')          # whatever the header's text may provoke
+        return *read(head), head.tell()
+
 def npy(
     path:str, # a .npy file whose first axis runs over the items
-    scale=None # as in `Samples`; None: [0, 1] for images of unsigned bytes, else 'standard'
+    scale=None, # as in `Samples`; None: [0, 1] for images of unsigned bytes, else 'standard'
+    memory:float=4*2**30 # bytes the numbers may take as float32; more is refused
 ) -> Samples: # as many as the array's first axis is long
     "An array that `np.save` wrote; `ValueError` unless it holds real numbers and the file is whole"
     p = _file(path)
-    try: x = np.lib.format.open_memmap(p, mode='r')
-    except Exception as e:       # the header is a Python literal: broken ones fail in a dozen ways
-        raise ValueError(f'{p} is not a whole .npy file of numbers: {_one_line(e)}') from None
-    if x.dtype.kind not in 'biuf': raise ValueError(f'{p} holds {x.dtype}, not real numbers')
-    if x.offset + x.nbytes != p.stat().st_size:
-        raise ValueError(f'{p} has trailing bytes after its array of shape {x.shape}')
-    return _samples(np.array(x), p, scale=scale or _scale(x), name=p.stem)
+    with open(p, 'rb') as f:
+        try: shape, fortran, dtype, start = _npy_head(f)
+        except Exception as e:   # the header is a Python literal: broken ones fail in a dozen ways
+            raise ValueError(f'{p} is not a .npy file of numbers: {_one_line(e)}') from None
+        if dtype.kind not in 'biuf':
+            held = 'Python objects' if dtype.hasobject else dtype
+            raise ValueError(f'{p} holds {held}, not real numbers')
+        if len(shape) > 32 or not all(0 < o < 2**63 for o in shape):
+            raise ValueError(f'{p} holds nothing, or its shape makes no sense')
+        n = math.prod(shape)
+        _check_room(n, memory, p)
+        if start + n*dtype.itemsize != p.stat().st_size:
+            raise ValueError(f'{p} is not as long as an array of shape {shape} and type {dtype}')
+        f.seek(start)
+        x = np.fromfile(f, dtype, n)
+    x = x.reshape(shape[::-1]).T if fortran else x.reshape(shape)
+    return _samples(x, p, scale=scale or _scale(x), name=p.stem)
 
 def _scale(x): return 'unit' if x.ndim > 2 and x.dtype in (np.uint8, torch.uint8) else 'standard'
 
-# %% ../nbs/01d_files.ipynb #2823552a
+# %% ../nbs/01d_files.ipynb #981fafda
 _suffixes = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm')
 
 def _image_files(folder):
@@ -118,21 +163,36 @@ def _image_files(folder):
     files = sorted(p for p in folder.rglob('*') if p.suffix.lower() in _suffixes and p.is_file()
                    and not any(o.startswith('.') for o in p.relative_to(folder).parts))
     if not files: raise ValueError(f'{folder} has no images ({", ".join(_suffixes)})')
-    return files
+    return [_inside(p, folder) if p.is_symlink() else p for p in files]
 
-# %% ../nbs/01d_files.ipynb #aab4b523
+# %% ../nbs/01d_files.ipynb #075787ef
+_formats = 'BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP'
+
+def _check_bomb(im, path):
+    "`ValueError` for what Pillow would unfold without a look at its size"
+    tile = [im.tag_v2.get(o, 0) for o in (322, 323)] if im.format == 'TIFF' else [0]
+    if math.prod(tile) > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise ValueError('its tiles are too large')
+    if im.info.get('progressive') and path.read_bytes().count(b'\xff\xda') > 100:
+        raise ValueError('it has more than 100 scans')
+
 def _image(path, read):
     "`read(image)` for the image in a file"
+    path = _file(path)
+    if path.stat().st_size > 2**29: raise ValueError(f'{path} is longer than 512 MiB')
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
             warnings.simplefilter('error', Image.DecompressionBombWarning)
-            with Image.open(path) as im: return read(im)
+            with Image.open(path, formats=_formats) as im:
+                _check_bomb(im, path)
+                return read(im)
     except Exception as e:
         raise ValueError(f'{path} is not a readable image: {_one_line(e)}') from None
 
 def _turned(im):
     "Was the camera held upright?"
-    return im.format == 'JPEG' and im.getexif().get(0x112, 1) > 4
+    return im.format in ('JPEG', 'MPO') and im.getexif().get(0x112, 1) > 4
 
 def _head(im):
     "Shape and mode of an image whose pixels are not yet read"
@@ -155,7 +215,7 @@ def _check_heads(files, heads, size):
             raise ValueError(f'images differ in size: {files[0]} is {_times(heads[0][0])}, '
                              f'{p} is {_times(hw)}; give the size to scale them to')
 
-# %% ../nbs/01d_files.ipynb #2c0f5b7d
+# %% ../nbs/01d_files.ipynb #2e106dc2
 class ImageFiles(Dataset):
     "The images in a folder and its subfolders, in sorted order, each read when it is asked for"
     def __init__(self,
@@ -163,10 +223,11 @@ class ImageFiles(Dataset):
         size=None, # crop and scale to: pixels, or (height, width); None: all have one size
         gray:bool=None # True: one channel; False: three; None: one if all images have one
     ):
+        given = None if size is None else _size(size)
         self.folder, self.files = Path(folder), _image_files(folder)
         heads = [_image(p, _head) for p in self.files]
         _check_heads(self.files, heads, size)
-        self.size = heads[0][0] if size is None else _size(size)
+        self.size = given or heads[0][0]
         one = all(mode in ('1', 'L', 'LA', 'La') for _, mode in heads)
         self.gray = one if gray is None else bool(gray)
         self.shape = self.size if self.gray else (*self.size, 3)
@@ -197,7 +258,7 @@ def images(
     for i in tqdm(range(len(files)), desc=name, delay=2, leave=False): x[i] = files[i]
     return _samples(x, folder, scale='unit', name=name)
 
-# %% ../nbs/01d_files.ipynb #d50d3fd5
+# %% ../nbs/01d_files.ipynb #6371bb4e
 datasets = dict(digits=digits, mnist=mnist, fashion_mnist=fashion_mnist)
 _accepted = ('a .csv, .tsv, .txt or .npy file, an IDX file (*-ubyte, .gz or not), '
              "a folder of images or one with MNIST's files")
@@ -214,7 +275,7 @@ def _from_path(p, size):
     if 'ubyte' in p.name: return _idx_samples(_file(p), p.name.split('-')[0])
     raise ValueError(f'{p} is of an unknown kind; data can be {_accepted}')
 
-# %% ../nbs/01d_files.ipynb #f6ff9310
+# %% ../nbs/01d_files.ipynb #35cdaa42
 def _training_part(data):
     data.x = data.x[:50_000]   # as in the paper; the other 10,000 are for validation
     return data
@@ -230,7 +291,7 @@ def _from_name(what, data_dir, size):
     names = ', '.join([*distributions, *datasets])
     raise ValueError(f'unknown data {what!r}: give one of {names}, or the path of {_accepted}')
 
-# %% ../nbs/01d_files.ipynb #58aff56b
+# %% ../nbs/01d_files.ipynb #f46d0108
 def _check_options(what, data_dir, size):
     path = isinstance(what, (str, Path))
     if data_dir and not (isinstance(what, str) and what.replace('-', '_') in _mirrors):
@@ -245,7 +306,7 @@ def _item_scale(dataset):
 
 def _short(what): return repr(what) if isinstance(what, (str, Path)) else type(what).__name__
 
-# %% ../nbs/01d_files.ipynb #0f757b12
+# %% ../nbs/01d_files.ipynb #98672a62
 def get_data(
     what, # a name, path, tensor or array (n, ...), torch `Dataset`, or data object: passed through
     data_dir:str=None, # for mnist and fashion_mnist: the folder with their files

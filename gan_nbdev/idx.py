@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_idx', 'idx_images', 'download', 'mnist', 'fashion_mnist']
 
-# %% ../nbs/01c_idx.ipynb #2f754d2b
+# %% ../nbs/01c_idx.ipynb #8e3d6d07
 import gzip, hashlib, math, os, re, struct, urllib.error, urllib.request, zlib
 from http.client import HTTPException
 from numbers import Integral
@@ -16,9 +16,10 @@ from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 from tqdm import tqdm
 
+from .data import _above0
 from .samples import Samples
 
-# %% ../nbs/01c_idx.ipynb #76397179
+# %% ../nbs/01c_idx.ipynb #a6484c1e
 def _file(path) -> Path:
     "`path`, once it is known to lead to a readable file that is not empty"
     p = Path(os.path.expanduser(path))
@@ -27,6 +28,11 @@ def _file(path) -> Path:
     if not os.access(p, os.R_OK): raise ValueError(f'{p} cannot be read: permission denied')
     if not p.stat().st_size: raise ValueError(f'{p} is empty')
     return p
+
+def _inside(path, folder):
+    "`path`, unless a link on its way leads out of `folder`"
+    if Path(folder).resolve() in path.resolve().parents: return path
+    raise ValueError(f'{path} is a link that leads out of {folder}: put the file itself there')
 
 def _one_line(e):
     s = ' '.join(str(e).split()) or type(e).__name__
@@ -37,7 +43,14 @@ def _samples(x, path, **kwargs):
     try: return Samples(x, **kwargs)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
-# %% ../nbs/01c_idx.ipynb #7b353a70
+# %% ../nbs/01c_idx.ipynb #25135303
+def _check_room(n, memory, path):
+    "`ValueError` if `n` numbers take more than `memory` bytes as float32"
+    if 4*n > _above0(memory, 'memory'):
+        raise ValueError(f'{path} holds more than the {int(memory//4):,} numbers '
+                         f'that fit memory={memory:,} bytes as float32')
+
+# %% ../nbs/01c_idx.ipynb #3ec9a08e
 def _idx_shape(f, path):
     "The shape that an IDX file's header declares"
     head = f.read(4)
@@ -52,9 +65,10 @@ def _idx_shape(f, path):
     if 0 in shape: raise ValueError(f'{path} holds nothing: its shape is {shape}')
     return shape
 
-# %% ../nbs/01c_idx.ipynb #fa3391bd
+# %% ../nbs/01c_idx.ipynb #510da27a
 def read_idx(
-    path:str # an IDX file of unsigned bytes, gzip-compressed or not
+    path:str, # an IDX file of unsigned bytes, gzip-compressed or not
+    memory:float=4*2**30 # bytes the numbers may take as float32; more is refused
 ) -> Tensor: # uint8, of the shape that the file declares
     "Read an IDX file; `ValueError` if it is anything but whole"
     p = _file(path)
@@ -64,6 +78,9 @@ def read_idx(
         with (gzip.open if zipped else open)(p, 'rb') as f:
             shape = _idx_shape(f, p)
             size = math.prod(shape)
+            _check_room(size, memory, p)
+            if p.stat().st_size > 2*size + 2**16:
+                raise ValueError(f'{p} is much longer than the {size:,} bytes that it declares')
             while chunk := f.read(min(2**20, size + 1 - len(data))): data += chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as e:
         raise ValueError(f'{p} is not a whole gzip file: {_one_line(e)}') from None
@@ -72,17 +89,18 @@ def read_idx(
         raise ValueError(f'{p} {fault} the {size:,} bytes that its shape {shape} declares')
     return torch.frombuffer(data, dtype=torch.uint8).reshape(shape)
 
-# %% ../nbs/01c_idx.ipynb #096469ec
+# %% ../nbs/01c_idx.ipynb #a3c0b0b6
 _prefix = dict(train='train', test='t10k')
 _layout = dict(mnist='MNIST/raw', fashion_mnist='FashionMNIST/raw')   # where torchvision puts them
 
 def _find_idx(folder, name, split):
-    "Where in `folder` the images of `split` are, or None"
+    "Where in `folder` the images of `split` are, or None; `ValueError` if outside, by a link"
     files = [f'{_prefix[split]}-images{sep}idx3-ubyte{gz}' for sep in '-.' for gz in ('', '.gz')]
     subs = dict.fromkeys(('', name, 'raw', _layout.get(name, '')))
-    return next((p for s in subs for o in files if (p := Path(folder)/s/o).is_file()), None)
+    found = (p for s in subs for o in files if (p := Path(folder)/s/o).is_file())
+    return next((_inside(p, folder) for p in found), None)
 
-# %% ../nbs/01c_idx.ipynb #05b42907
+# %% ../nbs/01c_idx.ipynb #cca348e4
 def _check_split(split):
     if split not in _prefix: raise ValueError(f"split must be 'train' or 'test', not {split!r}")
 
@@ -112,7 +130,7 @@ def _idx_samples(path, name, n=None):
     _check_n(n, len(x), path)
     return _samples(x[:n], path, scale='unit', name=name)
 
-# %% ../nbs/01c_idx.ipynb #75073ebd
+# %% ../nbs/01c_idx.ipynb #30087c95
 def _check(path, checksum):
     "`ValueError` unless `path` has this `checksum`: 32 hex digits for MD5, 64 for SHA-256"
     kind = {32: 'md5', 64: 'sha256'}[len(checksum)]
@@ -122,7 +140,7 @@ def _check(path, checksum):
     if h.hexdigest() != checksum.lower():
         raise ValueError(f'wrong {kind} checksum {h.hexdigest()}, expected {checksum.lower()}')
 
-# %% ../nbs/01c_idx.ipynb #213a9783
+# %% ../nbs/01c_idx.ipynb #763c28e3
 def _fetch(url, part, timeout, progress):
     "Append to the file `part` what it lacks of `url`; `OSError` if the transfer ends early"
     done = part.stat().st_size if part.exists() else 0
@@ -142,7 +160,7 @@ def _fetch(url, part, timeout, progress):
     if total and done < total:
         raise ConnectionError(f'the transfer ended after {done:,} of {total:,} bytes')
 
-# %% ../nbs/01c_idx.ipynb #2a576239
+# %% ../nbs/01c_idx.ipynb #80175feb
 def download(
     urls, # one address, or several mirrors of the same file, tried in turn
     dest:str, # the file to write; its folder is made if need be
@@ -170,7 +188,7 @@ def download(
     message = f'{dest.name} could not be downloaded ({"; ".join(tried)}){hint and ". "}{hint}'
     raise (ValueError if wrong else ConnectionError)(message)
 
-# %% ../nbs/01c_idx.ipynb #618d0a23
+# %% ../nbs/01c_idx.ipynb #9effaa71
 def _check_request(urls, checksum):
     for url in urls or ['']:
         if not str(url).startswith(('http://', 'https://')):
@@ -187,7 +205,7 @@ def _present(dest, checksum):
     try: return dest.exists() and (not checksum or _check(dest, checksum) is None)
     except ValueError: return False
 
-# %% ../nbs/01c_idx.ipynb #dbe095e7
+# %% ../nbs/01c_idx.ipynb #5c8e7624
 _mirrors = dict(
     mnist=[
         'https://storage.googleapis.com/cvdf-datasets/mnist/',
@@ -202,7 +220,7 @@ _sha256 = {
     ('fashion_mnist', 'train'): '3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84',
     ('fashion_mnist', 'test'): '346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073'}
 
-# %% ../nbs/01c_idx.ipynb #6fa59424
+# %% ../nbs/01c_idx.ipynb #84e437e1
 def _idx_set(name, data_dir, split, n):
     "`name` from `data_dir`, the environment's folder, or the cache, filled by a download"
     _check_split(split)
@@ -221,7 +239,7 @@ def _idx_download(name, split, folder):
     hint = f'With a copy of your own, let --data_dir or {name.upper()}_DIR name its folder.'
     download([url + file for url in _mirrors[name]], folder/file, _sha256[name, split], hint=hint)
 
-# %% ../nbs/01c_idx.ipynb #e6aeda22
+# %% ../nbs/01c_idx.ipynb #0bb25b30
 def mnist(
     data_dir:str=None, # where the IDX files are; None: `MNIST_DIR`, the cache, a download
     split:str='train', # 'train' (60,000 images) or 'test' (10,000)

@@ -7,7 +7,7 @@ __all__ = ['scenes', 'defaults', 'live', 'rules', 'choices', 'limits', 'lines', 
            'drawn', 'check', 'rule_code', 'gan_code', 'trainer_code', 'set_rule', 'change_code', 'data_code', 'only',
            'slow_iteration', 'Run', 'networks']
 
-# %% ../nbs/06b_runs.ipynb #789fd892
+# %% ../nbs/06b_runs.ipynb #85f6cadf
 import json, math, time
 from collections import namedtuple
 from copy import copy
@@ -21,7 +21,7 @@ import gan_nbdev.all as library
 from .data import GaussianMixture, NoisyCurve, distributions, noises
 from .engines import Eager, computing, engines
 from .networks import GAN, activations
-from .trainer import Rule, Trainer, _own_net_rng
+from .trainer import Rule, Trainer, _own_net_rng, _Record
 from .value import values
 
 # %% ../nbs/06b_runs.ipynb #f38fe103
@@ -289,7 +289,7 @@ def _settings_of(trainer):
         out |= {f'{p}_rule': kind, f'{p}_lr': group['lr'], f'{p}_momentum': momentum}
     return out
 
-# %% ../nbs/06b_runs.ipynb #3c9d82fe
+# %% ../nbs/06b_runs.ipynb #669bcddb
 def networks(settings:dict, # of a run, as `Run.settings`
              data,          # with `dim` and `bounded`
             ) -> GAN:       # at iteration 0
@@ -311,7 +311,7 @@ def _take(self:Run, s):
     "Begin with the trainer that was given, as it was when it was given"
     if not hasattr(self, 'first'):
         self.trainer, self.settings = self.given, s
-        self.before = torch.cat([torch.empty(0, 5), *self.given._log])
+        self.before = self.given._log.rows()
         self.first, self.prelude = self._moment([]), '# trainer: the one that was given to the Lab'
     self._put(self.first, self.before)
     return change_code(s, [k for k in live if s[k] != self.first.settings[k]])
@@ -392,7 +392,7 @@ def _fork(self:Run):
     self.front = None
     self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration}
 
-# %% ../nbs/06b_runs.ipynb #440ec236
+# %% ../nbs/06b_runs.ipynb #ff11e4dd
 Moment = namedtuple('Moment', 'settings state rows score size')
 Moment.__doc__ = 'A state of a run, its settings then, the length of its record, its story, bytes'
 
@@ -404,8 +404,8 @@ def _bytes(o):
 @patch
 def _moment(self:Run, score):
     t = self.trainer
-    rows = sum(map(len, t._log))
-    log, t._log = t._log, []     # the record itself is kept once, not once a moment
+    rows = len(t._log)
+    log, t._log = t._log, _Record()     # the record itself is kept once, not once a moment
     try: state = t.state_dict()
     finally: t._log = log
     return Moment(dict(self.settings), state, rows, list(score), _bytes(state))
@@ -425,13 +425,13 @@ def note(self:Run,
         self.moments = {j: m for j, m in self.moments.items() if j in kept}
         self.gap *= 2
 
-# %% ../nbs/06b_runs.ipynb #514219b9
+# %% ../nbs/06b_runs.ipynb #aab3f002
 @patch
 def rewind(self:Run,
            i:int,      # iteration
           ) -> int:    # the iteration of the recorded moment that is nearest to it
     "Go to a recorded moment, earlier or later; what follows is what followed then"
-    if self.front is None: self.front = torch.cat([torch.empty(0, 5), *self.trainer._log])
+    if self.front is None: self.front = self.trainer._log.rows()
     i = min(self.moments, key=lambda o: abs(o - i))
     self._put(self.moments[i], self.front)
     return i
@@ -440,7 +440,7 @@ def rewind(self:Run,
 def _put(self:Run, m, front):
     for o in change_code(m.settings, [k for k in live if m.settings[k] != self.settings[k]]):
         _do(o, dict(trainer=self.trainer))
-    self.trainer.load_state_dict({**m.state, 'log': [front[:m.rows]]})
+    self.trainer.load_state_dict({**m.state, 'history': front[:m.rows]})
     self.settings, self.score, self.at = dict(m.settings), list(m.score), self.iteration
 
 # %% ../nbs/06b_runs.ipynb #f9d59721

@@ -52,13 +52,19 @@ def _range_of(x):
     lo,hi = x.min().item(), x.max().item()
     return (0., 1.) if lo >= 0 and hi <= 1 else (lo, hi)
 
-# %% ../nbs/01b_samples.ipynb #804c4656
+# %% ../nbs/01b_samples.ipynb #0e7bcde5
+def _pieces(x):
+    "`x` (n, dim) in pieces, so that what is calculated from them stays small beside it"
+    return x.split(max(1, min(2**14, 2**22//x.shape[1])))
+
+def _varies(x): return any((o != x[0]).any() for o in _pieces(x))
+
 def _standard(x):
     "Mean and standard deviation of each column; 1 for the deviation of a constant column"
-    n,pieces = len(x), x.split(2**14)
+    n,pieces = len(x), _pieces(x)
     mean = sum(o.double().sum(0) for o in pieces)/n
     sd = (sum(((o.double()-mean)**2).sum(0) for o in pieces)/n).sqrt()
-    flat = (x == x[0]).all(0) | (sd == 0)
+    flat = (x.amin(0) == x.amax(0)) | (sd == 0)
     if flat.any() and not flat.all():
         which = flat.nonzero()[:,0].tolist()
         warnings.warn(f'columns that never vary are kept, unscaled: {which}', stacklevel=4)
@@ -70,13 +76,13 @@ def _check_table(x):
         raise ValueError(f'x has shape {tuple(x.shape)}: give rows and columns, or x[:, None]')
     if not x.numel(): raise ValueError(f'x has shape {tuple(x.shape)}: it is empty')
     x = x.flatten(1)
-    if not (ok := x.isfinite()).all():
-        r,c = (~ok).nonzero()[0].tolist()
+    if not all(o.isfinite().all() for o in _pieces(x)):
+        r,c = (~x.isfinite()).nonzero()[0].tolist()
         v = x[r,c].item()
         raise ValueError(f'x must be finite, not {v} at row {r}, column {c} (counted from 0)')
-    if (x == x[0]).all(): raise ValueError(f'x never varies: all {len(x)} rows are the same')
+    if not _varies(x): raise ValueError(f'x never varies: all {len(x)} rows are the same')
 
-# %% ../nbs/01b_samples.ipynb #a60378d1
+# %% ../nbs/01b_samples.ipynb #1c3ae785
 class Samples(Scaled):
     "Rows in memory: the empirical distribution, each row equally likely"
     def __init__(self,
@@ -93,8 +99,9 @@ class Samples(Scaled):
         if math.prod(self.shape) != self.dim:
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
         self.scaling = self._scaling(x, scale)
-        self.x = torch.cat([self.scaling(o) for o in x.split(2**14)])
-        if not self.x.isfinite().all() or (self.x == self.x[0]).all():
+        self.x = torch.empty(x.shape)
+        for to,o in zip(_pieces(self.x), _pieces(x)): to.copy_(self.scaling(o))
+        if not all(o.isfinite().all() for o in _pieces(self.x)) or not _varies(self.x):
             raise ValueError('x must fit float32 once scaled: too large, or too close together')
         self.bounded = bool(self.x.min() >= 0 and self.x.max() <= 1)
     @staticmethod
@@ -161,7 +168,7 @@ class _Collate:
             raise ValueError(f'items differ in shape: {tuple(self.shape)} and {bad[0]}')
         return self.scaling(torch.stack(x).reshape(len(x), -1))
 
-# %% ../nbs/01b_samples.ipynb #3b25684f
+# %% ../nbs/01b_samples.ipynb #b4e00dd4
 class StreamSource:
     "Minibatches from a `DataLoader`, each epoch in a new order and without an incomplete last one"
     def __init__(self,
@@ -184,27 +191,33 @@ class StreamSource:
             raise ValueError(f'the state must hold seed, epoch and batch, not {list(state)}')
         self.seed,self.epoch,self.batch = (int(state[k]) for k in ('seed', 'epoch', 'batch'))
         self._left = None
-    def _epoch(self):
-        "What is left of this epoch"
+    def _epoch(self, rows):
+        "What is left of this epoch, these rows of each minibatch"
         rng = torch.Generator().manual_seed(self.seed + self.epoch)
         iterable,skip = isinstance(self.dataset, IterableDataset), self.batch
         if iterable: how = dict(batch_size=self.m, drop_last=True)
         else:
             order = torch.randperm(len(self.dataset), generator=rng).tolist()
             starts = range(skip*self.m, len(order)-self.m+1, self.m)
-            how = dict(batch_sampler=[order[i:i+self.m] for i in starts])
+            how = dict(batch_sampler=[order[i:i+self.m][rows] for i in starts])
         # its own generator: a DataLoader would otherwise draw from torch's global one
         loader = DataLoader(self.dataset, collate_fn=self.collate, num_workers=self.num_workers,
                             pin_memory=self.device.type=='cuda', generator=rng, **how)
-        return islice(loader, skip if iterable else 0, None)
+        return (x[rows] for x in islice(loader, skip, None)) if iterable else iter(loader)
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
-        if self._left is None: self._left = self._epoch()
+        return self.part(slice(None))
+    def part(self,
+        rows:slice, # which of the m
+    )->torch.Tensor: # (n, dim) float32, model units
+        "These rows of the next minibatch; of a map-style dataset no others are loaded"
+        if self._left is None or rows != self._rows:
+            self._left,self._rows = self._epoch(rows), rows
         if (x := next(self._left, None)) is None:
             if not self.batch:
                 raise ValueError(f'the data ends before the first minibatch of {self.m}')
             self.epoch,self.batch,self._left = self.epoch+1, 0, None
-            return self.next()
+            return self.part(rows)
         self.batch += 1
         return x.to(self.device, non_blocking=True)
 

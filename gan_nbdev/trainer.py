@@ -6,9 +6,9 @@
 __all__ = ['frozen', 'Rule', 'adam', 'momentum_sgd', 'linear', 'exponential', 'pick_device', 'check_settings', 'Trainer',
            'on_interrupt', 'Progress', 'EMA', 'EarlyStop', 'diagnose']
 
-# %% ../nbs/03_trainer.ipynb #a9b0af9d
-import math, signal, sys, threading, time
-from contextlib import contextmanager
+# %% ../nbs/03_trainer.ipynb #2791235a
+import math, random, signal, sys, tempfile, threading, time
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 
 import numpy as np
@@ -19,7 +19,9 @@ from tqdm import tqdm
 
 from .value import LOG4, Value, values
 from .networks import GAN, whole_number
-from .engines import check_engine, check_precision, computing, engine_for, wanted
+from .engines import (_net_rng, _set_net_rng, check_engine, check_precision,
+                               computing, draws_itself, engine_for, wanted)
+from .parallel import Parallel, mean_of_all, of_first, processes, rank, stop_of_all
 
 # %% ../nbs/03_trainer.ipynb #dc69ea93
 @contextmanager
@@ -129,7 +131,32 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
 
-# %% ../nbs/03_trainer.ipynb #b844b6ed
+# %% ../nbs/03_trainer.ipynb #c1a5f0d6
+class _Record:
+    "Rows of the five numbers, in memory up to `keep` bytes, beyond that in a temporary file"
+    def __init__(self, rows=None, keep=2**18):
+        self.file, self.lock = tempfile.SpooledTemporaryFile(keep), threading.Lock()
+        self.n, self.last = 0, None
+        if rows is not None: self.append(rows)
+
+    def __len__(self): return self.n
+    def __del__(self): self.file.close()
+    def append(self, rows): # float32, shape (n, 5), on the CPU
+        with self.lock:   # `history` may be read from another thread
+            self.file.seek(20*self.n)
+            self.file.write(rows.numpy().tobytes())
+            self.n += len(rows)
+        if len(rows): self.last = rows[-1].tolist()
+
+    def rows(self):
+        with self.lock:
+            self.file.seek(0)
+            data = self.file.read(20*self.n)
+        return torch.from_numpy(np.frombuffer(data, np.float32).reshape(-1, 5).copy())
+
+    def __reduce__(self): return _Record, (self.rows(),)   # copies and pickles hold the rows
+
+# %% ../nbs/03_trainer.ipynb #9e32960a
 def check_settings(value,      # a name in `values`, or a `Value`
                    k:int,      # discriminator steps, ≥ 1
                    batch_size:int, # minibatch size, ≥ 1
@@ -153,7 +180,7 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #f6ea8a98
+# %% ../nbs/03_trainer.ipynb #bd1a52b5
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
@@ -182,7 +209,7 @@ class Trainer:
         self.value = values[value] if isinstance(value, str) else value
         self.d_rule, self.d_opt = d_rule, d_rule.start(gan.discriminator.parameters())
         self.g_rule, self.g_opt = g_rule, g_rule.start(gan.generator.parameters())
-        self.iteration, self._log, self.hooks, self.stopped = 0, [], list(hooks), None
+        self.iteration, self._log, self.hooks, self.stopped = 0, _Record(), list(hooks), None
         self._net_rng, self._lent = _seeded_net_rng(self.device, seed), False
         self.engine, self.precision, self._engine = engine, precision, None
 
@@ -191,32 +218,31 @@ class Trainer:
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
                 f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
 
-# %% ../nbs/03_trainer.ipynb #648cc1e8
-def _net_rng(device):
-    "The states of the global generators that networks on `device` draw from"
-    s = dict(cpu=torch.get_rng_state())
-    if device.type == 'cuda': s['cuda'] = torch.cuda.get_rng_state(device)
-    if device.type == 'mps': s['mps'] = torch.mps.get_rng_state()
-    return s
-
-def _set_net_rng(device, s):
-    torch.set_rng_state(s['cpu'])
-    if device.type == 'cuda': torch.cuda.set_rng_state(s['cuda'], device)
-    if device.type == 'mps': torch.mps.set_rng_state(s['mps'])
-
+# %% ../nbs/03_trainer.ipynb #44b75972
 def _seeded_net_rng(device, seed):
-    return {d: torch.Generator(d).manual_seed(seed).get_state() for d in {'cpu', device.type}}
+    torchs = {d: torch.Generator(d).manual_seed(seed).get_state() for d in {'cpu', device.type}}
+    return dict(torchs, numpy=np.random.RandomState(seed % 2**32).get_state(),
+                python=random.Random(seed).getstate())
+
+def _may_draw(t):
+    "Is there code that may draw from the global generators?"
+    others = t.data, t.gan.noise, *t.hooks
+    return (draws_itself(t.gan) or t.value not in values.values()
+            or not hasattr(t.source, 'generator')   # its items come from a dataset
+            or any(hasattr(o, 'metric') or not type(o).__module__.startswith('gan_nbdev.')
+                   for o in others))
 
 @contextmanager
 def _own_net_rng(trainer):
     outside, trainer._lent = _net_rng(trainer.device), True
-    _set_net_rng(trainer.device, trainer._net_rng)
-    try: yield
+    try:
+        _set_net_rng(trainer.device, trainer._net_rng)
+        yield
     finally:
         trainer._net_rng, trainer._lent = _net_rng(trainer.device), False
         _set_net_rng(trainer.device, outside)
 
-# %% ../nbs/03_trainer.ipynb #b34d6776
+# %% ../nbs/03_trainer.ipynb #84b034a6
 @patch
 def d_step(self:Trainer) -> tuple: # the loss, D's logits of x and of G(z); detached
     "Move θd once up the gradient of V; nothing of G changes"
@@ -251,10 +277,10 @@ def step(self:Trainer) -> tuple: # D's loss, G's loss, D's logits of x and of G(
     self.iteration += 1
     return d_loss, g_loss, real, fake
 
-# %% ../nbs/03_trainer.ipynb #c7c3b9d2
+# %% ../nbs/03_trainer.ipynb #cabf46b9
 _columns = 'd_loss', 'g_loss', 'value', 'd_real', 'd_fake'
 
-# %% ../nbs/03_trainer.ipynb #aba7ca78
+# %% ../nbs/03_trainer.ipynb #37fd5652
 @patch
 def _record(self:Trainer, rows):
     first = self.iteration - len(rows)
@@ -274,11 +300,9 @@ def _record(self:Trainer, rows):
 @patch(as_prop=True)
 def history(self:Trainer) -> dict: # arrays d_loss, g_loss, value in nats; d_real, d_fake in [0, 1]
     "The record: both losses, V, and the mean of D(x) and of D(G(z)), one entry per iteration"
-    rows = torch.cat(self._log) if self._log else torch.empty(0, 5)
-    self._log = [rows]
-    return dict(zip(_columns, rows.T.numpy().copy()))
+    return dict(zip(_columns, self._log.rows().T.numpy().copy()))
 
-# %% ../nbs/03_trainer.ipynb #285c9a14
+# %% ../nbs/03_trainer.ipynb #ed459808
 @patch
 def fit(self:Trainer,
         n:int,              # iterations to train, ≥ 0
@@ -286,27 +310,37 @@ def fit(self:Trainer,
        ) -> Trainer:        # itself
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
     whole_number('n', n, 0)
-    hooks, end, size = self.hooks + [Progress()]*progress, self.iteration + n, 1
+    hooks = self.hooks + [Progress()]*(progress and rank() == 0)
+    hooks.sort(key=lambda h: getattr(h, 'last', False))
+    end, size = self.iteration + n, 1
     self.stopped = None
-    with _own_net_rng(self), _stop_button(self):
+    with _own_net_rng(self) if _may_draw(self) else nullcontext(), _stop_button(self):
         _call(hooks, 'before_fit', self, n)
         try:
-            engine = engine_for(self, end)
-            while self.iteration < end and not self.stopped:
+            engine = engine_for(self, end) if processes() == 1 else Parallel(self)
+            while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
-                self._block(engine, min(self.iteration + size, end, *stops) - self.iteration, hooks)
+                todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
+                self._block(engine, todo, hooks)
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
             self._check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
-# %% ../nbs/03_trainer.ipynb #a310e1ea
+# %% ../nbs/03_trainer.ipynb #aef5c0db
+@patch
+def _sample(self:Trainer, n, seed):
+    before = _net_rng(self.device) if _may_draw(self) else None
+    try: return self.gan.sample(n, torch.Generator(self.device).manual_seed(seed))
+    finally:
+        if before: _set_net_rng(self.device, before)
+
 @patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
-    if not self.gan.sample(16, torch.Generator(self.device).manual_seed(0)).isfinite().all():
+    if not self._sample(16, 0).isfinite().all():
         raise FloatingPointError(f"G's fakes became NaN or infinite at iteration {self.iteration}. "
                                  'Try a smaller learning rate')
 
@@ -319,8 +353,11 @@ def _block(self:Trainer, engine, size, hooks):
             for _ in range(size):
                 engine.step()
                 for h in each: h.after_iteration(self)
-                if self.stopped: break
-    finally: self._record(engine.end())
+                if self._stops(): break
+    except BaseException:
+        self._record(engine.end())
+        raise
+    self._record(mean_of_all(engine.end()))
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)
 
@@ -330,22 +367,30 @@ def stop(self:Trainer,
     "Ask the training that is running to end after this iteration"
     self.stopped = why
 
+@patch
+def _stops(self:Trainer):
+    "Has anyone asked to stop, here or in another process?"
+    why = stop_of_all(self.stopped)
+    if why and not self.stopped: self.stopped = why
+    return why
+
 def _call(hooks, what, *args):
     for h in hooks:
         if hasattr(h, what): getattr(h, what)(*args)
 
 def _next(t, every): return t + every - t % every
 
-# %% ../nbs/03_trainer.ipynb #9b19c5e4
+# %% ../nbs/03_trainer.ipynb #bf48288d
 @contextmanager
-def on_interrupt(handler): # as for `signal.signal`
+def on_interrupt(handler,               # as for `signal.signal`
+                 number=signal.SIGINT): # or another signal than Ctrl-C's
     "Inside, Ctrl-C calls `handler`; outside of the main thread, which no signal reaches, nothing"
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = signal.signal(signal.SIGINT, handler)
+    old = signal.signal(number, handler)
     try: yield
-    finally: signal.signal(signal.SIGINT, old)
+    finally: signal.signal(number, old)
 
 def _stop_button(trainer):
     first = math.inf
@@ -356,7 +401,7 @@ def _stop_button(trainer):
         trainer.stop('interrupted')
     return on_interrupt(pressed)
 
-# %% ../nbs/03_trainer.ipynb #dc42fcf3
+# %% ../nbs/03_trainer.ipynb #0047e111
 class Progress:
     "A hook: a progress bar with rate, time left and the latest losses"
     def before_fit(self, trainer, n):
@@ -365,12 +410,12 @@ class Progress:
                         mininterval=0.2 if out.isatty() else 2)
         self.start = trainer.iteration
         compiles = wanted(trainer, trainer.iteration + n) == 'compiled' and not trainer._engine
-        if compiles: self.bar.set_description('compiling')
+        if compiles and processes() == 1: self.bar.set_description('compiling')
 
     def after_block(self, trainer):
         self.bar.set_description(refresh=False)
-        if trainer._log and len(trainer._log[-1]):   # a hook may have rewound to the start
-            d, g = trainer._log[-1][-1, :2].tolist()
+        if len(trainer._log):   # a hook may have rewound to the start
+            d, g = trainer._log.last[:2]
             self.bar.set_postfix(d_loss=f'{d:.3f}', g_loss=f'{g:.3f}', refresh=False)
         self.bar.update(trainer.iteration - self.start - self.bar.n)
 
@@ -379,45 +424,45 @@ class Progress:
         if trainer.stopped:
             print(f'{trainer.stopped} at iteration {trainer.iteration}; everything so far is kept')
 
-# %% ../nbs/03_trainer.ipynb #fe2f9ca4
+# %% ../nbs/03_trainer.ipynb #1b0c153c
 @patch
 def state_dict(self:Trainer) -> dict: # tensors and numbers, all copies
     "Everything that the next iteration depends on, and the record; `after_block` may take it too"
     net_rng = _net_rng(self.device) if self._lent else self._net_rng
-    hooks = [h.state_dict() if hasattr(h, 'state_dict') else None for h in self.hooks]
+    hooks = [h.state_dict() for h in _stateful(self.hooks)]
     return deepcopy(dict(
         gan=self.gan.state_dict(), d_opt=self.d_opt.state_dict(), g_opt=self.g_opt.state_dict(),
         rng=self.rng.get_state(), net_rng=net_rng, source=self.source.state_dict(),
-        iteration=self.iteration, log=self._log, hooks=hooks))
+        iteration=self.iteration, history=self._log.rows(), hooks=hooks))
+
+def _stateful(hooks): return [h for h in hooks if hasattr(h, 'state_dict')]
 
 @patch
 def load_state_dict(self:Trainer,
                     state:dict): # from `state_dict`, of a trainer with the same settings
     "Put the state back; training goes on as if never interrupted. `ValueError` for other hooks"
-    n = len(state['hooks'])
-    if n != len(self.hooks):
-        raise ValueError(f'the state is of {n} hooks, but there are {len(self.hooks)}')
+    n, hooks = len(state['hooks']), _stateful(self.hooks)
+    if n != len(hooks):
+        raise ValueError(f'the state is of {n} hooks that have one, but there are {len(hooks)}')
     state = deepcopy(state)
     self.gan.load_state_dict(state['gan'])
     self.d_opt.load_state_dict(state['d_opt']); self.g_opt.load_state_dict(state['g_opt'])
     self.rng.set_state(state['rng']); self._net_rng = state['net_rng']
     if self._lent: _set_net_rng(self.device, self._net_rng)
     self.source.load_state_dict(state['source'])
-    self.iteration, self._log = state['iteration'], state['log']
-    for h, s in zip(self.hooks, state['hooks']):
-        if s is not None: h.load_state_dict(s)
+    self.iteration, self._log = state['iteration'], _Record(state['history'])
+    for h, s in zip(hooks, state['hooks']): h.load_state_dict(s)
 
-# %% ../nbs/03_trainer.ipynb #45108856
+# %% ../nbs/03_trainer.ipynb #1940e070
 @patch
 def sample(self:Trainer,
            n:int,      # rows, ≥ 0
            seed:int=0, # of the noise
           ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU
     "Fakes from the generator as it is now; training is not disturbed"
-    rng = torch.Generator(self.device).manual_seed(seed)
-    return self.data.unscale(self.gan.sample(n, rng)).cpu()
+    return self.data.unscale(self._sample(n, seed)).cpu()
 
-# %% ../nbs/03_trainer.ipynb #d2c3a925
+# %% ../nbs/03_trainer.ipynb #cfeedf69
 class EMA:
     "A hook: `gan` is a copy whose generator is the exponential moving average of the trained one"
     def __init__(self, gan:GAN,             # the GAN that is trained
@@ -434,7 +479,7 @@ class EMA:
     def state_dict(self): return self.gan.generator.state_dict()
     def load_state_dict(self, state): self.gan.generator.load_state_dict(state)
 
-# %% ../nbs/03_trainer.ipynb #451db574
+# %% ../nbs/03_trainer.ipynb #c16496bf
 class EarlyStop:
     "A hook: stops when `metric(trainer)` has not risen for `patience` looks; keeps `best_state`"
     def __init__(self, metric,       # function of the trainer, larger is better
@@ -444,19 +489,26 @@ class EarlyStop:
         self.metric, self.every, self.patience = metric, every, patience
         self.best, self.best_iteration, self.best_state = -math.inf, 0, None
 
+    def before_fit(self, trainer, n):  # a run that is over stays so when it is resumed
+        if self.best_state: self._give_up(trainer)
+
     def after_block(self, trainer):
         if (m := self.metric(trainer)) > self.best:
-            self.best, self.best_iteration, self.best_state = m, trainer.iteration, None
-            self.best_state = trainer.state_dict()
-        elif trainer.iteration >= self.best_iteration + self.patience*self.every:
+            self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
+            self.best_state = trainer.state_dict()   # which holds no copy of itself
+        else: self._give_up(trainer)
+
+    def _give_up(self, trainer):
+        if trainer.iteration >= self.best_iteration + self.patience*self.every:
             trainer.stop(f'no rise above {self.best:.4g} since iteration {self.best_iteration}')
 
     def state_dict(self):
         return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state')}
-    def load_state_dict(self, s):  # the best state holds no copy of itself
-        vars(self).update(s, best_state=s['best_state'] or self.best_state)
+    def load_state_dict(self, s):
+        best = self.best_state if s['best_state'] == 'this' else s['best_state']
+        vars(self).update(s, best_state=best)
 
-# %% ../nbs/03_trainer.ipynb #3ad01a68
+# %% ../nbs/03_trainer.ipynb #f8d78068
 def _verdict(V, swing, d_real, d_fake):
     if V > -0.1:
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
@@ -475,7 +527,7 @@ def _verdict(V, swing, d_real, d_fake):
     return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
             f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
 
-# %% ../nbs/03_trainer.ipynb #8d18e282
+# %% ../nbs/03_trainer.ipynb #df5059a7
 def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
             ) -> list:      # sentences

@@ -5,6 +5,8 @@ Where it is missing the test is skipped with the reason; it fails instead if `GA
 """
 import os, pytest
 
+os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
+
 def _gpu():
     import torch
     return None if torch.cuda.is_available() else 'torch sees no CUDA device'

@@ -208,19 +208,20 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
     assert len(lines) == metrics['iterations'] + 1
 
 
-def test_divergence_is_one_line_and_leaves_no_run(tmp_path):
+def test_divergence_is_one_line_and_leaves_its_checkpoints_alone(tmp_path):
     np.savetxt(tmp_path/'t.csv', np.random.default_rng(0).normal(size=(300, 2)), delimiter=',')
     r = run('gan-train', 't.csv', '--steps', 2000, '--lr', '1e30', '--quiet', cwd=tmp_path)
     assert r.returncode == 1 and r.stderr.count('\n') == 1
     assert 'NaN or infinite at iteration' in r.stderr
-    assert not (tmp_path/'runs').exists()
+    assert [p.name for p in (tmp_path/'runs/t').iterdir()] == ['checkpoints']
 
 
 def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     "What makes it answer at once; benchmarks are for the time itself"
     r = run('gan-train', '--help', cwd=tmp_path)
     assert r.returncode == 0
-    for o in 'steps seed out force device k batch-size lr recipe data-dir'.split():
+    for o in ('steps seed out force resume config checkpoint-every device k batch-size lr recipe '
+              'data-dir engine precision').split():
         assert f'--{o}' in r.stdout
     code = 'import sys, gan_nbdev.cli; sys.exit(bool({"torch", "numpy"} & sys.modules.keys()))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -1,8 +1,11 @@
 "The engines and the ensemble beyond a notebook cell: held against the eager engine's iterations."
 import copy
 import pickle
+import random
 import threading
+import time
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 import gan_nbdev.engines as lib
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines import Recorded, choose, engine_for, has_compiler
+from gan_nbdev.engines import Recorded, choose, computing, engine_for, has_compiler
 from gan_nbdev.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.samples import Samples, Stream
@@ -46,8 +49,9 @@ def recorded(monkeypatch): monkeypatch.setitem(lib.engines, 'recorded', Recorded
 def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., seed=0, device='cpu',
          value='non-saturating', generator=None, discriminator=None, **kw):
     "All begin with the same weights; the seed is that of data, noise and dropout"
-    data, rules = datas[data], dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
-                                    adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
+    data = datas.get(data, data)
+    rules = dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
+                 adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
     rule = rules.get(rule, rule)
     how = dict(act='tanh', norm=norm, dropout=0.3)
     G = generator() if generator else mlp_generator(2, data.dim, (16,), seed=0, **how)
@@ -106,6 +110,20 @@ def agree(engine, norm=None, **kw):
     ('recorded', dict(data='memory', k=3)), ('recorded', dict(data='stream', k=3)),
     compiled(dict(value='minimax', k=3, rule='adam')), compiled(dict(norm='batch'))], ids=str)
 def test_agrees_with_eager(engine, kw): agree(engine, **kw)
+
+
+class Augmented(TensorDataset):
+    "Items with noise from all the global generators"
+    def __getitem__(self, i):
+        return super().__getitem__(i)[0] + torch.rand(()) + np.random.rand() + random.random()
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_data_that_draw_are_the_same_in_every_engine(seed):
+    rows = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    runs = [make(e, data=Stream(Augmented(rows), scale=None), seed=seed)
+            for e in ('eager', 'recorded')]
+    assert deviation(*[fit(t, 20) for t in runs]) < MANY[None]
 
 
 def test_another_seed_does_not_agree():
@@ -222,7 +240,14 @@ class Branches(nn.Module):
     def forward(self, z): return self.net(z) if self.net(z).mean() > 0 else 2*self.net(z)
 
 
+class Draws(nn.Module):
+    "A generator that asks NumPy for noise"
+    def __init__(self): super().__init__(); self.net = mlp_generator(2, 2, (16,), seed=0)
+    def forward(self, z): return self.net(z) + 0.1*float(np.random.rand())
+
+
 @pytest.mark.parametrize('why, kw', [
+    ('only the eager engine can run networks that draw', dict(generator=Draws)),
     ('only the eager engine can run Adagrad', dict(rule=Rule(torch.optim.Adagrad, lr=1e-2))),
     ('this GAN cannot be written down', dict(generator=Branches))])
 def test_what_an_engine_cannot_run_is_left_untrained_or_to_eager(why, kw, monkeypatch):
@@ -295,6 +320,20 @@ def test_lower_precision_trains_and_is_put_back(engine, precision):
     finally: torch.set_float32_matmul_precision('highest')
 
 
+def test_precision_of_two_threads():
+    inside, seen, cpu = threading.Event(), [], torch.device('cpu')
+    def other():
+        inside.wait()
+        with computing('float32', cpu, large=False): seen.append(how())
+    how, thread = torch.get_float32_matmul_precision, threading.Thread(target=other)
+    thread.start()
+    with computing('medium', cpu):
+        inside.set(); time.sleep(0.1)
+        seen.append(how())
+    thread.join()
+    assert seen == ['medium', 'highest'] and how() == 'highest'
+
+
 @pytest.mark.parametrize('engine', ['eager', 'recorded'])
 def test_dropout_draws_from_the_trainers_own_generator(engine):
     def second(): return make(engine, seed=1, data='memory')
@@ -311,7 +350,8 @@ def test_dropout_draws_from_the_trainers_own_generator(engine):
     assert same(a, alone[0]) and same(b, alone[1]) and same(c, alone[0])
 
 
-def members(**kw): return [make('recorded', seed=i, rate=1 + i/2, **kw) for i in range(3)]
+def members(**kw):   # more than are stacked on a CPU
+    return [make('recorded', seed=i, rate=1 + i/2, **kw) for i in range(5)]
 
 
 @pytest.mark.parametrize('kw', [
@@ -358,7 +398,7 @@ def test_trainers_can_change_their_ensemble_but_keep_step():
     first.fit(5, progress=False); second.fit(5, progress=False)
     with pytest.raises(ValueError, match='the same iteration, but member 0 has 10 and member 2 5'):
         first.fit(5)
-    fit(all_[2], 5)
+    for t in all_[2:]: fit(t, 5)
     first.fit(5, progress=False)
     for t, alone in zip(all_, solo): assert deviation(t, fit(alone, 15)) < MANY[None]
 

@@ -20,13 +20,16 @@ ini = configparser.ConfigParser(delimiters=['='])
 ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
-dev_requirements = [Requirement(o) for o in facts['dev_requirements'].split()]
+extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
+          for o in ('dev', 'parallel')}
 
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
-layers = dict(value='', data='', networks='', samples='data', idx='samples',
-              files='data samples idx', engines='value',
-              trainer='value data networks engines',
-              ensemble='networks engines trainer', metrics='data', plots='value metrics',
+layers = dict(value='', data='', networks='', samples='data', idx='data samples',
+              files='data samples idx', engines='value', parallel='networks engines',
+              trainer='value data networks engines parallel',
+              ensemble='networks engines trainer',
+              checkpoints='value networks parallel trainer', metrics='data',
+              plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots',
               runs='all cli value data networks engines trainer', scenes='data metrics value',
               lab='all value data metrics plots runs scenes trainer')
@@ -299,8 +302,9 @@ def test_facts_agree(tmp_path):
     assert meta['Description-Content-Type'] == 'text/markdown' and meta['Summary']
     needs = [Requirement(o) for o in meta.get_all('Requires-Dist')]
     assert {str(o) for o in needs if not o.marker} == {str(o) for o in requirements}
-    dev = {str(o).split(';')[0].strip() for o in needs if o.marker}
-    assert dev == {str(o) for o in dev_requirements}
+    for extra, wanted in extras.items():
+        there = [o for o in needs if o.marker and o.marker.evaluate({'extra': extra})]
+        assert {str(o).split(';')[0].strip() for o in there} == {str(o) for o in wanted}
     points = configparser.ConfigParser(delimiters=['='])
     points.read_string(read('entry_points.txt'))
     scripts = dict(points['console_scripts'])
@@ -328,7 +332,7 @@ def test_constraints():
         names = [o.name.lower() for o in here]
         assert len(names) == len(set(names))
         versions = {o.name.lower(): str(o.specifier).removeprefix('==') for o in here}
-        for o in requirements + dev_requirements:
+        for o in sum(extras.values(), requirements):
             assert versions[o.name.lower()] in o.specifier, (python, o)
     assert versions['torch'] == '2.13.0'
 
