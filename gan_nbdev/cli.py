@@ -354,7 +354,7 @@ def _read_weights(run):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #4100f114
+# %% ../nbs/06_cli.ipynb #90b5a28d
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"

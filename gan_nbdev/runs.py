@@ -7,9 +7,10 @@ __all__ = ['scenes', 'defaults', 'live', 'rules', 'choices', 'limits', 'lines', 
            'drawn', 'check', 'rule_code', 'gan_code', 'trainer_code', 'set_rule', 'change_code', 'data_code', 'only',
            'slow_iteration', 'Run', 'networks']
 
-# %% ../nbs/06b_runs.ipynb #85f6cadf
+# %% ../nbs/06b_runs.ipynb #214c3fd1
 import json, math, time
 from collections import namedtuple
+from contextlib import nullcontext
 from copy import copy
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import gan_nbdev.all as library
 from .data import GaussianMixture, NoisyCurve, distributions, noises
 from .engines import Eager, computing, engines
 from .networks import GAN, activations
-from .trainer import Rule, Trainer, _own_net_rng, _Record
+from .trainer import Rule, Trainer, _may_draw, _own_net_rng, _Record
 from .value import values
 
 # %% ../nbs/06b_runs.ipynb #f38fe103
@@ -180,14 +181,15 @@ def _do(code, names):
                                     only=only), names)
     return names
 
-# %% ../nbs/06b_runs.ipynb #e019503d
+# %% ../nbs/06b_runs.ipynb #3843772b
 def only(trainer:Trainer, # moves one of its players
          who:str,         # 'd' or 'g'
          n:int=1):        # times, ≥ 1
     "Let one player alone move, against an opponent that stands still"
     eager = Eager(trainer)
     exact = computing(trainer.precision, trainer.device, eager.large)
-    with _own_net_rng(trainer), exact, eager.masks:
+    lent = _own_net_rng(trainer) if _may_draw(trainer) else nullcontext()
+    with lent, exact, eager.masks:
         for _ in range(n): loss = trainer.d_step()[0] if who == 'd' else trainer.g_step()
     if not loss.isfinite():
         raise FloatingPointError(f"{who.upper()}'s loss became NaN or infinite. "
@@ -474,13 +476,14 @@ def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
     return '\n'.join([_head, self.prelude, *map(_line, self.score)])
 
-# %% ../nbs/06b_runs.ipynb #a3bab015
+# %% ../nbs/06b_runs.ipynb #b8378614
 @patch
 def save(self:Run,
          out=None,   # the folder; None: the first of runs/lab-1, runs/lab-2, … that is free
         ) -> Path:   # the folder
     "Write a run folder; `ValueError` for a trainer of one's own or a folder that holds a run"
-    from gan_nbdev.cli import _check_out, _measure, _versions, save_run
+    from gan_nbdev.cli import _check_out, _measure, save_run
+    from gan_nbdev.checkpoints import versions
     if self.given is not None:
         raise ValueError('only runs of networks that the Lab built can be saved as a run folder')
     free = (p for n in range(1, 10**6) if not (p := Path(f'runs/lab-{n}')).exists())
@@ -491,7 +494,7 @@ def save(self:Run,
     settings = dict(recipe='points', steps=self.iteration, **{k: s[k] for k in (
         'k', 'batch_size', 'value', 'seed', 'engine')})
     config = dict(data=self._data_spec(out), settings=settings, run=s, code=self.code(),
-                  device=str(t.device), versions=_versions())
+                  device=str(t.device), versions=versions())
     save_run(t, out, config, measured)
     return out
 
