@@ -180,7 +180,7 @@ def fingerprint(data # a distribution, `Samples` or a `Stream`
     _feed(h, data)
     return h.hexdigest()
 
-# %% ../nbs/03d_checkpoints.ipynb #9410879d
+# %% ../nbs/03d_checkpoints.ipynb #80cdd6e4
 def _rule(rule):
     "A rule's constants, and its schedules"
     constants = {k: v for k, v in rule.hypers.items() if not callable(v)}
@@ -197,12 +197,13 @@ def settings_of(trainer # a `Trainer`
     (d_rule, d_schedules), (g_rule, g_schedules) = _rule(t.d_rule), _rule(t.g_rule)
     return dict(generator=_said(t.gan.generator), discriminator=_said(t.gan.discriminator),
                 noise=_said(t.gan.noise), data=f'{t.data.name} ({t._fingerprint})',
-                value=_game(t.value), k=t.k, batch_size=t.batch_size, seed=t.seed,
+                value=_game(t.value), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
+                seed=t.seed,
                 d_rule=d_rule, g_rule=g_rule, d_schedules=d_schedules, g_schedules=g_schedules,
                 engine=t.engine, precision=t.precision, device=t.device.type,
                 hooks=', '.join(type(h).__name__ for h in _stateful(t.hooks)))
 
-# %% ../nbs/03d_checkpoints.ipynb #a75d0637
+# %% ../nbs/03d_checkpoints.ipynb #f6e5c712
 _free = 'engine', 'd_schedules', 'g_schedules'
 
 def _differing(theirs, mine):
@@ -212,6 +213,7 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
+    theirs = {'k_g': 1} | theirs   # which the first files do not mention
     for k, v in mine.items():
         if theirs.get(k) == v or (k in _free and not exact): continue
         hint = ' (exact=False allows that)' if k in _free else ''

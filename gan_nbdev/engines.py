@@ -65,13 +65,13 @@ def may_drop(net:nn.Module # any module
     "Can `net` call dropout?"
     return draws_itself(net) or any(isinstance(m, nn.Dropout) and m.p for m in net.modules())
 
-# %% ../nbs/03b_engines.ipynb #fb8359bb
+# %% ../nbs/03b_engines.ipynb #feab8c5d
 def arithmetic(trainer # a `Trainer`
               ) -> int: # floating-point operations, to a few per cent
     "Those of the matrix products: 2 for each weight and row, and twice that on the way back"
     d, g = (sum(p.numel() for p in net.parameters())
             for net in (trainer.gan.discriminator, trainer.gan.generator))
-    return trainer.batch_size*(trainer.k*(2*g + 12*d) + 6*g + 4*d)
+    return trainer.batch_size*(trainer.k*(2*g + 12*d) + trainer.k_g*(6*g + 4*d))
 
 # %% ../nbs/03b_engines.ipynb #c3353ae6
 precisions = 'float32', 'medium', 'tf32', 'bf16'
@@ -370,16 +370,16 @@ class Recorded:
             raise ValueError('this GAN cannot be written down as a program, so that only the eager '
                              f'engine can train it: {why}') from e
 
-# %% ../nbs/03b_engines.ipynb #47549caf
+# %% ../nbs/03b_engines.ipynb #ef18f17d
 @patch
 def numbers(self:Recorded,
             n:int, # iterations to come, ≥ 1
            ) -> torch.Tensor: # float32, shape (n, numbers of one iteration)
     "What the rules' formulas need, iteration by iteration, in the order in which they ask"
     d, g = self.rules
-    k, t, d_steps, g_steps = self.trainer.k, self.trainer.iteration, d.steps, g.steps
-    rows = [[v for j in range(k) for v in d.numbers(t + i, d_steps + k*i + j + 1).values()]
-            + [*g.numbers(t + i, g_steps + i + 1).values()] for i in range(n)]
+    t, players = self.trainer.iteration, ((d, self.trainer.k, d.steps), (g, self.trainer.k_g, g.steps))
+    rows = [[v for r, k, done in players for j in range(k)
+             for v in r.numbers(t + i, done + k*i + j + 1).values()] for i in range(n)]
     return torch.tensor(rows, device=self.trainer.device)
 
 @patch
@@ -413,7 +413,7 @@ def end(self:Recorded) -> torch.Tensor: # `statistics`, shape (iterations done, 
 @patch
 def count(self:Recorded, n:int): # iterations done since the last call
     "Let the optimisers know how many steps they have made"
-    for r, k in zip(self.rules, (self.trainer.k, 1)): r.steps += k*n
+    for r, k in zip(self.rules, (self.trainer.k, self.trainer.k_g)): r.steps += k*n
 
 # %% ../nbs/03b_engines.ipynb #cd768f91
 def _small_product(x, y, few=4):
@@ -529,7 +529,7 @@ class Graphed:
         self.inner.count(done)
         return self.log[:done].cpu()
 
-# %% ../nbs/03b_engines.ipynb #37171d94
+# %% ../nbs/03b_engines.ipynb #089b54c5
 engines = dict(eager=Eager, compiled=lambda t: Graphed(Compiled(t)) if _cuda(t) else Compiled(t),
                graphed=lambda t: Graphed(Recorded(t)))
 
@@ -545,7 +545,7 @@ def seconds_saved(trainer,          # on the CPU
                  ) -> float:        # about
     "What the compiled engine spares a run against the eager one, compiling not counted"
     per_step, per_operation = 0.4e-3, 2e-12        # measured: benchmarks/speed.md
-    return iterations*((trainer.k + 1)*per_step + arithmetic(trainer)*per_operation)
+    return iterations*((trainer.k + trainer.k_g)*per_step + arithmetic(trainer)*per_operation)
 
 def choose(trainer,        # a `Trainer`
            iterations:int, # of the whole run, ≥ 0
@@ -555,10 +555,10 @@ def choose(trainer,        # a `Trainer`
     worth = trainer.device.type == 'cpu' and seconds_saved(trainer, iterations) > 30
     return 'compiled' if worth and has_compiler() else 'eager'
 
-# %% ../nbs/03b_engines.ipynb #448729ae
+# %% ../nbs/03b_engines.ipynb #e3f7ef2b
 def _assumed(t):
     gan, rules = t.gan, ((t.d_opt, t.d_rule), (t.g_opt, t.g_rule))
-    return [t.k, t.batch_size, t.value, t.precision, id(t.source), str(list(gan.children())),
+    return [t.k, t.k_g, t.batch_size, t.value, t.precision, id(t.source), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()],
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
             [(id(opt), id(rule), _terms(opt, rule), len(_counts(opt))) for opt, rule in rules]]

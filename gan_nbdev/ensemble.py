@@ -114,11 +114,11 @@ class Stacked:
         if not self.log: return torch.empty(0, len(self.parts), 5)
         return torch.stack(self.log).cpu()
 
-# %% ../nbs/03c_ensemble.ipynb #dc48d57b
+# %% ../nbs/03c_ensemble.ipynb #a6f0627a
 def _kind(t):
     "What members have in common"
     def rule(opt, rule): return type(opt).__name__, *_terms(opt, rule)
-    return dict(networks=str(list(t.gan.children())), k=t.k, batch_size=t.batch_size,
+    return dict(networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
                 value=t.value, precision=t.precision, device=t.device, iteration=t.iteration,
                 d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
                 modes=[m.training for m in t.gan.modules()],

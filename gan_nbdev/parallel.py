@@ -167,7 +167,7 @@ class Parallel(Eager):
         for hook in self.hooks: hook.remove()
         return super().end()
 
-# %% ../nbs/03e_parallel.ipynb #50324b0a
+# %% ../nbs/03e_parallel.ipynb #cd5e1482
 def _check_shares(t):
     n, cuda = processes(), t.device.type == 'cuda'
     if t.engine not in ('auto', 'eager'):
@@ -189,7 +189,7 @@ def _check_shares(t):
 def _fingerprint(t):
     "A number that differs as soon as anything differs but the weights"
     shapes = [v.shape for v in t.gan.state_dict().values()]
-    state = (shapes, t.k, t.batch_size, t.iteration, t.rng.get_state(), t.source.state_dict(),
+    state = (shapes, t.k, t.k_g, t.batch_size, t.iteration, t.rng.get_state(), t.source.state_dict(),
              t.d_opt.state_dict(), t.g_opt.state_dict())
     return int(hashlib.sha256(b'\0'.join(_bytes(state))).hexdigest()[:15], 16)
 

@@ -156,15 +156,16 @@ class _Record:
 
     def __reduce__(self): return _Record, (self.rows(),)   # copies and pickles hold the rows
 
-# %% ../nbs/03_trainer.ipynb #9e32960a
+# %% ../nbs/03_trainer.ipynb #14cbe857
 def check_settings(value,      # a name in `values`, or a `Value`
                    k:int,      # discriminator steps, ≥ 1
                    batch_size:int, # minibatch size, ≥ 1
-                   seed:int):  # ≥ 0
+                   seed:int,   # ≥ 0
+                   k_g:int=1): # generator steps, ≥ 1
     "`ValueError` naming the setting that is out of range"
     if not isinstance(value, Value) and value not in values:
         raise ValueError(f'unknown value {value!r}: choose one of {", ".join(values)}')
-    whole_number('k', k, 1)
+    whole_number('k', k, 1); whole_number('k_g', k_g, 1)
     whole_number('batch_size', batch_size, 1)
     whole_number('seed', seed, 0)
     if seed >= 2**63: raise ValueError(f'seed must be below 2**63, not {seed}')
@@ -180,14 +181,14 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #bd1a52b5
+# %% ../nbs/03_trainer.ipynb #96deabc3
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
         gan:GAN,                # the two networks and the noise prior; moved to the device
         data,                   # a distribution, `Samples` or a `Stream`
         value='non-saturating', # the game: a name in `values`, or a `Value`
-        k:int=1,                # discriminator steps per generator step, ≥ 1
+        k:int=1,                # discriminator steps per iteration, ≥ 1
         batch_size:int=256,     # minibatch size m, ≥ 1
         d_rule:Rule=None,       # D's gradient rule, `adam()` by default
         g_rule:Rule=None,       # G's gradient rule, `adam()` by default
@@ -196,15 +197,16 @@ class Trainer:
         hooks=(),               # with `before_fit`, `after_iteration`, `after_block` or `after_fit`
         engine='auto',          # how iterations are run: 'auto', or a name in `engines`
         precision='float32',    # of matrix products: a name in `precisions`
+        k_g:int=1,              # generator steps per iteration, ≥ 1; 1 in Algorithm 1
     ):
         d_rule, g_rule = d_rule or adam(), g_rule or adam()
-        check_settings(value, k, batch_size, seed)
+        check_settings(value, k, batch_size, seed, k_g)
         check_engine(engine); check_precision(precision)
         _check_fit(gan, data, d_rule, g_rule)
         self.device = pick_device(device)
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.source = data.source(batch_size, self.rng, self.device)
-        self.gan, self.data, self.k = gan.to(self.device), data, k
+        self.gan, self.data, self.k, self.k_g = gan.to(self.device), data, k, k_g
         self.batch_size, self.seed = batch_size, seed
         self.value = values[value] if isinstance(value, str) else value
         self.d_rule, self.d_opt = d_rule, d_rule.start(gan.discriminator.parameters())
@@ -216,7 +218,7 @@ class Trainer:
     def __getstate__(self): return vars(self) | dict(_engine=None)   # it can be made again
     def __repr__(self):
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
-                f'k = {self.k}, m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
+                f'k = {self.k}, {f"k_g = {self.k_g}, "*(self.k_g > 1)}m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
 
 # %% ../nbs/03_trainer.ipynb #44b75972
 def _seeded_net_rng(device, seed):
@@ -242,7 +244,7 @@ def _own_net_rng(trainer):
         trainer._net_rng, trainer._lent = _net_rng(trainer.device), False
         _set_net_rng(trainer.device, outside)
 
-# %% ../nbs/03_trainer.ipynb #84b034a6
+# %% ../nbs/03_trainer.ipynb #ec1ec449
 @patch
 def d_step(self:Trainer) -> tuple: # the loss, D's logits of x and of G(z); detached
     "Move θd once up the gradient of V; nothing of G changes"
@@ -271,9 +273,9 @@ def _descend(self:Trainer, opt, rule, loss):
 
 @patch
 def step(self:Trainer) -> tuple: # D's loss, G's loss, D's logits of x and of G(z) in its last step
-    "One iteration of Algorithm 1: `k` steps of D, one of G"
+    "One iteration of Algorithm 1: `k` steps of D, one of G, or `k_g`"
     for _ in range(self.k): d_loss, real, fake = self.d_step()
-    g_loss = self.g_step()
+    for _ in range(self.k_g): g_loss = self.g_step()
     self.iteration += 1
     return d_loss, g_loss, real, fake
 

@@ -108,7 +108,8 @@ def agree(engine, norm=None, **kw):
     *[('recorded', dict(value=v, k=k, **kind))
       for v in ('minimax', 'non-saturating') for k in (1, 3) for kind in kinds],
     ('recorded', dict(data='memory', k=3)), ('recorded', dict(data='stream', k=3)),
-    compiled(dict(value='minimax', k=3, rule='adam')), compiled(dict(norm='batch'))], ids=str)
+    ('recorded', dict(k=2, k_g=3)),
+    compiled(dict(value='minimax', k=3, k_g=2, rule='adam')), compiled(dict(norm='batch'))], ids=str)
 def test_agrees_with_eager(engine, kw): agree(engine, **kw)
 
 
