@@ -354,7 +354,7 @@ def _read_weights(run):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #90b5a28d
+# %% ../nbs/06_cli.ipynb #26835d1f
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
@@ -369,7 +369,8 @@ def load_run(run,  # a run folder
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: no layer has '
                          f'{d["dim"]} numbers')
     data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
-    gan = networks(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
+    try: gan = networks(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
+    except ValueError as e: raise ValueError(f'{run}/config.json: {e}') from e
     scaled = 'scale.shift' in w and 'scale.factor' in w
     try:
         scale = [w.pop(f'scale.{o}') for o in ('shift', 'factor')] if scaled else (0., 1.)

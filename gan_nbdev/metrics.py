@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
-           'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics']
+           'js_divergence', 'kl_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics']
 
 # %% ../nbs/04_metrics.ipynb #79a72369
 import math
@@ -100,21 +100,34 @@ def parzen(centres:Tensor,  # the generator's samples, (n, d)
     ll = parzen_log_prob(test, centres, [sigma], chunk)
     return Parzen(ll.mean().item(), ll.std(correction=0).item()/math.sqrt(len(ll)), float(sigma))
 
-# %% ../nbs/04_metrics.ipynb #62719d3c
-def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
-                  q:Tensor, # masses of the same cells
-                 ) -> float: # nats, in [0, log 2]
-    "JSD(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
+# %% ../nbs/04_metrics.ipynb #9d090dc0
+def _masses(p, q):
     p, q = (torch.as_tensor(o).double() for o in (p, q))
     if p.shape != q.shape:
         raise ValueError(f'p has shape {tuple(p.shape)} but q has {tuple(q.shape)}')
     for o in (p, q):
         if o.min() < 0 or abs(o.sum() - 1) > 1e-6:
             raise ValueError(f'masses must be ≥ 0 and sum to 1, not {o.min():g} and {o.sum():g}')
+    return p, q
+
+# %% ../nbs/04_metrics.ipynb #7c21c84f
+def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
+                  q:Tensor, # masses of the same cells
+                 ) -> float: # nats, in [0, log 2]
+    "JSD(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
+    p, q = _masses(p, q)
     def entropy(o): return -torch.xlogy(o, o).sum()
     return (entropy((p + q)/2) - (entropy(p) + entropy(q))/2).clamp(0, math.log(2)).item()
 
-# %% ../nbs/04_metrics.ipynb #71b4f898
+# %% ../nbs/04_metrics.ipynb #387e0b2a
+def kl_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
+                  q:Tensor, # masses of the same cells
+                 ) -> float: # nats, ≥ 0; infinite where q is 0 and p is not
+    "KL(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
+    p, q = _masses(p, q)
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum().clamp_min(0).item()
+
+# %% ../nbs/04_metrics.ipynb #a10470d1
 def cell_shares(x:Tensor,      # points, (n, d)
                 extent:Tensor, # the box: lowest and highest value per axis, (d, 2)
                 bins:int,      # cells per axis, ≥ 1
@@ -127,7 +140,7 @@ def cell_shares(x:Tensor,      # points, (n, d)
     cell[((i < 0) | (i >= bins)).any(1)] = bins**d
     return cell.bincount(minlength=bins**d + 1).double()/len(x)
 
-# %% ../nbs/04_metrics.ipynb #d4908b9d
+# %% ../nbs/04_metrics.ipynb #5f8016c8
 def true_shares(data:Distribution,    # a distribution with a box
                 bins:int,             # cells per axis
                 n_ref:int=1_000_000,  # draws that are counted
@@ -135,7 +148,7 @@ def true_shares(data:Distribution,    # a distribution with a box
     "Mass of each cell under `data`, counted with a fixed generator: the same at each call"
     return cell_shares(data.sample(n_ref, torch.Generator().manual_seed(0)), data.extent, bins)
 
-# %% ../nbs/04_metrics.ipynb #f5b6d9a8
+# %% ../nbs/04_metrics.ipynb #63b596bc
 def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
         data:Distribution,   # distribution with a box, dim 1 or 2
         bins:int=32,         # cells per axis, ≥ 1
@@ -151,7 +164,7 @@ def _check_cells(data, bins):
     if data.dim > 2: raise ValueError(f'jsd counts cells in 1 or 2 dimensions, not in {data.dim}')
     if bins < 1: raise ValueError(f'bins must be ≥ 1, not {bins}')
 
-# %% ../nbs/04_metrics.ipynb #c96b0a78
+# %% ../nbs/04_metrics.ipynb #67a2a514
 def jsd_floor(n:int,                # number of samples that `jsd` is given
               data:Distribution,    # distribution with a box, dim 1 or 2
               bins:int=32,          # cells per axis
@@ -164,7 +177,7 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given
     counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
 
-# %% ../nbs/04_metrics.ipynb #b111cb0e
+# %% ../nbs/04_metrics.ipynb #196e9483
 def metrics(x:Tensor,          # samples, (n, …), in the data's own units
             data,              # what they should look like: a data object
             valid:Tensor=None, # real items to choose σ by, own units

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Scene', 'has_modes']
 
-# %% ../nbs/06c_scenes.ipynb #3fa9e026
+# %% ../nbs/06c_scenes.ipynb #5813ed77
 import math
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from fastcore.basics import patch
 
 from .data import Distribution, GaussianMixture
-from .metrics import cell_shares, coverage, js_divergence, jsd_floor, true_shares
+from .metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
+                               true_shares)
 from .value import log_d, log_not_d
 
 # %% ../nbs/06c_scenes.ipynb #c1279aba
@@ -191,12 +192,12 @@ def _walk(self:Scene, gan, x):
     img = gan.generate(z.to(gan.device))
     return dict(D=gan.prob(img).item(), picture=self._bytes_of(img)[0].tolist())
 
-# %% ../nbs/06c_scenes.ipynb #179c4943
+# %% ../nbs/06c_scenes.ipynb #a91a65dd
 @patch
 def measure(self:Scene,
             gan,    # a `GAN`
            ) -> dict: # numbers by name; what is not known is missing
-    "JSD, modes and share of good samples where they are known; D's accuracy always"
+    "Divergences, modes and share of good samples where they are known; D's accuracy always"
     fakes = gan.generate(self.measured_z.to(gan.device))
     real = self.data.scale(self.real).to(gan.device)
     right = (gan.prob(real) > .5).float().mean() + (gan.prob(fakes[:len(real)]) < .5).float().mean()
@@ -206,8 +207,10 @@ def measure(self:Scene,
         if self._floor is None:
             self._shares = true_shares(self.data, 32)
             self._floor = jsd_floor(len(x), self.data, repeats=5)
-        out |= dict(jsd=js_divergence(self._shares, cell_shares(x, self.data.extent, 32)),
-                    floor=self._floor)
+        q = cell_shares(x, self.data.extent, 32)
+        out |= dict(jsd=js_divergence(self._shares, q), floor=self._floor)
+        p, q = ((len(x)*o + .5)/(len(x) + .5*len(o)) for o in (self._shares, q))
+        out |= dict(missed=kl_divergence(p, q), stray=kl_divergence(q, p))
     if has_modes(self.data): out |= coverage(x, self.data)._asdict()
     return out
 

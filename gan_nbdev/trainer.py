@@ -118,11 +118,14 @@ class exponential:
     def __call__(self, t): return max(self.start*self.factor**t, self.floor)
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 
-# %% ../nbs/03_trainer.ipynb #d4246074
+# %% ../nbs/03_trainer.ipynb #182b5b81
+def _devices():
+    return ['cuda']*torch.cuda.is_available() + ['mps']*torch.backends.mps.is_available() + ['cpu']
+
 def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; None for the fastest
                ) -> torch.device: # to hand to torch
     "A device that is there; `ValueError` naming those that are, otherwise"
-    there = ['cuda']*torch.cuda.is_available() + ['mps']*torch.backends.mps.is_available() + ['cpu']
+    there = _devices()
     if device is None: return torch.device(there[0])
     try: d = torch.device(device)
     except (RuntimeError, TypeError): d = None
