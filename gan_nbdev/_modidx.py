@@ -303,7 +303,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'gan_nbdev.lab.Lab.__init__': ('lab.html#lab.__init__', 'gan_nbdev/lab.py'),
                                'gan_nbdev.lab.Lab.__repr__': ('lab.html#lab.__repr__', 'gan_nbdev/lab.py'),
                                'gan_nbdev.lab.Lab._heard': ('lab.html#lab._heard', 'gan_nbdev/lab.py'),
-                               'gan_nbdev.lab.Lab._repr_mimebundle_': ('lab.html#lab._repr_mimebundle_', 'gan_nbdev/lab.py'),
+                               'gan_nbdev.lab.Lab._ipython_display_': ('lab.html#lab._ipython_display_', 'gan_nbdev/lab.py'),
                                'gan_nbdev.lab.Lab._tell': ('lab.html#lab._tell', 'gan_nbdev/lab.py'),
                                'gan_nbdev.lab.Lab.close': ('lab.html#lab.close', 'gan_nbdev/lab.py'),
                                'gan_nbdev.lab.Lab.picture': ('lab.html#lab.picture', 'gan_nbdev/lab.py'),

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #070da12c
+# %% ../nbs/07_lab.ipynb #a8f70826
 import json, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
 from copy import deepcopy
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from matplotlib.figure import Figure
 from .data import distributions
 from .metrics import Coverage
 from .plots import palette, plot_fakes, plot_probability, plot_value
-from .runs import Run, check, choices, defaults, limits, lines, live, scenes
+from .runs import Run, choices, defaults, limits, lines, live, scenes
 from .scenes import Scene
 from .trainer import Trainer, diagnose
 from .value import LOG4
@@ -266,13 +267,9 @@ def _lesson(s, name):
     s.lesson, s.playing, s.speed, s.error = lesson, True, 'full', ''
     s.note = f'{lesson.title}: started from iteration 0.'
 
-# %% ../nbs/07_lab.ipynb #62154f91
+# %% ../nbs/07_lab.ipynb #3b98695d
 def _compare(s, name, value):
-    if s.run.given is not None: raise ValueError('to compare, the Lab must build the networks')
-    first = s.run
-    other = Run(memory=first.memory)
-    other.own, other.strokes = first.own, first.strokes
-    other.reset(first.settings | check({name: value}))
+    first, other = s.run, s.run.twin(**{name: value})
     first.reset()
     s.runs, s.compared, s.playing, s.error = [first, other], (name, value), False, ''
     s.note = 'Two runs from the same seed. Press Play.'
@@ -284,7 +281,8 @@ def _nothing(s): pass
 def _code(s): s.source = s.run.code()
 def _save(s, out=None):
     out = s.run.save(out)
-    s.note = f'Saved. Measure it in a terminal: gan-eval {out}'
+    s.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if out.is_dir() else
+              f'Saved. A trainer made the same way takes it up: trainer.load({str(out)!r})')
 
 def _hello(s):
     for eye in s.eyes: eye.sent = False
@@ -418,7 +416,7 @@ def close(self:Session):
     for t in self.threads:
         if t is not threading.current_thread(): t.join(10)
 
-# %% ../nbs/07_lab.ipynb #f5001a82
+# %% ../nbs/07_lab.ipynb #8f2a7921
 def _net_controls(p, who):
     return [(f'{p}_layers', 'Hidden layers', f'How deep {who} is; 0 makes it linear.'),
             (f'{p}_width', 'Width', 'Units in each hidden layer.'),
@@ -437,9 +435,11 @@ _controls = {
         ('seed', 'Seed', 'The same seed gives the same run.')],
     'The game': [
         ('value', 'Value function', 'What D climbs and G descends.'),
-        ('k', 'k, steps of D', 'Steps of D for each step of G.'),
+        ('k', 'Steps of D, k', 'Steps of D in each iteration.'),
+        ('k_g', 'Steps of G', 'Steps of G in each iteration; the paper makes one.'),
         ('batch_size', 'Minibatch', 'Examples, and fakes, per step.'),
-        ('engine', 'Engine', 'How iterations are run; compiling takes a while.')],
+        ('engine', 'Engine', 'How iterations are run; compiling takes a while.'),
+        ('device', 'Device', 'Where it trains. Small networks are faster on the CPU.')],
     'Generator G': _net_controls('g', 'G'),
     'Discriminator D': _net_controls('d', 'D')}
 _names = {name: (title, label) for title, o in _controls.items() for name, label, _ in o}
@@ -493,7 +493,7 @@ lessons = dict(
         'each iteration costs three times as much, and D follows G more closely.',
         'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)))
 
-# %% ../nbs/07_lab.ipynb #b894291f
+# %% ../nbs/07_lab.ipynb #7633ac03
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
 
 @cache
@@ -507,7 +507,6 @@ def _window():
         _esm, _css = _files/'lab.js', _files/'lab.css'
         fixed = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
-        still = traitlets.Unicode().tag(sync=True)
     return Window
 
 def _fixed(run):
@@ -522,7 +521,7 @@ def _fixed(run):
         layer_names=_layer_names, curves=_curve_names,
         lessons=[(k, o.title) for k, o in lessons.items()])
 
-# %% ../nbs/07_lab.ipynb #1bb6d463
+# %% ../nbs/07_lab.ipynb #ebec7dce
 _layer_names = [
     ('real', 'data', 'data', 'Examples x'), ('fakes', 'fakes', 'generator', 'Fakes G(z)'),
     ('heat', 'D', 'discriminator', 'What D believes: dark is real; dashed where D = ½'),
@@ -536,6 +535,7 @@ _curve_names = [
     ('answers', 'Mean D', [('d_real', 'data', 'data'), ('d_fake', 'fakes', 'generator')], .5),
     ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5),
     ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None),
+    ('kl', 'KL', [('missed', 'data missed', 'data'), ('stray', 'fakes astray', 'generator')], None),
     ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None),
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None)]
 
@@ -606,10 +606,13 @@ def _heard(self:Lab, _, asked, buffers):
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #7f56bb57
+# %% ../nbs/07_lab.ipynb #3d3002e5
 @patch
-def picture(self:Lab) -> Figure:
+def picture(self:Lab,
+            title:str='', # above it
+           ) -> 'Image':  # as IPython shows it
     "The game as it stands, drawn by matplotlib"
+    from IPython.display import Image
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
@@ -619,16 +622,16 @@ def picture(self:Lab) -> Figure:
         left.set_aspect('equal', adjustable='box')
         left.set(xlim=scene.box[0], ylim=scene.box[1])
     plot_value(t.history if self.run.iteration else dict(value=[0.]), right)
-    return fig
+    fig.suptitle(title, fontsize=9)
+    png = BytesIO()
+    fig.savefig(png, dpi=80)
+    return Image(png.getvalue())
 
 @patch
-def _repr_mimebundle_(self:Lab, **kwargs):
-    from base64 import b64encode
-    from io import BytesIO
-    out, png = self.widget._repr_mimebundle_(**kwargs), BytesIO()
-    fig = self.picture() if self.session.closed else self.session._post(self.session.jobs,
-                                                                        self.picture).result()
-    fig.savefig(png, dpi=80)
-    self.widget.still = b64encode(png.getvalue()).decode()
+def _ipython_display_(self:Lab):
+    from IPython.display import display
+    s, out = self.session, self.widget._repr_mimebundle_()
     data = out[0] if isinstance(out, tuple) else out
-    return {**data, 'image/png': self.widget.still, 'text/plain': repr(self)}
+    display({**data, 'text/plain': repr(self)}, raw=True)
+    def draw(): return self.picture('The Lab as it was: run the cell to bring it to life')
+    display(draw() if s.closed else s._post(s.jobs, draw).result())

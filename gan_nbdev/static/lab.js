@@ -738,8 +738,6 @@ class App {
     this.lost = h("p", { class: "gl-error gl-lost", role: "alert", hidden: true },
       "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.");
     this.places = h("div", { class: "gl-stages" }, this.stages[0].el);
-    const still = this.model.get("still");
-    this.still = still ? h("img", { class: "gl-still", src: `data:image/png;base64,${still}`, alt: "The game when the cell ran" }) : h("span");
     this.plots = this.fixed.curves.map((c) => new Curve(this, c));
     this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
     this.slow = new Slow(this);
@@ -747,7 +745,7 @@ class App {
       h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Time" }, this.play, ...this.steps, this.speed, this.count),
       h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
       this.lost, this.error, this.note,
-      h("div", { class: "gl-main" }, h("div", {}, this.still, this.places, this.layerBox(), this.penBox()),
+      h("div", { class: "gl-main" }, h("div", {}, this.places, this.layerBox(), this.penBox()),
         h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said)),
       this.fold("slow", "Algorithm 1, line by line", this.slow.el),
       this.fold("lessons", "Lessons", this.lessonBox()),
@@ -804,7 +802,7 @@ class App {
     const all = this.fixed.controls.flatMap(([title, items]) => items.map((c) => ({ ...c, title })));
     const value = h("span", {});
     const which = h("select", { "aria-label": "Setting that differs", "data-do": "compare-which", onchange: () => pick() },
-      ...all.filter((c) => !["file", "data"].includes(c.name)).map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)));
+      ...all.filter((c) => !["file", "data"].includes(c.name) && (c.live || !this.state.given)).map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)));
     const pick = () => {
       const c = all.find((o) => o.name === which.value);
       const e = control({ id: `${this.id}-compare`, change: () => {}, state: this.state }, { ...c, live: true }).querySelector("[data-name]");
@@ -878,7 +876,6 @@ class App {
     this.heard = performance.now();
     const arrays = m.parts ? unpack(m.parts, buffers) : {};
     const stage = this.stages[m.who || 0];
-    this.still.hidden = true;
     if (m.do === "scene" && stage) { stage.scene = { ...m, ...arrays }; stage.frame = null; this.kinds(m.kind); } else if (m.do === "frame" && stage) {
       stage.frame = { ...stage.frame, ...m, ...arrays };   // the ground comes in every other one
       this.fresh = true;
@@ -922,6 +919,7 @@ class App {
     this.play.dataset.do = s.playing ? "pause" : "play";
     this.play.title = s.playing ? "Stop after this iteration" : "Train, until you press Pause";
     this.speed.value = s.speed;
+    this.root.classList.toggle("gl-given", s.given);
     this.error.hidden = !s.error;
     this.error.textContent = s.error;
     this.note.textContent = s.note;
