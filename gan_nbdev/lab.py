@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #a8f70826
+# %% ../nbs/07_lab.ipynb #d2e73ab0
 import json, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from .data import distributions
 from .metrics import Coverage
 from .plots import palette, plot_fakes, plot_probability, plot_value
-from .runs import Run, choices, defaults, limits, lines, live, scenes
+from .runs import Run, choices, defaults, for_images, limits, lines, live, scenes
 from .scenes import Scene
 from .trainer import Trainer, diagnose
 from .value import LOG4
@@ -160,14 +160,15 @@ def _explain(e):
     if isinstance(e, (ValueError, OSError)): return why
     return f'{type(e).__name__} while training: {why}. Rewind or reset when it is mended.'
 
-# %% ../nbs/07_lab.ipynb #1e438632
+# %% ../nbs/07_lab.ipynb #aeb782e0
 @patch
 def _slow(self:Session):
     "One iteration, line by line; of two runs, the second follows at once"
     self.losses = {}
     with _turns: self.run.slowly(self._line)
     for run in self.runs[1:]: run.advance(1)
-    if not self.playing: self.tell('line', dict(line=None, said='The iteration is complete.'), {})
+    if self.jobs or not (self.playing and self.speed == 'slow'):
+        self.tell('line', dict(line=None, said='The iteration is complete.'), {})
 
 @patch
 def _line(self:Session, line, what):
@@ -416,11 +417,12 @@ def close(self:Session):
     for t in self.threads:
         if t is not threading.current_thread(): t.join(10)
 
-# %% ../nbs/07_lab.ipynb #8f2a7921
+# %% ../nbs/07_lab.ipynb #55c94b43
 def _net_controls(p, who):
     return [(f'{p}_layers', 'Hidden layers', f'How deep {who} is; 0 makes it linear.'),
             (f'{p}_width', 'Width', 'Units in each hidden layer.'),
             (f'{p}_act', 'Activation', 'The bend of each unit; maxout takes the largest of 5.'),
+            (f'{p}_norm', 'Norm', 'Batch norm after each hidden layer, or none.'),
             (f'{p}_dropout', 'Dropout', 'Share of the hidden units left out at random.'),
             (f'{p}_rule', 'Gradient rule', f'How {who} turns gradients into steps.'),
             (f'{p}_lr', 'Rate', f'The size of the steps of {who}.'),
@@ -457,7 +459,7 @@ def _control(name, label, hint):
             dict(low=low, high=high, whole=isinstance(defaults[name], int)))
     return dict(name=name, label=label, hint=hint, live=name in live, **kind)
 
-# %% ../nbs/07_lab.ipynb #a23ce7b6
+# %% ../nbs/07_lab.ipynb #5060a2c8
 Lesson = namedtuple('Lesson', 'title text question settings')
 Lesson.__doc__ = 'A title, two sentences, a question, and the settings to start with'
 
@@ -491,7 +493,13 @@ lessons = dict(
     k5=Lesson('k = 5',
         'The paper lets D take k steps for each step of G, to keep it near its best. With k = 5 '
         'each iteration costs three times as much, and D follows G more closely.',
-        'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)))
+        'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)),
+    digits=Lesson('Handwritten digits',
+        'Each picture is one noise vector carried through G: all alike at first, digits after some '
+        'thousand iterations. Move the pointer over them to walk through the noise, and turn on '
+        '“nearest” to see the real digit that is closest to each.',
+        'Does G copy its examples, or does it draw digits that nobody has written?',
+        dict(for_images, data='digits')))
 
 # %% ../nbs/07_lab.ipynb #7633ac03
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
@@ -521,10 +529,10 @@ def _fixed(run):
         layer_names=_layer_names, curves=_curve_names,
         lessons=[(k, o.title) for k, o in lessons.items()])
 
-# %% ../nbs/07_lab.ipynb #ebec7dce
+# %% ../nbs/07_lab.ipynb #f3e6471a
 _layer_names = [
     ('real', 'data', 'data', 'Examples x'), ('fakes', 'fakes', 'generator', 'Fakes G(z)'),
-    ('heat', 'D', 'discriminator', 'What D believes: dark is real; dashed where D = ½'),
+    ('heat', 'D', 'discriminator', 'What D believes: dark is real; the line is where D = ½'),
     ('star', 'best D', 'discriminator', 'p/(p + p_g), the best D against this G, counted in cells'),
     ('manifold', 'manifold', 'generator', 'A lattice of noise, carried to x by G; dense is dark'),
     ('arrows', 'arrows', 'value', "Where G's own loss pulls each fake, and how hard"),
@@ -532,20 +540,20 @@ _layer_names = [
 _curve_names = [
     ('losses', 'Losses', [('d_loss', 'D', 'discriminator'), ('g_loss', 'G', 'generator')], None),
     ('value', 'V (dotted: −log 4)', [('value', '', 'value')], -LOG4),
-    ('answers', 'Mean D', [('d_real', 'data', 'data'), ('d_fake', 'fakes', 'generator')], .5),
+    ('answers', 'Mean D', [('d_real', 'x', 'data'), ('d_fake', 'G(z)', 'generator')], .5),
     ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5),
     ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None),
-    ('kl', 'KL', [('missed', 'data missed', 'data'), ('stray', 'fakes astray', 'generator')], None),
+    ('kl', 'KL', [('missed', 'missed', 'data'), ('stray', 'astray', 'generator')], None),
     ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None),
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None)]
 
-# %% ../nbs/07_lab.ipynb #98557d34
+# %% ../nbs/07_lab.ipynb #1ec471f9
 class Lab:
     "A window on a GAN at work; `ValueError` for settings or data that do not fit"
     def __init__(self,
         trainer:Trainer=None,  # a trainer of one's own; None: the Lab builds one
         data=None,             # a name, a file, an array or a data object; None: the ring
-        **settings             # others than `runs.defaults`, as `k=5`
+        **settings             # others than `runs.defaults`, for images `for_images`; as `k=5`
     ):
         import gan_nbdev.all as library
         if trainer is not None and (data is not None or settings):
@@ -553,6 +561,8 @@ class Lab:
         if isinstance(data, str) and data in scenes: settings['data'], data = data, None
         elif isinstance(data, (str, Path)): settings |= dict(data='own', file=str(data))
         if data is not None: data = library.get_data(data)
+        if settings.get('data') == 'digits' or data is not None and len(data.shape) > 1:
+            settings = for_images | settings
         window, run = _window(), Run(settings, data, trainer)
         _replace(self)
         self.session = Session(run, self._tell)

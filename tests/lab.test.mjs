@@ -49,6 +49,15 @@ test("bounds skip what is not finite, with room around a constant", () => {
   assert.deepEqual(lab.bounds([[NaN]]), [0, 1]);
   const [lo, hi] = lab.bounds([[1, Infinity, 1]]);
   assert.ok(lo < 1 && hi > 1);
+  assert.deepEqual([lab.bounds([[0, 8]])[0], lab.bounds([[-3, 0]])[1]], [0, 0]);
+  const [zero, above] = lab.bounds([[0, 0]]);
+  assert.ok(zero === 0 && above > 0);
+});
+
+test("the ends of an axis can be told apart", () => {
+  assert.deepEqual(lab.ticks(-1.386, -1.372), ["-1.386", "-1.372"]);
+  assert.deepEqual(lab.ticks(0, 8.64), ["0", "8.6"]);
+  assert.deepEqual(lab.ticks(0, 12345), ["0", "12,345"]);
 });
 
 test("numbers are short", () => {

@@ -154,9 +154,9 @@ def test_morph_from_the_diagram(lab):
 # ---- every control
 
 knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, value='minimax', k=3,
-             k_g=2, batch_size=32, engine='auto', g_layers=1, g_width=9, g_act='tanh', g_dropout=.3,
+             k_g=2, batch_size=32, engine='auto', g_layers=1, g_width=9, g_act='tanh', g_norm='batch', g_dropout=.3,
              g_rule='momentum', g_lr=.002, g_momentum=.8, d_layers=2, d_width=7, d_act='maxout',
-             d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
+             d_norm='batch', d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
 
 def test_every_control_is_tried(lab):
     names = lab.ask('[c["name"] for _, o in lab.widget.fixed["controls"] for c in o]')

@@ -62,13 +62,13 @@ export function density(area, meshes, whole) {
   return Math.min(0.75, Math.max(0.04, (0.05 * whole) / (meshes * Math.max(area, 1e-6))));
 }
 
-/** Bounds of all finite numbers in `series`, with a little room; [0, 1] when there are none. */
+/** Bounds of all finite numbers in `series`, with a little room, but not across 0; [0, 1] when there are none. */
 export function bounds(series) {
   let lo = Infinity, hi = -Infinity;
   for (const s of series) for (const y of s) if (Number.isFinite(y)) (lo = Math.min(lo, y)), (hi = Math.max(hi, y));
   if (lo > hi) return [0, 1];
   const room = (hi - lo || Math.abs(hi) || 1) * 0.08;
-  return [lo - room, hi + room];
+  return [lo >= 0 ? Math.max(0, lo - room) : lo - room, lo < 0 && hi <= 0 ? Math.min(0, hi + room) : hi + room];
 }
 
 /** A number as people write it: three digits that matter. */
@@ -80,9 +80,10 @@ export function short(v) {
   return String(Number(v.toPrecision(3)));
 }
 
-/** The same in two digits, for the ends of an axis. */
-export function tick(v) {
-  return Math.abs(v) >= 100 ? short(v) : short(Number(v.toPrecision(2)));
+/** The ends of an axis, with as many digits as it takes to tell them apart. */
+export function ticks(lo, hi) {
+  const places = Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(hi - lo))));
+  return [lo, hi].map((v) => (Math.abs(v) >= 1000 ? short(v) : String(Number(v.toFixed(places)))));
 }
 
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
@@ -294,7 +295,6 @@ class Stage {
   half(g, c, w, hgt, n) {
     g.strokeStyle = c.text;
     g.lineWidth = 1.2;
-    g.setLineDash([5, 4]);
     g.beginPath();
     const px = (x) => ((x + 0.5) / n) * w, py = (y) => hgt - ((y + 0.5) / n) * hgt;
     const heat = this.frame.heat;
@@ -303,7 +303,6 @@ class Stage {
       g.lineTo(px(x1), py(y1));
     }
     g.stroke();
-    g.setLineDash([]);
   }
 
   dots(g, v, xy, colour, kind, alpha, r = kind === "ring" ? 2.2 : 2) {
@@ -446,6 +445,7 @@ class Stage {
   paintImages(g, c, w, hgt) {
     const f = this.frame, s = this.scene, near = this.app.layers.near && f && f.near;
     if (!f || !f.pictures) return;
+    this.canvas.style.aspectRatio = near ? "2 / 1.1" : "";
     const put = (all, x0, side) => {
       for (let i = 0; i < 64; i++) {
         const size = side / 8, x = x0 + (i % 8) * size, y = Math.floor(i / 8) * size;
@@ -556,8 +556,9 @@ class Curve {
     g.fillStyle = c.text;
     g.globalAlpha = 0.75;
     g.textAlign = "right";
-    g.fillText(tick(hi), left - 4, 11);
-    g.fillText(tick(lo), left - 4, hgt - 12);
+    const [low, high] = ticks(lo, hi);
+    g.fillText(high, left - 4, 11);
+    g.fillText(low, left - 4, hgt - 12);
     g.fillText(short(end), w - 2, hgt - 1);
     g.textAlign = "left";
     g.fillText("0", left, hgt - 1);
@@ -771,8 +772,8 @@ class App {
       return h("label", { title: hint, "data-kinds": "" }, this.boxes[name], h("i", { class: `gl-key gl-key-${name}` }), label);
     };
     this.layerLabels = this.fixed.layer_names.map(one);
-    return h("div", { class: "gl-layers", role: "group", "aria-label": "Layers" }, ...this.layerLabels,
-      h("button", { type: "button", "data-do": "morph", title: "Watch the noise being carried to the fakes", onclick: () => this.playMorph() }, "z → G(z)"));
+    this.morphButton = h("button", { type: "button", "data-do": "morph", title: "Watch the noise being carried to the fakes", onclick: () => this.playMorph() }, "z → G(z)");
+    return h("div", { class: "gl-layers", role: "group", "aria-label": "Layers" }, ...this.layerLabels, this.morphButton);
   }
 
   penBox() {
@@ -892,6 +893,7 @@ class App {
   kinds(kind) {
     const no = { plane: ["near"], line: ["manifold", "near"], table: ["heat", "star", "manifold", "near"],
       images: ["real", "fakes", "heat", "star", "manifold", "arrows"] }[kind];
+    this.morphButton.hidden = kind === "images" || kind === "line";
     this.fixed.layer_names.forEach(([name], i) => { this.layerLabels[i].hidden = no.includes(name); });
   }
 
