@@ -34,8 +34,7 @@ def weights(run): return torch.cat([p.detach().flatten() for p in run.trainer.ga
 
 # ---- runs
 
-lists = 'data', 'noise', 'value', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule', 'g_norm', 'd_norm',\
-        'device'
+lists = 'data', 'noise', 'value', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule', 'g_norm', 'd_norm', 'device'
 
 @pytest.mark.parametrize('name', lists)
 def test_every_choice_trains(name):

@@ -282,6 +282,25 @@ def test_keyboard_and_names(lab):
     for key in ('d', 'd'): lab.page.keyboard.press(key)      # which deletes a cell, elsewhere
     assert look(lab).is_visible()
 
+def test_compiled_engine(lab):
+    "It takes a while, the window says so, and other buttons still answer"
+    choose(lab, 'engine', 'compiled')
+    note = look(lab).locator('.gl-note')
+    lab.until(lambda: 'Compiling' in note.inner_text(), 'the note')
+    button(lab, 'step').click()
+    button(lab, 'speed').select_option('100')
+    lab.until('lab.run.iteration == 21 and lab.session.speed == "100"', seconds=120)
+    assert lab.ask('type(lab.trainer._engine[-1]).__name__') == 'Compiled'
+
+def test_live_plot(notebook):
+    "No Lab: the picture of a training in progress is replaced in place"
+    nb = notebook('''from gan_nbdev.all import *
+t, _ = make_trainer(ring(), device='cpu', steps=400)
+t.hooks = [LivePlot(every_s=0)]
+t.fit(400)''')
+    assert nb.page.locator('.jp-OutputArea-output img').count() == 1
+    assert '400/400' in nb.page.locator('.jp-OutputArea').inner_text()
+
 # ---- images and lines
 
 @pytest.mark.parametrize('data', ['digits', 'mixture_1d', 'two_gaussians'])
@@ -309,10 +328,15 @@ def test_dark(tmp_path, chromium, pictures):
         nb.page.screenshot(path=pictures/'dark_1024.png')
         nb.close()
 
-def test_phone(notebook, pictures):
+@pytest.fixture
+def phone(notebook):
     nb = notebook(small, size=(390, 844), has_touch=True)
     nb.page.evaluate('() => window.jupyterapp.commands.execute("application:toggle-left-area")')
-    nb.page.wait_for_timeout(500)
+    nb.until(lambda: look(nb).bounding_box()['width'] > 200, 'room')
+    return nb
+
+def test_phone(phone, pictures):
+    nb = phone
     changes(nb, lambda: button(nb, 'play').tap())
     nb.until('lab.run.iteration > 50')
     nb.page.screenshot(path=pictures/'phone.png')
@@ -320,6 +344,25 @@ def test_phone(notebook, pictures):
         e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1)
         .map(e => e.className || e.tagName)''')
     assert wide == []
+
+def test_draw_with_a_finger(phone):
+    "The stroke is drawn; the page does not scroll away under it"
+    nb = phone
+    button(nb, 'draw').tap()
+    canvas = look(nb).locator('.gl-canvas')
+    canvas.scroll_into_view_if_needed()
+    b = canvas.bounding_box()
+    finger = nb.context.new_cdp_session(nb.page)
+    def touch(kind, *at):
+        points = [dict(x=b['x'] + b['width']*x, y=b['y'] + b['height']*y) for x, y in at]
+        finger.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+    touch('touchStart', (.3, .2))
+    for i in range(1, 7): touch('touchMove', (.3, .2 + .1*i))
+    touch('touchEnd')
+    nb.until('len(lab.run.strokes) == 1 and lab.trainer.data.name == "drawn"')
+    assert nb.ask('lab.run.strokes[0][0][1] - lab.run.strokes[0][-1][1]') > 1
+    assert abs(canvas.bounding_box()['y'] - b['y']) < 1
+    assert nb.errors == []
 
 # ---- what can go wrong
 
@@ -387,6 +430,22 @@ def test_reload_and_a_second_browser(notebook, url, chromium):
     nb.page.reload()
     nb.until(lambda: look(nb).count() and look(nb).get_attribute('data-iteration') == '9',
              'the reload')
+
+def test_a_saved_notebook_without_its_kernel(notebook, pictures):
+    "Alive, the window alone is to be seen; reopened with a new kernel, its picture, until it is run"
+    nb = notebook(small)
+    still = nb.page.locator('.jp-OutputArea-output img')
+    nb.until(lambda: still.count() == 1, 'the picture')
+    assert not still.is_visible()
+    nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
+    nb.until(lambda: 'image/png' in nb.path.read_text(), 'the file')
+    nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
+    nb.open()
+    nb.until(lambda: still.count() and still.is_visible(), 'the picture')
+    nb.page.screenshot(path=pictures/'reopened.png')
+    nb.run()
+    changes(nb, lambda: button(nb, 'play').click())
+    assert not still.is_visible()
 
 def test_kernel_restart(notebook):
     nb = notebook(small)
