@@ -599,6 +599,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'gan_nbdev.scenes': { 'gan_nbdev.scenes.Scene': ('scenes.html#scene', 'gan_nbdev/scenes.py'),
                                   'gan_nbdev.scenes.Scene.__init__': ('scenes.html#scene.__init__', 'gan_nbdev/scenes.py'),
                                   'gan_nbdev.scenes.Scene._arrows': ('scenes.html#scene._arrows', 'gan_nbdev/scenes.py'),
+                                  'gan_nbdev.scenes.Scene._best': ('scenes.html#scene._best', 'gan_nbdev/scenes.py'),
+                                  'gan_nbdev.scenes.Scene._best_at': ('scenes.html#scene._best_at', 'gan_nbdev/scenes.py'),
                                   'gan_nbdev.scenes.Scene._box': ('scenes.html#scene._box', 'gan_nbdev/scenes.py'),
                                   'gan_nbdev.scenes.Scene._bytes_of': ('scenes.html#scene._bytes_of', 'gan_nbdev/scenes.py'),
                                   'gan_nbdev.scenes.Scene._grid': ('scenes.html#scene._grid', 'gan_nbdev/scenes.py'),

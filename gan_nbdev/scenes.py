@@ -114,7 +114,7 @@ def _arrows(self:Scene, gan, value, fakes):
     x = x.detach()
     return (self.data.unscale(x + move) - self.data.unscale(x)).cpu().float()[:, :2].numpy()
 
-# %% ../nbs/06c_scenes.ipynb #5472a879
+# %% ../nbs/06c_scenes.ipynb #ef354bb2
 def _spread(m):
     "Masses (n, n) or (n,), each shared with its neighbours: ¼, ½, ¼ along every axis"
     for d in range(m.dim()):
@@ -140,14 +140,28 @@ def truth(self:Scene) -> torch.Tensor: # (cells/2, cells/2), or (cells/2,) on a 
     return self._truth
 
 @patch
-def _star(self:Scene, gan):
+def _best(self:Scene, gan):
+    "The best D in each cell, NaN where nothing is; and the masses"
     fakes = self.data.unscale(gan.generate(self.measured_z.to(gan.device))).cpu()
-    if not fakes.isfinite().all(): return {}
-    p, q = self.truth(), self._masses(cell_shares(fakes, self.box, self.cells//2))
-    star = torch.where(p + q > 2e-6, p/(p + q), torch.nan)
+    p, q = self.truth(), self._masses(cell_shares(fakes.nan_to_num(1e9), self.box, self.cells//2))
+    return torch.where(p + q > 2e-6, p/(p + q), torch.nan), p, q
+
+@patch
+def _star(self:Scene, gan):
+    star, p, q = self._best(gan)
     out = dict(star=star.mul(254).nan_to_num(255).round().byte().numpy().ravel())
     if self.kind == 'line': out |= dict(p=p.numpy(), q=q.numpy())
     return out
+
+@patch
+def _best_at(self:Scene, gan, x):
+    "The best D in the cell of x; `{}` where neither data nor fakes are, and beside the box"
+    if not self.known or self.grid is None: return {}
+    low, high = self.box.T
+    at = ((torch.tensor(x[:len(low)]) - low)/(high - low)*(self.cells//2)).floor().long()
+    if at.min() < 0 or at.max() >= self.cells//2: return {}
+    star = self._best(gan)[0][tuple(at.flip(0))].item()
+    return {} if math.isnan(star) else dict(star=star)
 
 # %% ../nbs/06c_scenes.ipynb #5e821fcf
 @patch
@@ -163,7 +177,7 @@ def _images(self:Scene, gan, fakes, near):
         out['near'] = self._bytes_of(real[torch.cdist(fakes.cpu(), real).argmin(1)])
     return out
 
-# %% ../nbs/06c_scenes.ipynb #9f346310
+# %% ../nbs/06c_scenes.ipynb #7b512e2a
 @patch
 def probe(self:Scene,
           gan,    # a `GAN`
@@ -179,7 +193,7 @@ def probe(self:Scene,
         out = dict(D=gan_modes.item(), log_D=log_d(logit).item(),
                    log_not_D=log_not_d(logit).item(), g_loss=value.g_loss(logit).item())
     if self.known: out['p'] = self.data.log_prob(torch.tensor([x[:self.data.dim]])).exp().item()
-    return out
+    return out | self._best_at(gan, x)
 
 @patch
 def _walk(self:Scene, gan, x):

@@ -225,7 +225,7 @@ class Stage {
     if (!this.spot) return;
     const names = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const where = this.spot.slice(0, this.scene && this.scene.kind === "line" ? 1 : 2).map(short).join(", ");
-    const value = { ...at, star: this.starAt() };
+    const value = { star: this.starAt(), ...at };
     this.readout.textContent = `x = (${where})   ` + Object.entries(names)
       .filter(([k]) => value[k] !== undefined && value[k] !== null).map(([k, n]) => `${n} ${short(value[k])}`).join("   ");
     this.app.repaint();
@@ -745,8 +745,8 @@ class App {
     this.root.append(
       h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Time" }, this.play, ...this.steps, this.speed, this.count),
       h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
-      this.lost, this.error, this.note,
-      h("div", { class: "gl-main" }, h("div", {}, this.places, this.layerBox(), this.penBox()),
+      this.lost, this.error,
+      h("div", { class: "gl-main" }, h("div", {}, this.places, this.note, this.layerBox(), this.penBox()),
         h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said)),
       this.fold("slow", "Algorithm 1, line by line", this.slow.el),
       this.fold("lessons", "Lessons", this.lessonBox()),
@@ -881,7 +881,7 @@ class App {
       stage.frame = { ...stage.frame, ...m, ...arrays };   // the ground comes in every other one
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
-      this.count.textContent = `iteration ${short(m.iteration)}`;
+      this.count.textContent = this.when.textContent = `iteration ${short(m.iteration)}`;
     } else if (m.do === "curves") { this.curves[m.who] = arrays; this.repaintCurves(); } else if (m.do === "line") {
       this.slow.show(m);
       if (this.stages[0]) this.stages[0].minibatch = m.line === null ? null : arrays;
