@@ -1,5 +1,5 @@
 "The Lab without a browser: the session's threads, its commands, its speed of answer, its failures."
-import gc, shutil, subprocess, threading, time
+import json, shutil, subprocess, threading, time
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +189,21 @@ def test_what_does_not_fit_changes_nothing(session):
     assert torch.equal(weights(s.run), before[0]) and s.run.settings == before[1]
 
 def test_dropped_sessions_leave_no_thread(session): session()
+
+# ---- what was saved, and then changed by somebody
+
+@pytest.mark.parametrize('bad', [7, [], dict(g_width='wide'), dict(g_act=['relu']), dict(d_act={}),
+                                 dict(g_layers=10**9), dict(noise='__import__("os")'),
+                                 dict(noise_dim=True), dict(d_dropout=None), dict(seed=-1),
+                                 dict(depth=3), dict(g_width=9)], ids=str)
+def test_a_saved_run_with_other_settings_is_refused(tmp_path, bad):
+    from gan_nbdev.cli import load_run
+    run = Run(tiny); run.advance(2); out = run.save(tmp_path/'run')
+    config = json.loads((out/'config.json').read_text())
+    assert load_run(out)[0].noise.dim == 2
+    config['run'] = {**config['run'], **bad} if isinstance(bad, dict) else bad
+    (out/'config.json').write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=str(out)): load_run(out)
 
 # ---- the window's own code
 

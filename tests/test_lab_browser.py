@@ -264,6 +264,8 @@ def test_code_and_save(lab, url):
         (names["trainer"].gan.state_dict()["generator.0.weight"]
          == lab.trainer.gan.state_dict()["generator.0.weight"]).all()))[1])(dict())'''
     assert lab.ask(' '.join(check.split('\n')))
+    button(lab, 'copy').click()
+    assert lab.page.evaluate('getSelection().toString()').strip() == code.inner_text().strip()
     button(lab, 'save').click()
     note = look(lab).locator('.gl-note')
     lab.until(lambda: 'gan-eval' in note.inner_text(), 'the note')

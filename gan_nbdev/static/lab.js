@@ -827,7 +827,10 @@ class App {
 
   codeBox() {
     this.code = h("pre", { class: "gl-code", tabindex: 0, "aria-label": "Code of this state" });
-    const copy = h("button", { type: "button", onclick: () => navigator.clipboard && navigator.clipboard.writeText(this.code.textContent) }, "Copy");
+    const copy = h("button", { type: "button", "data-do": "copy", onclick: () => {
+      getSelection().selectAllChildren(this.code);   // for Ctrl-C, where the clipboard is out of reach
+      if (navigator.clipboard) navigator.clipboard.writeText(this.code.textContent).catch(() => {});
+    } }, "Copy");
     return h("div", {}, h("div", { class: "gl-buttons" },
       h("button", { type: "button", "data-do": "code", onclick: () => this.send("code") }, "Show me the code"), copy,
       h("button", { type: "button", "data-do": "save", title: "Write a run folder for gan-eval and gan-sample", onclick: () => this.send("save") }, "Save the run")),
