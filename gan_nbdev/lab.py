@@ -616,11 +616,11 @@ def _heard(self:Lab, _, asked, buffers):
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #3d3002e5
+# %% ../nbs/07_lab.ipynb #873726b3
 @patch
 def picture(self:Lab,
             title:str='', # above it
-           ) -> 'Image':  # as IPython shows it
+           ) -> object:   # IPython's `Image`
     "The game as it stands, drawn by matplotlib"
     from IPython.display import Image
     fig = Figure(figsize=(8, 3.2), layout='constrained')
