@@ -493,8 +493,12 @@ lessons = dict(
         'each iteration costs three times as much, and D follows G more closely.',
         'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)))
 
-# %% ../nbs/07_lab.ipynb #b894291f
+# %% ../nbs/07_lab.ipynb #48043c6d
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
+
+def _script(name):
+    "One module: what the windows share, and this one's own"
+    return ''.join((_files/f'{o}.js').read_text(encoding='utf-8') for o in ('common', name))
 
 @cache
 def _window():
@@ -504,7 +508,7 @@ def _window():
         raise ImportError('the Lab is shown by anywidget: pip install anywidget jupyterlab') from e
     class Window(anywidget.AnyWidget):
         "What the browser shows of a session"
-        _esm, _css = _files/'lab.js', _files/'lab.css'
+        _esm, _css = _script('lab'), _files/'lab.css'
         fixed = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
         still = traitlets.Unicode().tag(sync=True)
