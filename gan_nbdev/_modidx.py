@@ -271,6 +271,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'gan_nbdev.explorer.Latent.z': ('explorer.html#latent.z', 'gan_nbdev/explorer.py'),
                                     'gan_nbdev.explorer._View': ('explorer.html#_view', 'gan_nbdev/explorer.py'),
                                     'gan_nbdev.explorer._View.__init__': ('explorer.html#_view.__init__', 'gan_nbdev/explorer.py'),
+                                    'gan_nbdev.explorer._View._ground_of': ('explorer.html#_view._ground_of', 'gan_nbdev/explorer.py'),
                                     'gan_nbdev.explorer._View.around': ('explorer.html#_view.around', 'gan_nbdev/explorer.py'),
                                     'gan_nbdev.explorer._View.ground': ('explorer.html#_view.ground', 'gan_nbdev/explorer.py'),
                                     'gan_nbdev.explorer._View.look': ('explorer.html#_view.look', 'gan_nbdev/explorer.py'),

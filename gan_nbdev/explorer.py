@@ -230,13 +230,14 @@ def _find(what, data):
     if s.closed: return _of_run(what.run)
     return s._post(s.jobs, lambda: _of_run(what.run)).result()    # between two iterations
 
-# %% ../nbs/07b_explorer.ipynb #452cd8c4
+# %% ../nbs/07b_explorer.ipynb #6730d074
 def _some(gan): return gan.sample(1000, torch.Generator().manual_seed(0))
 
 class _View:
     "All that the window draws, as arrays"
     def __init__(self, found):
         self.gan, self.unit, self.real, _ = found
+        self.box = None
         self.shape = tuple(self.unit.shape)
         self.kind = ('images' if len(self.shape) > 1 else
                      {1: 'line', 2: 'plane'}.get(self.gan.dim, 'table'))
@@ -256,11 +257,11 @@ class _View:
         x = self.unit.unscale(x)[:, :2].float()
         return torch.cat([x, 0*x], 1)[:, :2].numpy()
 
-# %% ../nbs/07b_explorer.ipynb #b58e0c8f
+# %% ../nbs/07b_explorer.ipynb #fefa52e2
 @patch
 def ground(self:_View):
-    "Of points: data, fakes and D, as a `Scene` has them, and the box to draw, data units"
-    if self.kind == 'images': return {}, None
+    "Of points: data, fakes and D, as a `Scene` has them; it also finds the `box` to draw"
+    if self.kind == 'images': return {}
     data, gan = self.unit, self.gan
     if not hasattr(data, 'sample'):
         real = _some(gan) if self.real is None else self.real
@@ -274,9 +275,10 @@ def ground(self:_View):
     if self.kind == 'line':
         edges = np.linspace(*scene.box[0].tolist(), 61)
         sets = {k: np.histogram(v, edges, density=True)[0] for k, v in sets.items()}
-    return out | {k: np.float32(v) for k, v in sets.items()}, scene.box.tolist()
+    if scene.box.isfinite().all(): self.box = scene.box.tolist()   # data units
+    return out | {k: np.float32(v) for k, v in sets.items()}
 
-# %% ../nbs/07b_explorer.ipynb #fb82c115
+# %% ../nbs/07b_explorer.ipynb #81bd0e6a
 def _reach(noise):
     "Low and high of a coordinate, and of both axes of the pad"
     if noise.name == 'uniform': one = [noise.settings['low'], noise.settings['high']]
@@ -284,6 +286,13 @@ def _reach(noise):
         most = min(3.5, math.sqrt(noise.dim)) if noise.name == 'sphere' else 3.5
         one = [-most, most]
     return one, one if noise.dim <= 2 else [-1.5, 1.5]
+
+@patch
+def _ground_of(self:_View, x):
+    "What the pad is shaded by, in [0, 1]: D, or on a line the place, which says more there"
+    if self.kind != 'line': return self.gan.prob(x).nan_to_num(0)
+    low, high = self.box[0]
+    return ((self.unit.unscale(x)[:, 0] - low)/(high - low)).clamp(0, 1).nan_to_num(0)
 
 @patch
 def around(self:_View, latent):
@@ -295,7 +304,7 @@ def around(self:_View, latent):
     if latent.flat: z = _allowed(latent.noise, at[:, :latent.noise.dim])
     else: z = beside(latent.noise, latent.base.z, latent.plane, at)
     x, ends = self.gan.generate(z), (latent.a.z, latent.b.z)
-    there = self.shown(x) if images else (255*self.gan.prob(x).nan_to_num(0)).round().byte().numpy()
+    there = self.shown(x) if images else self._ground_of(x).mul(255).round().byte().numpy()
     walk = torch.cat([between(latent.noise, *ends, t.item()) for t in torch.linspace(0, 1, stops)])
     path = dict(path=walk.numpy()) if latent.noise.dim == 2 else {}
     return dict(map=there, walk=self.shown(self.gan.generate(walk)), **path)
@@ -347,17 +356,16 @@ class Explorer:
         return self.view.unit.unscale(self.gan.generate(self.z))
     def __repr__(self): return f'Explorer: {self.latent}'
 
-# %% ../nbs/07b_explorer.ipynb #cedafee5
+# %% ../nbs/07b_explorer.ipynb #cb908826
 @patch
 def _fixed(self:Explorer):
     v, noise = self.view, self.latent.noise
-    try: arrays, box = v.ground()
-    except Exception as e: arrays, box, self.error = {}, None, _why(e)
-    if box is not None and not np.isfinite(box).all(): arrays, box = {}, None
+    try: arrays = v.ground()
+    except Exception as e: arrays, self.error = {}, _why(e)
     coordinate, pad = _reach(noise)
-    return _packed(arrays, kind=v.kind, shape=[*v.shape], box=box, noise=repr(noise), dim=noise.dim,
+    return _packed(arrays, kind=v.kind, shape=[*v.shape], box=v.box, noise=repr(noise), dim=noise.dim,
                    coordinate=coordinate, pad=pad, palette=palette,
-                   items=0 if v.real is None else len(v.real), known=hasattr(v.unit, 'log_prob'))
+                   items=0 if v.real is None else len(v.real))
 
 def _why(e):
     why = ' '.join(str(e).split())[:400]

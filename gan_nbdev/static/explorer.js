@@ -79,9 +79,10 @@ function mark(g, c, x, y, colour, r = 7) {
   }
 }
 
-function heat(g, bytes, n, c, w, hgt) {
+function heat(g, bytes, n, c, w, hgt, half) {
   g.imageSmoothingEnabled = true;
   g.drawImage(bitmap(shade(bytes, n, c.low, c.high), n), 0, 0, w, hgt);
+  if (!half) return;
   g.strokeStyle = c.text;
   g.lineWidth = 1.2;
   g.setLineDash([5, 4]);
@@ -119,7 +120,7 @@ class App {
     this.ground = unpack(this.fixed.parts, this.fixed.buffers);
     this.images = this.fixed.kind === "images";
     this.flat = this.fixed.dim <= 2;
-    this.root = h("div", { class: "gan-lab gan-explorer", role: "region", "aria-label": "GAN explorer" });
+    this.root = h("div", { class: `gan-lab gan-explorer ge-${this.fixed.kind}`, role: "region", "aria-label": "GAN explorer" });
     this.ink = new Ink(this.root, this.fixed.palette);
     this.build();
     el.append(this.root);
@@ -206,6 +207,7 @@ class App {
       this.lost, this.error,
       h("div", { class: "ge-main" },
         h("section", {}, h("h4", {}, this.images ? "G(z)" : "G(z) among data and fakes"), h("div", { class: "ge-pictures" }, this.fake, this.nearBox),
+          this.images ? null : this.keys(),
           h("div", { class: "ge-answer" }, this.verdict, h("div", { class: "ge-meter", "aria-hidden": "true" }, this.meter)), this.numbers),
         h("section", {}, h("div", { class: "ge-head" }, h("h4", {}, this.padTitle()), this.flat ? null : this.turn), this.pad, h("p", { class: "ge-hint" }, this.padHint()))),
       h("section", {}, h("div", { class: "ge-head" }, this.playing, h("span", {}, "A"), this.walk, h("span", {}, "B"),
@@ -219,12 +221,19 @@ class App {
     this.bars.addEventListener("keydown", (e) => this.barKey(e));
   }
 
+  keys() {
+    const all = [["fakes", "fakes"], ...(this.fixed.items ? [["real", "data"], ["near", "nearest real item"]] : []), ["arrows", "walk"],
+      ...(this.ground.heat && this.fixed.kind === "plane" ? [["heat", "D"]] : [])];
+    return h("div", { class: "ge-keys" }, ...all.map(([k, text]) => h("span", {}, h("i", { class: `gl-key gl-key-${k}` }), " ", text)));
+  }
+
   padTitle() {
     if (this.fixed.dim === 1) return "All of the noise";
     return this.flat ? "The plane of noise" : "A plane of noise through z";
   }
   padHint() {
-    const what = this.images ? "Each small picture is what G makes of the noise there." : "Dark: D takes G(z) for real. Dashed: D = ½.";
+    const what = this.images ? "Each small picture is what G makes of the noise there."
+      : this.fixed.kind === "line" ? "The darker, the further to the right is G(z)." : "The darker, the more D takes G(z) for real.";
     return `${what} ${this.fixed.dim === 1 ? "Drag to the left or right." : "Drag, or use the arrow keys."}`;
   }
 
@@ -366,18 +375,17 @@ class App {
       if (real) steps(g, real, top, w, base, c.data, false);
       this.ticks(g, c, v, hgt, box[0]);
     } else {
-      if (this.ground.heat) heat(g, this.ground.heat, 100, c, w, hgt);
+      if (this.ground.heat) heat(g, this.ground.heat, 100, c, w, hgt, true);
       if (real) dots(g, v, real, 2.2, null, c.data, 0.45);
       dots(g, v, fakes, 2, c.generator, null, 0.55);
     }
     if (this.around.walk) trail(g, v, this.around.walk, c);
-    if (near) {
-      g.strokeStyle = c.text;
-      g.lineWidth = 1.5;
-      const [x, y] = [v.x(near[0]), v.y(near[1])];
-      g.strokeRect(x - 6, y - 6, 12, 12);
-    }
     if (fake) mark(g, c, v.x(fake[0]), v.y(fake[1]), c.generator);
+    for (const [width, colour] of near ? [[5, c.halo], [2, c.text]] : []) {
+      g.lineWidth = width;
+      g.strokeStyle = colour;
+      g.strokeRect(v.x(near[0]) - 14, v.y(near[1]) - 14, 28, 28);
+    }
   }
 
   ticks(g, c, v, hgt, [lo, hi]) {
@@ -393,7 +401,7 @@ class App {
     const dim = map && map.length / (n * n), v = this.padView(w, hgt);
     g.imageSmoothingEnabled = false;
     g.globalAlpha = this.stale ? 0.35 : 1;
-    if (map && !this.images) heat(g, map, n, c, w, hgt);
+    if (map && !this.images) heat(g, map, n, c, w, hgt, false);
     else if (map) {
       for (let i = 0; i < n * n; i++) {
         const x = (i % n) * (w / n), y = hgt - (Math.floor(i / n) + 1) * (hgt / n);
@@ -427,10 +435,15 @@ class App {
   paintBars(c) {
     const [g, w, hgt] = sharp(this.bars), z = this.now.z, [lo, hi] = this.fixed.coordinate;
     const y = (v) => ((hi - clamp(v, lo, hi)) / (hi - lo)) * hgt, zero = y(0), one = w / z.length, gap = one > 4 ? 1 : 0;
+    const thick = Math.min(one - 2 * gap, 36);
     z.forEach((v, i) => {
       g.fillStyle = i === this.chosen ? c.text : c.value;
-      g.fillRect(i * one + gap, Math.min(zero, y(v)), one - 2 * gap, Math.max(1, Math.abs(y(v) - zero)));
+      g.fillRect((i + 0.5) * one - thick / 2, Math.min(zero, y(v)), thick, Math.max(1, Math.abs(y(v) - zero)));
     });
+    g.fillStyle = c.text;
+    g.font = "10px sans-serif";
+    g.fillText(short(hi), 2, 10);
+    g.fillText(short(lo), 2, hgt - 3);
     g.fillStyle = c.guide;
     g.fillRect(0, zero - 0.5, w, 1);
     g.fillStyle = c.text;
