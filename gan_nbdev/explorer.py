@@ -425,12 +425,12 @@ def _wrapped(line):
     return line if len(line) < 100 or '\n' in line else fill(
         line, 96, subsequent_indent=' '*4, break_long_words=False, break_on_hyphens=False)
 
-# %% ../nbs/07b_explorer.ipynb #3beba68a
+# %% ../nbs/07b_explorer.ipynb #38439184
 @patch
 def picture(self:Explorer) -> Figure:
     "The place, its plane and the walk, drawn by matplotlib"
     v, l = self.view, self.latent
-    fig = Figure(figsize=(8, 3.6), layout='constrained')
+    fig = Figure(figsize=(8, 4.2 if v.kind == 'images' else 3.6), layout='constrained')
     try: x, p, near = v.look(l.z)
     except Exception as e:
         fig.text(.5, .5, fill(_why(e), 80), ha='center')
@@ -440,7 +440,7 @@ def picture(self:Explorer) -> Figure:
     return fig
 
 def _images(v, l, fig, x, near):
-    parts, around = fig.subfigures(2, 1, height_ratios=(5, 1)), v.around(l)
+    parts, around = fig.subfigures(2, 1, height_ratios=(3, 1)), v.around(l)
     axes = parts[0].subplots(1, 2 if near is None else 3)
     upright = around['map'].reshape(9, 9, -1)[::-1].reshape(81, -1)
     shown = [(x, 1, 'G(z)'), *([(near, 1, 'nearest real item')]*(near is not None)),

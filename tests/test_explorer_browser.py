@@ -87,7 +87,7 @@ def exact(nb):
 
 def test_first_sight(digits, pictures):
     "There at once, whole, and without a question to anybody outside"
-    for text in ('New z', 'seed', 'D(G(z)) =', 'A plane of noise', 'Walk', 'A = z', 'B = z',
+    for text in ('New z', 'seed', 'D(G(z)) =', 'A plane through z', 'Walk', 'A = z', 'B = z',
                  'nearest of 1,797 real items', 'z, 32 numbers', 'Show me the code'):
         assert text in look(digits).inner_text()
     digits.page.screenshot(path=pictures/'explorer.png')

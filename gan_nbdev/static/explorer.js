@@ -125,7 +125,12 @@ class App {
     this.build();
     el.append(this.root);
     this.onNow = () => this.sync();
-    this.onAround = () => { this.around = unpack(model.get("around").parts || [], model.get("around").buffers || []); this.stale = false; this.repaint(); };
+    this.onAround = () => {
+      const { parts = [], buffers = [] } = model.get("around");
+      this.around = unpack(parts, buffers);
+      this.stale = false;
+      this.repaint();
+    };
     model.on("change:now", this.onNow);
     model.on("change:around", this.onAround);
     this.watch = new ResizeObserver(() => this.repaint());
@@ -173,9 +178,14 @@ class App {
 
   build() {
     const f = this.fixed, range = (hint, attrs) => h("input", { type: "range", "aria-label": hint, step: "any", ...attrs });
-    const b = (label, what, hint, act, more = {}) => h("button", { type: "button", title: hint, "data-do": what, onclick: act, ...more }, label);
+    const b = (label, what, hint, act = () => this.ask(what), more = {}) =>
+      h("button", { type: "button", title: hint, "data-do": what, onclick: act, ...more }, label);
+    const sow = () => {   // on Enter, on an arrow, or when the field is left; once
+      if (this.editing) this.ask("new", { seed: Number(this.seed.value) });
+      this.editing = false;
+    };
     this.seed = h("input", { type: "number", min: 0, max: 2 ** 31 - 1, step: 1, "aria-label": "Seed", "data-do": "seed",
-      onchange: () => this.ask("new", { seed: Number(this.seed.value) }), onkeydown: (e) => { if (e.key === "Enter") this.ask("new", { seed: Number(this.seed.value) }); } });
+      oninput: () => { this.editing = true; }, onchange: sow, onkeydown: (e) => { if (e.key === "Enter") sow(); } });
     this.told = h("span", { class: "ge-said", role: "status" });
     this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
     this.lost = h("p", { class: "gl-error", role: "alert", hidden: true },
@@ -187,33 +197,43 @@ class App {
     this.meter = h("i");
     this.verdict = h("span", { class: "ge-verdict" });
     this.numbers = h("div", { class: "ge-numbers" });
-    this.pad = h("canvas", { class: "ge-pad gl-canvas", tabindex: 0, role: "slider", "aria-roledescription": "pad", "aria-label": "Plane of noise: arrow keys move z, Home goes back",
-      "aria-valuemin": f.pad[0], "aria-valuemax": f.pad[1], "data-do": "pad" });
-    this.turn = b("↻ Other directions", "turn", "Two other directions of noise, through this z", () => this.ask("turn"));
-    this.walk = range("Walk from A to B", { min: 0, max: 1, value: 0, "data-do": "walk", oninput: () => { this.play(false); this.ask("walk", { t: Number(this.walk.value) }); } });
+    const slider = (name, label, [lo, hi]) => h("canvas", { class: `ge-${name}`, "data-do": name, tabindex: 0, role: "slider",
+      "aria-label": label, "aria-valuemin": lo, "aria-valuemax": hi });
+    this.pad = slider("pad", "Plane of noise: arrow keys move z, Home goes back to the middle", f.pad);
+    this.turn = b("↻ Turn", "turn", "Two other directions of noise, through this z");
+    this.walk = range("Walk from A to B", { min: 0, max: 1, value: 0, "data-do": "walk", oninput: () => {
+      this.play(false);
+      this.ask("walk", { t: Number(this.walk.value) });
+    } });
     this.playing = b("▶ Walk", "play", "From A to B and back", () => this.play(!this.start));
-    this.strip = h("canvas", { class: "ge-strip", role: "img", "aria-label": "The walk from A to B in nine pictures", style: this.images ? `aspect-ratio:${9 * f.shape[1]}/${f.shape[0]}` : "",
+    this.ends = ["a", "b"].map((end) => b(`${end.toUpperCase()} = z`, end, `The walk shall ${end === "a" ? "begin" : "end"} here`,
+      () => this.ask("anchor", { end })));
+    this.strip = h("canvas", { class: "ge-strip", role: "img", "aria-label": "The walk from A to B in nine pictures",
+      style: this.images ? `aspect-ratio:${9 * f.shape[1]}/${f.shape[0]}` : "",
       onclick: (e) => this.ask("walk", { t: clamp((9 * e.offsetX / this.strip.clientWidth - 0.5) / 8, 0, 1) }) });
-    this.bars = h("canvas", { class: "ge-bars", tabindex: 0, role: "slider", "aria-label": "Numbers of z: left and right choose one, up and down change it",
-      "aria-valuemin": f.coordinate[0], "aria-valuemax": f.coordinate[1], "data-do": "bars" });
-    this.which = h("input", { type: "number", min: 1, max: f.dim, value: 1, "aria-label": "Number of z to change", "data-do": "which", oninput: () => this.choose(Number(this.which.value) - 1) });
-    this.one = range("Its value", { min: f.coordinate[0], max: f.coordinate[1], "data-do": "one", oninput: () => this.put(this.chosen, Number(this.one.value)) });
+    this.bars = slider("bars", "Numbers of z: left and right choose one, up and down change it", f.coordinate);
+    this.which = h("input", { type: "number", min: 1, max: f.dim, value: 1, "aria-label": "Number of z to change", "data-do": "which",
+      oninput: () => this.choose(Number(this.which.value) - 1) });
+    this.one = range("Its value", { min: f.coordinate[0], max: f.coordinate[1], "data-do": "one",
+      oninput: () => this.put(this.chosen, Number(this.one.value)) });
     this.value = h("output", { class: "ge-value" });
     this.code = h("pre", { class: "gl-code", tabindex: 0, "aria-label": "Code of this place" });
     const copy = () => navigator.clipboard && navigator.clipboard.writeText(this.code.textContent);
-    this.codeBox = h("details", { class: "gl-fold", ontoggle: () => this.sync() }, h("summary", {}, "Show me the code"), b("Copy", "copy", "Copy the cell", copy), this.code);
+    this.codeBox = h("details", { class: "gl-fold", ontoggle: () => this.sync() }, h("summary", {}, "Show me the code"),
+      b("Copy", "copy", "Copy the cell", copy), this.code);
+    const head = (...inside) => h("div", { class: "ge-head" }, ...inside), part = (...inside) => h("section", {}, ...inside);
+    const title = (text) => h("h4", {}, text), many = f.dim > 1;
     this.root.append(
-      h("div", { class: "gl-bar" }, b("New z", "new", "Noise from the next seed", () => this.ask("new"), { class: "gl-main-button" }), h("label", { class: "ge-seed" }, "seed ", this.seed), this.told),
+      h("div", { class: "gl-bar" }, b("New z", "new", "Noise from the next seed", undefined, { class: "gl-main-button" }),
+        h("label", {}, "seed ", this.seed), this.told),
       this.lost, this.error,
       h("div", { class: "ge-main" },
-        h("section", {}, h("h4", {}, this.images ? "G(z)" : "G(z) among data and fakes"), h("div", { class: "ge-pictures" }, this.fake, this.nearBox),
-          this.images ? null : this.keys(),
+        part(head(title(this.title())), h("div", { class: "ge-pictures" }, this.fake, this.nearBox), this.images ? null : this.keys(),
           h("div", { class: "ge-answer" }, this.verdict, h("div", { class: "ge-meter", "aria-hidden": "true" }, this.meter)), this.numbers),
-        h("section", {}, h("div", { class: "ge-head" }, h("h4", {}, this.padTitle()), this.flat ? null : this.turn), this.pad, h("p", { class: "ge-hint" }, this.padHint()))),
-      h("section", {}, h("div", { class: "ge-head" }, this.playing, h("span", {}, "A"), this.walk, h("span", {}, "B"),
-        b("A = z", "a", "Let the walk begin here", () => this.ask("anchor", { end: "a" })), b("B = z", "b", "Let the walk end here", () => this.ask("anchor", { end: "b" }))),
-        this.images ? this.strip : null),
-      h("section", {}, h("div", { class: "ge-head" }, h("h4", {}, `z, ${f.dim === 1 ? "one number" : `${f.dim} numbers`}`), f.dim > 1 ? h("label", {}, "number ", this.which) : null, this.one, this.value), this.bars),
+        part(head(title(this.padTitle()), this.flat ? null : this.turn), this.pad, h("p", { class: "ge-hint" }, this.padHint()))),
+      part(head(this.playing, "A", this.walk, "B", ...this.ends), this.images ? this.strip : null),
+      part(head(title(many ? `z, ${f.dim} numbers` : "z, one number"), many ? h("label", {}, "number ", this.which) : null, this.one, this.value),
+        this.bars),
       this.codeBox);
     this.drag(this.pad, (px, py, w, hgt) => this.at(this.padView(w, hgt).back(px, py)));
     this.drag(this.bars, (px, py, w, hgt) => this.put(...bar(px, py, w, hgt, f.dim, f.coordinate)));
@@ -227,13 +247,19 @@ class App {
     return h("div", { class: "ge-keys" }, ...all.map(([k, text]) => h("span", {}, h("i", { class: `gl-key gl-key-${k}` }), " ", text)));
   }
 
+  title() {
+    const { kind, items } = this.fixed;
+    if (kind === "images") return "G(z)";
+    return `G(z) among ${items ? "data and " : ""}fakes${kind === "table" ? ", first two columns" : ""}`;
+  }
+
   padTitle() {
     if (this.fixed.dim === 1) return "All of the noise";
-    return this.flat ? "The plane of noise" : "A plane of noise through z";
+    return this.flat ? "The plane of noise" : "A plane through z";
   }
   padHint() {
     const what = this.images ? "Each small picture is what G makes of the noise there."
-      : this.fixed.kind === "line" ? "The darker, the further to the right is G(z)." : "The darker, the more D takes G(z) for real.";
+      : this.fixed.kind === "line" ? "The bluer, the further to the right is G(z)." : "The bluer, the more D takes G(z) for real.";
     return `${what} ${this.fixed.dim === 1 ? "Drag to the left or right." : "Drag, or use the arrow keys."}`;
   }
 
@@ -314,7 +340,7 @@ class App {
     if (!this.held && !this.queue.length) this.hand = null;
     this.error.hidden = !n.error;
     this.error.textContent = n.error;
-    if (document.activeElement !== this.seed) this.seed.value = n.seed;
+    if (!this.editing) this.seed.value = n.seed;
     if (!this.told.textContent) this.told.textContent = n.said;
     if (n.t !== null && !this.start && document.activeElement !== this.walk) this.walk.value = n.t;
     this.verdict.textContent = `D(G(z)) = ${n.p === null ? "–" : n.p.toFixed(2)}`;
@@ -442,8 +468,12 @@ class App {
     });
     g.fillStyle = c.text;
     g.font = "10px sans-serif";
-    g.fillText(short(hi), 2, 10);
-    g.fillText(short(lo), 2, hgt - 3);
+    g.strokeStyle = c.ground;
+    g.lineWidth = 3;
+    for (const [v, y] of [[hi, 10], [lo, hgt - 3]]) {
+      g.strokeText(short(v), 2, y);
+      g.fillText(short(v), 2, y);
+    }
     g.fillStyle = c.guide;
     g.fillRect(0, zero - 0.5, w, 1);
     g.fillStyle = c.text;
