@@ -108,7 +108,7 @@ class Latent:
         self.place = self.base = place
         self.at, self.t, self.said = [0., 0.], t, said
 
-# %% ../nbs/07b_explorer.ipynb #6d936a46
+# %% ../nbs/07b_explorer.ipynb #b82b9084
 @patch
 def new(self:Latent,
         seed:int=None): # ≥ 0; None: the next one
@@ -134,17 +134,18 @@ def pad(self:Latent,
     if not isinstance(at, (list, tuple)) or len(at) != 2:
         raise ValueError(f'at must be two numbers, not {at!r}')
     at = [_number('at', v) for v in at]
+    base, said = self.base, 'placed on the pad'
     if self.flat:
         z = _allowed(self.noise, torch.tensor([at[:self.noise.dim]]))
-        return self._go(Place(z, _written(z)), 'placed on the pad')
-    base = self.base
-    z = beside(self.noise, base.z, self.plane, at)
-    self._go(Place(z, f'beside(gan.noise, {base.how}, {self.plane}, {at})'), 'placed on the pad')
-    self.base, self.at = base, at
+        self._go(Place(z, _written(z)), said)
+    else:
+        z = beside(self.noise, base.z, self.plane, at)
+        self._go(Place(z, f'beside(gan.noise, {base.how}, {self.plane}, {at})'), said)
+        self.base, self.at = base, at
 
 @patch
 def turn(self:Latent):
-    "Two other directions for the pad, from here"
+    "Two other directions for the pad, from here on"
     self.plane += 1
     self._go(self.place, self.said, self.t)
 
@@ -187,16 +188,17 @@ def _of_run(run):
 
 _take = 'gan, data = deepcopy(trainer.gan).cpu(), trainer.data'
 
-# %% ../nbs/07b_explorer.ipynb #aed64d48
+# %% ../nbs/07b_explorer.ipynb #dc0eb3a9
 def _of_folder(path):
     gan, unit, c = load_run(path)
     d, real, full = c['data'], None, str(Path(path).expanduser().resolve())
     unit.scale = getattr(unit.unscale, '__self__', lambda x: x)   # a `Scaling`, or nothing to do
     try:
         data = get_data(d['what'], data_dir=d.get('data_dir'), size=d.get('size'))
-        if fingerprint(data) == d.get('fingerprint'): unit = data
-        if unit is data or Path(d['what']).parent == Path(full):  # where the Lab puts a drawing
+        same = fingerprint(data) == d.get('fingerprint')
+        if same or Path(d['what']).parent == Path(full):          # where the Lab puts a drawing
             real = unit.scale(data.unscale(_items(data)))
+        if same: data.unscale, unit = unit.unscale, data
     except (OSError, ValueError): pass
     code = f'from gan_nbdev.cli import load_run\n\ngan, data, _ = load_run({full!r})'
     return _Found(_copied(gan), unit, real, code)
@@ -371,17 +373,17 @@ def _why(e):
     why = ' '.join(str(e).split())[:400]
     return why if isinstance(e, (ValueError, FloatingPointError)) else f'{type(e).__name__}: {why}'
 
-# %% ../nbs/07b_explorer.ipynb #545cce68
+# %% ../nbs/07b_explorer.ipynb #f3d2ba2d
 @patch
 def _show(self:Explorer):
     "Tell the window where we are"
-    v, l, arrays, info = self.view, self.latent, {}, dict(p=None, values=[], distance=None)
+    v, l, arrays, info = self.view, self.latent, {}, dict(p=None, values=[])
     try:
         x, p, near = v.look(l.z)
         arrays['fake'] = v.shown(x)
-        info |= dict(p=p, values=[] if v.kind == 'images' else v.unit.unscale(x)[0, :8].tolist())
-        if near is not None:
-            arrays['near'], info['distance'] = v.shown(near), (near - x).norm().item()
+        if near is not None: arrays['near'] = v.shown(near)
+        few = [] if v.kind == 'images' else v.unit.unscale(x)[0, :8].tolist()
+        info = dict(p=p, values=[o if math.isfinite(o) else None for o in few])
         error = '' if p is not None else 'D(G(z)) is NaN: this discriminator has diverged'
     except Exception as e: error = _why(e)
     self.count += 1
@@ -425,12 +427,12 @@ def _wrapped(line):
     return line if len(line) < 100 or '\n' in line else fill(
         line, 96, subsequent_indent=' '*4, break_long_words=False, break_on_hyphens=False)
 
-# %% ../nbs/07b_explorer.ipynb #38439184
+# %% ../nbs/07b_explorer.ipynb #b1994b74
 @patch
 def picture(self:Explorer) -> Figure:
     "The place, its plane and the walk, drawn by matplotlib"
     v, l = self.view, self.latent
-    fig = Figure(figsize=(8, 4.2 if v.kind == 'images' else 3.6), layout='constrained')
+    fig = Figure(figsize=(8, 4.2), layout='constrained')
     try: x, p, near = v.look(l.z)
     except Exception as e:
         fig.text(.5, .5, fill(_why(e), 80), ha='center')

@@ -1,4 +1,4 @@
-"""The explorer in a real JupyterLab and Chromium: every control moves z in the kernel and the picture.
+"""The explorer in a real JupyterLab and Chromium: every control moves z and the picture.
 
 Screenshots go to the folder that `LAB_PICTURES` names, or to pytest's own.
 """
@@ -355,5 +355,6 @@ def test_kernel_restart(notebook):
 @pytest.mark.skipif(not shutil.which('node'), reason='there is no node')
 def test_javascript():
     here = Path(__file__).parent
-    res = subprocess.run(['node', '--test', here/'explorer.test.mjs'], capture_output=True, text=True)
+    res = subprocess.run(['node', '--test', here/'explorer.test.mjs'], capture_output=True,
+                         text=True)
     assert res.returncode == 0, res.stdout + res.stderr

@@ -31,7 +31,8 @@ layers = dict(value='', data='', networks='', samples='data', idx='data samples'
               checkpoints='value networks parallel trainer', metrics='data',
               plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots',
-              runs='all cli value data networks engines trainer', scenes='data metrics value',
+              runs='all cli checkpoints value data networks engines trainer',
+              scenes='data metrics value',
               lab='all value data metrics plots runs scenes trainer',
               explorer='checkpoints cli files lab networks plots runs scenes trainer')
 

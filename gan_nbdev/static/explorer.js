@@ -191,7 +191,7 @@ class App {
     this.lost = h("p", { class: "gl-error", role: "alert", hidden: true },
       "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.");
     const ratio = this.images ? `aspect-ratio:${f.shape[1]}/${f.shape[0]}` : "";
-    this.fake = h("canvas", { class: "ge-fake gl-canvas", role: "img", style: ratio, tabindex: 0 });
+    this.fake = h("canvas", { class: "ge-fake gl-canvas", role: "img", style: ratio });
     this.near = h("canvas", { class: "ge-near gl-canvas", role: "img", style: ratio, "aria-label": "The nearest real item" });
     this.nearBox = h("figure", { class: "ge-near-box", hidden: !this.images || !f.items }, this.near, this.nearText = h("figcaption"));
     this.meter = h("i");
