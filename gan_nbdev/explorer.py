@@ -30,7 +30,7 @@ from .runs import Run
 from .scenes import Scene
 from .trainer import Trainer
 
-# %% ../nbs/07b_explorer.ipynb #b7683311
+# %% ../nbs/07b_explorer.ipynb #a0124eda
 _round = 'normal', 'sphere'
 
 def between(noise,     # the prior, a `Noise`
@@ -39,10 +39,12 @@ def between(noise,     # the prior, a `Noise`
             t:float,   # how far, 0 at `a`, 1 at `b`
            ) -> Tensor: # (1, noise dim)
     "A stop on the walk from `a` to `b`: on the great circle where noise is round, else straight"
-    cos = torch.cosine_similarity(a.double(), b.double()).clamp(-1, 1)
-    angle = cos.acos().item()
-    if noise.name not in _round or math.sin(angle) < 1e-3: return torch.lerp(a, b, t)
-    return sum(math.sin(s*angle)/math.sin(angle)*o for s, o in ((1 - t, a), (t, b)))
+    angle = torch.cosine_similarity(a.double(), b.double()).clamp(-1, 1).acos().item()
+    la, lb = a.norm().item(), b.norm().item()
+    if noise.name not in _round or math.sin(angle) < 1e-3 or not la*lb: return torch.lerp(a, b, t)
+    r = ((1 - t)*la + t*lb)/math.sin(angle)
+    if t in (0, 1): return b if t else a
+    return r*math.sin((1 - t)*angle)/la*a + r*math.sin(t*angle)/lb*b
 
 # %% ../nbs/07b_explorer.ipynb #2a52a31a
 def beside(noise,     # the prior, a `Noise`
@@ -358,7 +360,7 @@ class Explorer:
         return self.view.unit.unscale(self.gan.generate(self.z))
     def __repr__(self): return f'Explorer: {self.latent}'
 
-# %% ../nbs/07b_explorer.ipynb #cb908826
+# %% ../nbs/07b_explorer.ipynb #e3c0627c
 @patch
 def _fixed(self:Explorer):
     v, noise = self.view, self.latent.noise
@@ -371,9 +373,10 @@ def _fixed(self:Explorer):
 
 def _why(e):
     why = ' '.join(str(e).split())[:400]
-    return why if isinstance(e, (ValueError, FloatingPointError)) else f'{type(e).__name__}: {why}'
+    ours = isinstance(e, FloatingPointError)
+    return why if ours else f'a network raised {type(e).__name__}: {why}'
 
-# %% ../nbs/07b_explorer.ipynb #f3d2ba2d
+# %% ../nbs/07b_explorer.ipynb #a746a3f6
 @patch
 def _show(self:Explorer):
     "Tell the window where we are"
@@ -405,7 +408,7 @@ def _heard(self:Explorer, _, asked, buffers):
         if what not in ('new', 'walk', 'pad', 'turn', 'set', 'anchor', 'around'):
             raise ValueError(f'unknown command {what!r}')
         self._do(what, **asked)
-    except (ValueError, TypeError) as e: self.error = _why(e)
+    except (ValueError, TypeError) as e: self.error = str(e)
     self._show()
 
 # %% ../nbs/07b_explorer.ipynb #807b969c
