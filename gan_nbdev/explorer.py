@@ -30,7 +30,7 @@ from .runs import Run
 from .scenes import Scene
 from .trainer import Trainer
 
-# %% ../nbs/07b_explorer.ipynb #a0124eda
+# %% ../nbs/07b_explorer.ipynb #f27cbc0f
 _round = 'normal', 'sphere'
 
 def between(noise,     # the prior, a `Noise`
@@ -41,9 +41,9 @@ def between(noise,     # the prior, a `Noise`
     "A stop on the walk from `a` to `b`: on the great circle where noise is round, else straight"
     angle = torch.cosine_similarity(a.double(), b.double()).clamp(-1, 1).acos().item()
     la, lb = a.norm().item(), b.norm().item()
-    if noise.name not in _round or math.sin(angle) < 1e-3 or not la*lb: return torch.lerp(a, b, t)
+    curved = noise.name in _round and math.sin(angle) > 1e-3 and la*lb > 0
+    if not curved or t in (0, 1): return torch.lerp(a, b, t)
     r = ((1 - t)*la + t*lb)/math.sin(angle)
-    if t in (0, 1): return b if t else a
     return r*math.sin((1 - t)*angle)/la*a + r*math.sin(t*angle)/lb*b
 
 # %% ../nbs/07b_explorer.ipynb #2a52a31a
