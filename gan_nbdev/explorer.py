@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Place', 'between', 'beside', 'Latent', 'Explorer']
 
-# %% ../nbs/07b_explorer.ipynb #3e9aa41f
+# %% ../nbs/07b_explorer.ipynb #322143c3
 import math
 from collections import namedtuple
 from copy import deepcopy
@@ -25,7 +25,7 @@ from .cli import load_run
 from .files import get_data
 from .lab import Lab, _files, _script
 from .networks import GAN, whole_number
-from .plots import image_grid, palette, plot_fakes, plot_samples
+from .plots import d_map, image_grid, palette, plot_samples
 from .runs import Run
 from .scenes import Scene
 from .trainer import Trainer
@@ -46,13 +46,14 @@ def between(noise,     # the prior, a `Noise`
     r = ((1 - t)*la + t*lb)/math.sin(angle)
     return r*math.sin((1 - t)*angle)/la*a + r*math.sin(t*angle)/lb*b
 
-# %% ../nbs/07b_explorer.ipynb #2a52a31a
+# %% ../nbs/07b_explorer.ipynb #b43404c0
 def beside(noise,     # the prior, a `Noise`
            z:Tensor,  # the place to set out from, (1, noise dim)
            seed:int,  # chooses the two directions, ≥ 0
            at,        # how far in each, (2,) or (n, 2); 1 is a radian, or √(noise dim) in a cube
           ) -> Tensor: # (1, noise dim) or (n, noise dim), where noise can be
-    "Places on a plane through `z`"
+    "Places on a plane through `z`; `ValueError` for noise of one number, which has no plane"
+    if noise.dim < 2: raise ValueError(f'noise must have at least 2 numbers, not {noise.dim}')
     at = torch.as_tensor(at).double().reshape(-1, 2)
     ways = torch.randn(2, noise.dim, generator=torch.Generator().manual_seed(seed))
     curved = noise.name in _round and noise.dim > 2
@@ -430,17 +431,19 @@ def _wrapped(line):
     return line if len(line) < 100 or '\n' in line else fill(
         line, 96, subsequent_indent=' '*4, break_long_words=False, break_on_hyphens=False)
 
-# %% ../nbs/07b_explorer.ipynb #b1994b74
+# %% ../nbs/07b_explorer.ipynb #3bff0fa2
 @patch
 def picture(self:Explorer) -> Figure:
     "The place, its plane and the walk, drawn by matplotlib"
     v, l = self.view, self.latent
     fig = Figure(figsize=(8, 4.2), layout='constrained')
-    try: x, p, near = v.look(l.z)
+    try:
+        x, p, near = v.look(l.z)
+        (_images if v.kind == 'images' else _points)(v, l, fig, x, near)
     except Exception as e:
+        fig.clear()
         fig.text(.5, .5, fill(_why(e), 80), ha='center')
         return fig
-    (_images if v.kind == 'images' else _points)(v, l, fig, x, near)
     fig.suptitle(f'{l.said}; D(G(z)) = {"NaN" if p is None else f"{p:.2f}"}', fontsize=10)
     return fig
 
@@ -455,12 +458,19 @@ def _images(v, l, fig, x, near):
     image_grid(around['walk']/255, v.shape, parts[1].subplots(), 9).set_title('A to B', fontsize=9)
 
 def _points(v, l, fig, x, near):
-    ax, real, walk = fig.subplots(), v.real, v.around(l)['walk']
+    (ax, right), real, around = fig.subplots(1, 2), v.real, v.around(l)
+    walk, (low, high) = around['walk'], _reach(l.noise)[1]
     if real is not None: real = v.unit.unscale(real[::math.ceil(len(real)/1000)])
     plot_samples(v.unit.unscale(_some(v.gan)), real, ax)
     ax.plot(*walk.T, lw=2, color=palette['value'])
     for i, name in ((0, 'A'), (-1, 'B')): ax.text(*walk[i], name, weight='bold')
     ax.plot(*v.shown(x)[0], 'o', ms=10, color=palette['generator'], mec='black')
+    right.imshow(around['map'].reshape(40, 40), d_map, extent=(low, high)*2, origin='lower',
+                 vmin=0, vmax=255)
+    at = [*l.z[0, :2].tolist(), 0][:2] if l.flat else l.at
+    right.plot(*at, 'o', ms=10, color=palette['value'], mec='black')
+    right.set_title('G(z) over the noise' if v.kind == 'line' else 'D(G(z)) over the noise',
+                    fontsize=9)
 
 # %% ../nbs/07b_explorer.ipynb #f022a2e0
 @patch
