@@ -501,8 +501,12 @@ lessons = dict(
         'Does G copy its examples, or does it draw digits that nobody has written?',
         dict(for_images, data='digits')))
 
-# %% ../nbs/07_lab.ipynb #7633ac03
+# %% ../nbs/07_lab.ipynb #357cc4c8
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
+
+def _script(name):
+    "One module: what the windows share, and this one's own"
+    return ''.join((_files/f'{o}.js').read_text(encoding='utf-8') for o in ('common', name))
 
 @cache
 def _window():
@@ -512,7 +516,7 @@ def _window():
         raise ImportError('the Lab is shown by anywidget: pip install anywidget jupyterlab') from e
     class Window(anywidget.AnyWidget):
         "What the browser shows of a session"
-        _esm, _css = _files/'lab.js', _files/'lab.css'
+        _esm, _css = _script('lab'), _files/'lab.css'
         fixed = traitlets.Dict().tag(sync=True)
         state = traitlets.Dict().tag(sync=True)
     return Window
@@ -616,13 +620,26 @@ def _heard(self:Lab, _, asked, buffers):
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #873726b3
+# %% ../nbs/07_lab.ipynb #d11385c7
+def _image(fig):
+    "As IPython shows it"
+    from IPython.display import Image
+    png = BytesIO()
+    fig.savefig(png, dpi=80)
+    return Image(png.getvalue())
+
+def _display(window, text, picture):
+    from IPython.display import display
+    out = window._repr_mimebundle_()
+    data = out[0] if isinstance(out, tuple) else out
+    display({**data, 'text/plain': text}, raw=True)
+    display(picture())
+
 @patch
 def picture(self:Lab,
             title:str='', # above it
            ) -> object:   # IPython's `Image`
     "The game as it stands, drawn by matplotlib"
-    from IPython.display import Image
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
@@ -633,15 +650,10 @@ def picture(self:Lab,
         left.set(xlim=scene.box[0], ylim=scene.box[1])
     plot_value(t.history if self.run.iteration else dict(value=[0.]), right)
     fig.suptitle(title, fontsize=9)
-    png = BytesIO()
-    fig.savefig(png, dpi=80)
-    return Image(png.getvalue())
+    return _image(fig)
 
 @patch
 def _ipython_display_(self:Lab):
-    from IPython.display import display
-    s, out = self.session, self.widget._repr_mimebundle_()
-    data = out[0] if isinstance(out, tuple) else out
-    display({**data, 'text/plain': repr(self)}, raw=True)
+    s = self.session
     def draw(): return self.picture('The Lab as it was: run the cell to bring it to life')
-    display(draw() if s.closed else s._post(s.jobs, draw).result())
+    _display(self.widget, repr(self), lambda: draw() if s.closed else s._post(s.jobs, draw).result())

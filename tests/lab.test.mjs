@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const source = readFileSync(new URL("../gan_nbdev/static/lab.js", import.meta.url));
+const file = (name) => readFileSync(new URL(`../gan_nbdev/static/${name}.js`, import.meta.url));
+const source = Buffer.concat([file("common"), file("lab")]);
 const lab = await import(`data:text/javascript;base64,${source.toString("base64")}`);
 
 test("contour of a slope is one straight line", () => {

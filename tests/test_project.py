@@ -31,8 +31,10 @@ layers = dict(value='', data='', networks='', samples='data', idx='data samples'
               checkpoints='value networks parallel trainer', metrics='data',
               plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots',
-              runs='all checkpoints cli value data networks engines trainer', scenes='data metrics value',
-              lab='all value data metrics plots runs scenes trainer')
+              runs='all cli checkpoints value data networks engines trainer',
+              scenes='data metrics value',
+              lab='all value data metrics plots runs scenes trainer',
+              explorer='checkpoints cli files lab networks plots runs scenes trainer')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',
