@@ -340,7 +340,7 @@ def test_saved_picture(notebook):
     nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
     saved = lambda: nbformat.read(nb.path, as_version=4).cells[-1].get('outputs')
     nb.until(saved, 'the file')
-    assert len(saved()[0]['data']['image/png']) > 5000
+    assert len(saved()[1]['data']['image/png']) > 5000
 
 def test_kernel_restart(notebook):
     nb = notebook(*cells('ring()'))
