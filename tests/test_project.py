@@ -32,7 +32,8 @@ layers = dict(value='', data='', networks='', samples='data', idx='data samples'
               plots='value metrics',
               recipes='value data samples idx files networks engines trainer metrics plots',
               runs='all cli value data networks engines trainer', scenes='data metrics value',
-              lab='all value data metrics plots runs scenes trainer')
+              lab='all value data metrics plots runs scenes trainer',
+              film='lab metrics plots runs scenes trainer')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',

@@ -113,7 +113,7 @@ export function rgb(colour) {
 
 // ---- small helpers
 
-function h(tag, attrs = {}, ...children) {
+export function h(tag, attrs = {}, ...children) {
   const e = document.createElement(tag);
   for (const [k, v] of Object.entries(attrs)) {
     if (k.startsWith("on")) e.addEventListener(k.slice(2), v);
@@ -519,7 +519,7 @@ class Stage {
 
 // ---- curves
 
-class Curve {
+export class Curve {
   constructor(app, [key, title, names, guide]) {
     Object.assign(this, { app, key, title, names, guide });
     this.canvas = h("canvas", { class: "gl-curve", role: "img" });
@@ -527,13 +527,16 @@ class Curve {
     this.el = h("figure", { class: "gl-plot", "data-curve": key }, this.head, this.canvas);
   }
 
+  /** The index of the point that the title tells. */
+  until(x) { return x.length - 1; }
+
   paint(runs) {
     const c = this.app.ink.now(), series = [], last = [];
     runs.forEach((r, who) => this.names.forEach(([name, label, colour]) => {
       if (!r || !r[name] || !r[name].length) return;
       const x = r[name].length === r.step.length ? r.step : r.at;
       series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
-      if (!who) last.push([label, r[name][r[name].length - 1], c[colour]]);
+      if (!who) last.push([label, r[name][this.until(x)], c[colour]]);
     }));
     this.el.hidden = !series.length && !["losses", "value"].includes(this.key);
     const [g, w, hgt] = sharp(this.canvas);   // only now, since what is hidden has no size
@@ -582,6 +585,7 @@ class Curve {
       g.stroke();
     }
     g.setLineDash([]);
+    return X;
   }
 }
 
@@ -665,7 +669,7 @@ function control(app, c) {
 
 let count = 0;
 
-class App {
+export class App {
   constructor(model, el) {
     this.model = model;
     this.id = ++count;
