@@ -296,6 +296,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'gan_nbdev.film._Camera.film': ('film.html#_camera.film', 'gan_nbdev/film.py'),
                                 'gan_nbdev.film._Camera.shoot': ('film.html#_camera.shoot', 'gan_nbdev/film.py'),
                                 'gan_nbdev.film._Camera.tell': ('film.html#_camera.tell', 'gan_nbdev/film.py'),
+                                'gan_nbdev.film._alone': ('film.html#_alone', 'gan_nbdev/film.py'),
                                 'gan_nbdev.film._check': ('film.html#_check', 'gan_nbdev/film.py'),
                                 'gan_nbdev.film._code': ('film.html#_code', 'gan_nbdev/film.py'),
                                 'gan_nbdev.film._draw': ('film.html#_draw', 'gan_nbdev/film.py'),

@@ -65,7 +65,7 @@ def _thinned(moments, frames):
     i = np.unique(np.linspace(0, len(moments) - 1, frames).round().astype(int))
     return [sorted(moments)[j] for j in i]
 
-# %% ../nbs/07c_film.ipynb #53883465
+# %% ../nbs/07c_film.ipynb #a1d54ea4
 def _whole(name, v, low, high):
     if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or not low <= v <= high:
         raise ValueError(f'{name} must be a whole number from {low:,} to {high:,}, not {v!r}')
@@ -81,10 +81,12 @@ def _check(run, iterations, layers, **whole):
     if whole['cells'][0] % 2: raise ValueError(f'cells must be even, not {whole["cells"][0]}')
     if odd := [o for o in layers if o not in _grounds]:
         raise ValueError(f'unknown layer {odd[0]!r}: choose from {", ".join(_grounds)}')
-    if iterations is None and (isinstance(run, Trainer) or len(_run(run).moments) < 2):
+    if iterations is None and (isinstance(run, Trainer) or _alone(_run(run))):
         raise ValueError('nothing is recorded yet: say how many iterations to train and to film')
 
 def _run(o): return o.run if isinstance(o, Lab) else o
+
+def _alone(run): return not {*run.moments} - {run.iteration}   # only the present is known
 
 # %% ../nbs/07c_film.ipynb #f73d94bb
 def record(run,                # a `Run`, a `Lab` or a `Trainer`
@@ -199,7 +201,7 @@ def _data(self:Film, size):
 
 def _text(b): return b64encode(zlib.compress(b, 9)).decode()
 
-# %% ../nbs/07c_film.ipynb #50763f99
+# %% ../nbs/07c_film.ipynb #038fd206
 @cache
 def _code():
     "The window's code and style as one script, and a name for it"
@@ -239,7 +241,8 @@ _page = '''<div class="gl-place"><p>{said}</p></div>
 def html(self:Film) -> str: # a div and a script
     "The player, for a page; where scripts are not run it is a sentence"
     code, name = _code()
-    said = f'{self!r}. It plays where scripts are run: on the site, in nbviewer, in JupyterLab.'
+    said = (f'{self!r}. It plays where scripts are run: on the site, in nbviewer, in a notebook '
+            'that JupyterLab trusts.')
     return _page.format(said=said, code=code, name=name, data=self._data(self._png()[1]))
 
 # %% ../nbs/07c_film.ipynb #70054fe5

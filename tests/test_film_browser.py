@@ -297,6 +297,7 @@ def test_reopened(tmp_path, chromium, theme, pictures):
         nb.until(lambda: film.get_attribute('data-iteration') == '400', 'the film')
         nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
         nb.page.wait_for_timeout(1000)
+        nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
         nb.open()
         nb.until(lambda: film.count() == 1 and film.get_attribute('data-iteration') == '400')
         assert nb.page.locator('.jp-RenderedImage img').is_hidden()
