@@ -25,7 +25,7 @@ from .runs import Run
 from .scenes import Scene
 from .trainer import Trainer, diagnose
 
-# %% ../nbs/07c_film.ipynb #5ba8c25c
+# %% ../nbs/07c_film.ipynb #1002bc2c
 class Film:
     "What a run showed at some moments; in a notebook, a player"
     def __init__(self,
@@ -38,7 +38,7 @@ class Film:
         said:list        # the diagnosis of each frame, a list of sentences
     ):
         self.name, self.scene, self.still, self.iterations = name, scene, still, iterations
-        self.frames, self.curves, self.said = frames, curves, said
+        self.frames, self.curves, self.said = frames, dict(sorted(curves.items())), said
 
     def __len__(self): return len(self.frames)
     def __repr__(self):
