@@ -7,7 +7,7 @@ RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test hostile torture bench lab docs quarto readme prepare hooks clean
+.PHONY: help demo test hostile torture bench lab js docs quarto readme prepare hooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
@@ -28,6 +28,9 @@ torture: $(VENV)/.dev ## kill runs 200 times, change files 2,000 times, train fo
 
 lab: $(VENV)/.dev ## open JupyterLab on the notebooks
 	$(RUN) jupyter lab --notebook-dir=nbs
+
+js: ## format the windows' JavaScript; needs npm
+	npx --yes prettier@3 --print-width 120 --write gan_nbdev/static/*.js tests/*.mjs
 
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done

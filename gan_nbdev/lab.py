@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #d2e73ab0
+# %% ../nbs/07_lab.ipynb #cb1414e4
 import json, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import torch
 from fastcore.basics import patch
 from matplotlib.figure import Figure
@@ -620,13 +621,19 @@ def _heard(self:Lab, _, asked, buffers):
         self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #d11385c7
+# %% ../nbs/07_lab.ipynb #084aefb4
+def _png(fig):
+    "In 128 colours, a third of the size; and width and height in pixels"
+    png, small = BytesIO(), BytesIO()
+    fig.savefig(png, dpi=80)
+    image = PIL.Image.open(png).convert('RGB').quantize(128)
+    image.save(small, 'png', optimize=True)
+    return small.getvalue(), [*image.size]
+
 def _image(fig):
     "As IPython shows it"
     from IPython.display import Image
-    png = BytesIO()
-    fig.savefig(png, dpi=80)
-    return Image(png.getvalue())
+    return Image(_png(fig)[0])
 
 def _display(window, text, picture):
     from IPython.display import display

@@ -8,7 +8,8 @@ const source = Buffer.concat([file("common"), file("lab")]);
 const lab = await import(`data:text/javascript;base64,${source.toString("base64")}`);
 
 test("contour of a slope is one straight line", () => {
-  const n = 5, v = Array.from({ length: n * n }, (_, i) => (i % n) * 10);
+  const n = 5,
+    v = Array.from({ length: n * n }, (_, i) => (i % n) * 10);
   const cuts = lab.contour(v, n, 15);
   assert.equal(cuts.length, n - 1);
   for (const [x0, , x1] of cuts) assert.deepEqual([x0, x1], [1.5, 1.5]);
@@ -30,7 +31,14 @@ test("shade puts row 0 at the bottom and leaves out what is above the top", () =
 });
 
 test("view goes to pixels and back", () => {
-  const v = lab.view([[-1, 1], [0, 4]], 200, 100);
+  const v = lab.view(
+    [
+      [-1, 1],
+      [0, 4],
+    ],
+    200,
+    100,
+  );
   assert.equal(v.x(0), 100);
   assert.equal(v.y(4), 0);
   assert.deepEqual(v.back(v.x(0.5), v.y(1)), [0.5, 1]);
@@ -62,8 +70,15 @@ test("the ends of an axis can be told apart", () => {
 });
 
 test("numbers are short", () => {
-  assert.deepEqual([0, 0.12345, -1.386, 12345, 1e-5, NaN, null].map(lab.short),
-    ["0", "0.123", "-1.39", "12,345", "1.0e-5", "–", "–"]);
+  assert.deepEqual([0, 0.12345, -1.386, 12345, 1e-5, NaN, null].map(lab.short), [
+    "0",
+    "0.123",
+    "-1.39",
+    "12,345",
+    "1.0e-5",
+    "–",
+    "–",
+  ]);
 });
 
 test("arrays come out of the middle of a buffer, aligned or not", () => {

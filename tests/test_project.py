@@ -34,7 +34,8 @@ layers = dict(value='', data='', networks='', samples='data', idx='data samples'
               runs='all cli checkpoints value data networks engines trainer',
               scenes='data metrics value',
               lab='all value data metrics plots runs scenes trainer',
-              explorer='checkpoints cli files lab networks plots runs scenes trainer')
+              explorer='checkpoints cli files lab networks plots runs scenes trainer',
+              film='checkpoints lab metrics plots runs scenes trainer')
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',

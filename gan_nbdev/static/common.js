@@ -8,7 +8,10 @@ export function contour(v, n, level) {
   const out = [];
   for (let r = 0; r + 1 < n; r++) {
     for (let c = 0; c + 1 < n; c++) {
-      const a = v[r * n + c], b = v[r * n + c + 1], d = v[(r + 1) * n + c], e = v[(r + 1) * n + c + 1];
+      const a = v[r * n + c],
+        b = v[r * n + c + 1],
+        d = v[(r + 1) * n + c],
+        e = v[(r + 1) * n + c + 1];
       const below = (a < level) + (b < level) + (d < level) + (e < level);
       if (below === 0 || below === 4) continue;
       const cut = [];
@@ -32,7 +35,8 @@ export function shade(v, n, low, high, top = 255) {
   const out = new Uint8ClampedArray(4 * n * n);
   for (let r = 0; r < n; r++) {
     for (let c = 0; c < n; c++) {
-      const t = v[r * n + c] / top, o = 4 * ((n - 1 - r) * n + c);
+      const t = v[r * n + c] / top,
+        o = 4 * ((n - 1 - r) * n + c);
       if (t > 1) continue;
       for (let i = 0; i < 3; i++) out[o + i] = low[i] + t * (high[i] - low[i]);
       out[o + 3] = 255;
@@ -65,7 +69,8 @@ export function unpack(parts, buffers) {
   const types = { float32: Float32Array, uint8: Uint8Array };
   const out = {};
   parts.forEach(([name, type, shape], i) => {
-    const b = buffers[i], T = types[type];
+    const b = buffers[i],
+      T = types[type];
     const bytes = b.buffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : b.slice(0);
     out[name] = new T(bytes);
     out[name].shape = shape;
@@ -76,7 +81,12 @@ export function unpack(parts, buffers) {
 /** "#rrggbb" or "rgb(r, g, b)" as three numbers. */
 export function rgb(colour) {
   const hex = colour.match(/^#(..)(..)(..)$/);
-  return hex ? hex.slice(1).map((o) => parseInt(o, 16)) : colour.match(/[\d.]+/g).slice(0, 3).map(Number);
+  return hex
+    ? hex.slice(1).map((o) => parseInt(o, 16))
+    : colour
+        .match(/[\d.]+/g)
+        .slice(0, 3)
+        .map(Number);
 }
 
 // ---- small helpers
@@ -96,24 +106,40 @@ function h(tag, attrs = {}, ...children) {
 
 /** Colours of the theme that is on; asked for again at most twice a second. */
 class Ink {
-  constructor(root, palette) { this.root = root; this.palette = palette; this.at = -1e9; }
+  constructor(root, palette) {
+    this.root = root;
+    this.palette = palette;
+    this.at = -1e9;
+  }
   now() {
     if (performance.now() - this.at < 500) return this.c;
     this.at = performance.now();
-    const s = getComputedStyle(this.root), text = rgb(s.color), ground = rgb(s.backgroundColor);
+    const s = getComputedStyle(this.root),
+      text = rgb(s.color),
+      ground = rgb(s.backgroundColor);
     const dark = ground[0] + ground[1] + ground[2] < 384;
-    this.c = { ...this.palette, text: s.color, ground: s.backgroundColor, dark, data: s.color,
-      low: ground, high: dark ? [0, 104, 165] : [120, 183, 225],
+    this.c = {
+      ...this.palette,
+      text: s.color,
+      ground: s.backgroundColor,
+      dark,
+      data: s.color,
+      low: ground,
+      high: dark ? [0, 104, 165] : [120, 183, 225],
       generator: dark ? "#2fd3a3" : this.palette.generator,
       discriminator: dark ? "#56a8e8" : this.palette.discriminator,
-      halo: dark ? "#000" : "#fff", text_rgb: text };
+      halo: dark ? "#000" : "#fff",
+      text_rgb: text,
+    };
     return this.c;
   }
 }
 
 /** A canvas that is sharp on every screen; `size()` gives its width and height as drawn. */
 function sharp(canvas) {
-  const w = canvas.clientWidth, hgt = canvas.clientHeight, r = window.devicePixelRatio || 1;
+  const w = canvas.clientWidth,
+    hgt = canvas.clientHeight,
+    r = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(w * r) || canvas.height !== Math.round(hgt * r)) {
     canvas.width = Math.round(w * r);
     canvas.height = Math.round(hgt * r);
@@ -134,11 +160,12 @@ function bitmap(bytes, w, hgt = w) {
 
 /** A picture of `shape` [h, w] or [h, w, 3] from its bytes. */
 function pixels(v, shape) {
-  const [hh, ww] = shape, colour = shape.length > 2, out = new Uint8ClampedArray(4 * hh * ww);
+  const [hh, ww] = shape,
+    colour = shape.length > 2,
+    out = new Uint8ClampedArray(4 * hh * ww);
   for (let i = 0; i < hh * ww; i++) {
     for (let k = 0; k < 3; k++) out[4 * i + k] = colour ? v[3 * i + k] : v[i];
     out[4 * i + 3] = 255;
   }
   return bitmap(out, ww, hh);
 }
-

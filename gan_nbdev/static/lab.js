@@ -16,8 +16,9 @@ export function density(area, meshes, whole) {
 
 /** Bounds of all finite numbers in `series`, with a little room, but not across 0; [0, 1] when there are none. */
 export function bounds(series) {
-  let lo = Infinity, hi = -Infinity;
-  for (const s of series) for (const y of s) if (Number.isFinite(y)) (lo = Math.min(lo, y)), (hi = Math.max(hi, y));
+  let lo = Infinity,
+    hi = -Infinity;
+  for (const s of series) for (const y of s) if (Number.isFinite(y)) ((lo = Math.min(lo, y)), (hi = Math.max(hi, y)));
   if (lo > hi) return [0, 1];
   const room = (hi - lo || Math.abs(hi) || 1) * 0.08;
   return [lo >= 0 ? Math.max(0, lo - room) : lo - room, lo < 0 && hi <= 0 ? Math.min(0, hi + room) : hi + room];
@@ -32,7 +33,9 @@ export function ticks(lo, hi) {
 /** The index of the number in `sorted` that is nearest to `v`. */
 export function nearest(sorted, v) {
   let best = 0;
-  sorted.forEach((o, i) => { if (Math.abs(o - v) < Math.abs(sorted[best] - v)) best = i; });
+  sorted.forEach((o, i) => {
+    if (Math.abs(o - v) < Math.abs(sorted[best] - v)) best = i;
+  });
   return best;
 }
 
@@ -51,10 +54,11 @@ class Stage {
   }
 
   pointer() {
-    const c = this.canvas, place = (e) => {
-      const b = c.getBoundingClientRect();
-      return this.view().back(e.clientX - b.left, e.clientY - b.top);
-    };
+    const c = this.canvas,
+      place = (e) => {
+        const b = c.getBoundingClientRect();
+        return this.view().back(e.clientX - b.left, e.clientY - b.top);
+      };
     c.addEventListener("pointerdown", (e) => {
       if (!this.app.drawing) return;
       c.setPointerCapture(e.pointerId);
@@ -62,14 +66,19 @@ class Stage {
       e.preventDefault();
     });
     c.addEventListener("pointermove", (e) => {
-      if (this.stroke) { this.stroke.push(place(e)); this.app.repaint(); } else this.probe(place(e));
+      if (this.stroke) {
+        this.stroke.push(place(e));
+        this.app.repaint();
+      } else this.probe(place(e));
     });
     c.addEventListener("pointerup", () => {
       if (!this.stroke) return;
       this.app.drawn(this.stroke);
       this.stroke = null;
     });
-    c.addEventListener("pointerleave", () => { if (!this.stroke) this.probe(null); });
+    c.addEventListener("pointerleave", () => {
+      if (!this.stroke) this.probe(null);
+    });
     c.addEventListener("keydown", (e) => this.key(e));
   }
 
@@ -77,36 +86,54 @@ class Stage {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
     if (!step || !this.scene) return;
     e.preventDefault();
-    const [bx, by] = this.box(), at = this.spot || [(bx[0] + bx[1]) / 2, (by[0] + by[1]) / 2];
+    const [bx, by] = this.box(),
+      at = this.spot || [(bx[0] + bx[1]) / 2, (by[0] + by[1]) / 2];
     this.probe([at[0] + (step[0] * (bx[1] - bx[0])) / 40, at[1] + (step[1] * (by[1] - by[0])) / 40]);
   }
 
   probe(spot) {
     this.spot = spot;
     this.app.repaint();
-    if (!spot) { this.at = null; return; }
+    if (!spot) {
+      this.at = null;
+      return;
+    }
     const now = performance.now();
     clearTimeout(this.later);
-    const ask = () => { this.asked = performance.now(); this.app.send("at", { who: this.who, x: this.spot || spot }); };
-    if (now - (this.asked || 0) > 60) ask(); else this.later = setTimeout(ask, 60);
+    const ask = () => {
+      this.asked = performance.now();
+      this.app.send("at", { who: this.who, x: this.spot || spot });
+    };
+    if (now - (this.asked || 0) > 60) ask();
+    else this.later = setTimeout(ask, 60);
   }
 
   told(at) {
     this.at = at;
     if (!this.spot) return;
     const names = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
-    const where = this.spot.slice(0, this.scene && this.scene.kind === "line" ? 1 : 2).map(short).join(", ");
+    const where = this.spot
+      .slice(0, this.scene && this.scene.kind === "line" ? 1 : 2)
+      .map(short)
+      .join(", ");
     const value = { star: this.starAt(), ...at };
-    this.readout.textContent = `x = (${where})   ` + Object.entries(names)
-      .filter(([k]) => value[k] !== undefined && value[k] !== null).map(([k, n]) => `${n} ${short(value[k])}`).join("   ");
+    this.readout.textContent =
+      `x = (${where})   ` +
+      Object.entries(names)
+        .filter(([k]) => value[k] !== undefined && value[k] !== null)
+        .map(([k, n]) => `${n} ${short(value[k])}`)
+        .join("   ");
     this.app.repaint();
   }
 
   starAt() {
     if (!this.frame || !this.frame.star) return null;
-    const s = this.frame.star, m = this.scene.cells / 2, b = this.box();
+    const s = this.frame.star,
+      m = this.scene.cells / 2,
+      b = this.box();
     const i = (d) => Math.floor(((this.spot[d] - b[d][0]) / (b[d][1] - b[d][0])) * m);
-    const line = this.scene.kind === "line", [c, r] = [i(0), line ? 0 : i(1)];
+    const line = this.scene.kind === "line",
+      [c, r] = [i(0), line ? 0 : i(1)];
     if (c < 0 || r < 0 || c >= m || r >= m) return null;
     const v = s[r * m + c];
     return v === 255 ? null : v / 254;
@@ -114,15 +141,24 @@ class Stage {
 
   box() {
     if (this.app.drawing) return this.app.fixed.pad;
-    const b = this.scene ? this.scene.box : [[0, 1], [0, 1]];
+    const b = this.scene
+      ? this.scene.box
+      : [
+          [0, 1],
+          [0, 1],
+        ];
     return b.length > 1 ? b : [b[0], [0, 1]];
   }
-  view() { return view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight); }
+  view() {
+    return view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight);
+  }
 
   paint() {
     const [g, w, hgt] = sharp(this.canvas);
     if (!w) return;
-    const c = this.app.ink.now(), s = this.scene, f = this.frame;
+    const c = this.app.ink.now(),
+      s = this.scene,
+      f = this.frame;
     g.fillStyle = c.ground;
     g.fillRect(0, 0, w, hgt);
     if (this.app.drawing) return this.paintPad(g, c, w, hgt);
@@ -136,14 +172,23 @@ class Stage {
   }
 
   paintPlane(g, c, v, w, hgt) {
-    const on = this.app.layers, s = this.scene, f = this.frame || {}, n = s.cells;
+    const on = this.app.layers,
+      s = this.scene,
+      f = this.frame || {},
+      n = s.cells;
     g.imageSmoothingEnabled = true;
     if (on.star && f.star) {
       g.imageSmoothingEnabled = false;
       const star = this.kept("star", f.star, c, () => bitmap(shade(f.star, n / 2, c.low, c.high, 254), n / 2));
       g.drawImage(star, 0, 0, w, hgt);
     } else if (on.heat && f.heat) {
-      g.drawImage(this.kept("heat", f.heat, c, () => bitmap(shade(f.heat, n, c.low, c.high), n)), 0, 0, w, hgt);
+      g.drawImage(
+        this.kept("heat", f.heat, c, () => bitmap(shade(f.heat, n, c.low, c.high), n)),
+        0,
+        0,
+        w,
+        hgt,
+      );
     }
     if (on.heat && f.heat) this.half(g, c, w, hgt, n);
     if (on.manifold && f.manifold) this.mesh(g, c, v, w * hgt);
@@ -158,7 +203,8 @@ class Stage {
 
   /** What was made of `array` and the colours `c`, as long as both are the same. */
   kept(name, array, c, make) {
-    const key = String([c.low, c.high]), old = (this.cache ||= {})[name];
+    const key = String([c.low, c.high]),
+      old = (this.cache ||= {})[name];
     if (!old || old.array !== array || old.key !== key) this.cache[name] = { array, key, made: make() };
     return this.cache[name].made;
   }
@@ -167,7 +213,8 @@ class Stage {
     g.strokeStyle = c.text;
     g.lineWidth = 1.2;
     g.beginPath();
-    const px = (x) => ((x + 0.5) / n) * w, py = (y) => hgt - ((y + 0.5) / n) * hgt;
+    const px = (x) => ((x + 0.5) / n) * w,
+      py = (y) => hgt - ((y + 0.5) / n) * hgt;
     const heat = this.frame.heat;
     for (const [x0, y0, x1, y1] of this.kept("half", heat, c, () => contour(heat, n, 127.5))) {
       g.moveTo(px(x0), py(y0));
@@ -180,11 +227,16 @@ class Stage {
     g.globalAlpha = alpha;
     g.beginPath();
     for (let i = 0; i + 1 < xy.length; i += 2) {
-      const x = v.x(xy[i]), y = v.y(xy[i + 1]);
+      const x = v.x(xy[i]),
+        y = v.y(xy[i + 1]);
       g.moveTo(x + r, y);
       g.arc(x, y, r, 0, 7);
     }
-    if (kind === "ring") { g.strokeStyle = colour; g.lineWidth = 1; g.stroke(); } else {
+    if (kind === "ring") {
+      g.strokeStyle = colour;
+      g.lineWidth = 1;
+      g.stroke();
+    } else {
       g.strokeStyle = this.app.ink.now().halo;
       g.lineWidth = 0.8;
       g.stroke();
@@ -196,7 +248,9 @@ class Stage {
 
   /** Noise in the picture: ±3 of the prior fills the box. */
   placed(z) {
-    const [[x0, x1], [y0, y1]] = this.box(), d = z.shape[1], out = new Float32Array(2 * z.shape[0]);
+    const [[x0, x1], [y0, y1]] = this.box(),
+      d = z.shape[1],
+      out = new Float32Array(2 * z.shape[0]);
     for (let i = 0; i < z.shape[0]; i++) {
       out[2 * i] = (x0 + x1) / 2 + (z[i * d] * (x1 - x0)) / 6.5;
       out[2 * i + 1] = (y0 + y1) / 2 + ((d > 1 ? z[i * d + 1] : 0) * (y1 - y0)) / 6.5;
@@ -213,7 +267,9 @@ class Stage {
   }
 
   mesh(g, c, v, whole) {
-    const m = this.moved(this.frame.manifold), [rows, cols] = this.scene.lattice, moved = this.app.morph() < 1;
+    const m = this.moved(this.frame.manifold),
+      [rows, cols] = this.scene.lattice,
+      moved = this.app.morph() < 1;
     g.fillStyle = g.strokeStyle = c.generator;
     if (moved) return;
     const at = (r, k) => [v.x(m[2 * (r * cols + k)]), v.y(m[2 * (r * cols + k) + 1])];
@@ -223,7 +279,10 @@ class Stage {
         if (cols === 1 && r + 1 === rows) continue;
         const p = cols > 1 ? [at(r, k), at(r, k + 1), at(r + 1, k + 1), at(r + 1, k)] : [at(r, k), at(r + 1, k)];
         let area = 0;
-        p.forEach(([x, y], i) => { const [X, Y] = p[(i + 1) % p.length]; area += x * Y - X * y; });
+        p.forEach(([x, y], i) => {
+          const [X, Y] = p[(i + 1) % p.length];
+          area += x * Y - X * y;
+        });
         g.beginPath();
         p.forEach(([x, y], i) => (i ? g.lineTo(x, y) : g.moveTo(x, y)));
         g.closePath();
@@ -238,15 +297,25 @@ class Stage {
   }
 
   arrows(g, c, v) {
-    const f = this.frame, [bx] = this.box(), scale = 8 / (bx[1] - bx[0]);
+    const f = this.frame,
+      [bx] = this.box(),
+      scale = 8 / (bx[1] - bx[0]);
     g.strokeStyle = c.value;
     g.lineWidth = 1.4;
     g.beginPath();
     for (let i = 0; i < f.arrows.length; i += 2) {
-      const dx = f.arrows[i], dy = f.arrows[i + 1], size = Math.hypot(dx, dy);
+      const dx = f.arrows[i],
+        dy = f.arrows[i + 1],
+        size = Math.hypot(dx, dy);
       if (!(size > 0)) continue;
-      const l = reach(size / scale, 1), x = v.x(f.fakes[i]), y = v.y(f.fakes[i + 1]);
-      const ux = dx / size, uy = -dy / size, X = x + l * ux, Y = y + l * uy, b = Math.min(4, l / 2);
+      const l = reach(size / scale, 1),
+        x = v.x(f.fakes[i]),
+        y = v.y(f.fakes[i + 1]);
+      const ux = dx / size,
+        uy = -dy / size,
+        X = x + l * ux,
+        Y = y + l * uy,
+        b = Math.min(4, l / 2);
       g.moveTo(x, y);
       g.lineTo(X, Y);
       g.lineTo(X - b * (ux - 0.6 * uy), Y - b * (uy + 0.6 * ux));
@@ -258,7 +327,9 @@ class Stage {
 
   /** The paper's Figure 1: densities of data and fakes, D and the best D. */
   paintLine(g, c, v, w, hgt) {
-    const on = this.app.layers, f = this.frame || {}, s = this.scene;
+    const on = this.app.layers,
+      f = this.frame || {},
+      s = this.scene;
     const steps = (y, top, colour, fill) => {
       g.beginPath();
       y.forEach((o, i) => {
@@ -278,7 +349,9 @@ class Stage {
     };
     const curve = (y, top, colour, dash) => {
       g.beginPath();
-      y.forEach((o, i) => { if (top > 254 || o !== 255) g.lineTo(((i + 0.5) / y.length) * w, hgt - (o / top) * hgt * 0.9); });
+      y.forEach((o, i) => {
+        if (top > 254 || o !== 255) g.lineTo(((i + 0.5) / y.length) * w, hgt - (o / top) * hgt * 0.9);
+      });
       g.strokeStyle = colour;
       g.lineWidth = 1.8;
       g.setLineDash(dash);
@@ -287,7 +360,13 @@ class Stage {
     };
     if (!f.p) return;
     const top = Math.max(...f.p) * 1.6;
-    if (on.fakes) steps(f.q.map((o) => Math.min(o, top)), top, c.generator, true);
+    if (on.fakes)
+      steps(
+        f.q.map((o) => Math.min(o, top)),
+        top,
+        c.generator,
+        true,
+      );
     if (on.real) steps(f.p, top, c.data, false);
     g.strokeStyle = c.guide;
     g.lineWidth = 0.6;
@@ -305,7 +384,8 @@ class Stage {
       g.strokeStyle = c.value;
       g.beginPath();
       for (let i = 0; i < f.arrows.length; i++) {
-        const x = v.x(f.fakes[i]), y = hgt - 14 - (i % 5) * 5;
+        const x = v.x(f.fakes[i]),
+          y = hgt - 14 - (i % 5) * 5;
         g.moveTo(x, y);
         g.lineTo(x + Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) / size, 1), y);
       }
@@ -314,12 +394,16 @@ class Stage {
   }
 
   paintImages(g, c, w, hgt) {
-    const f = this.frame, s = this.scene, near = this.app.layers.near && f && f.near;
+    const f = this.frame,
+      s = this.scene,
+      near = this.app.layers.near && f && f.near;
     if (!f || !f.pictures) return;
     this.canvas.style.aspectRatio = near ? "2 / 1.1" : "";
     const put = (all, x0, side) => {
       for (let i = 0; i < 64; i++) {
-        const size = side / 8, x = x0 + (i % 8) * size, y = Math.floor(i / 8) * size;
+        const size = side / 8,
+          x = x0 + (i % 8) * size,
+          y = Math.floor(i / 8) * size;
         g.drawImage(this.picture(all.subarray(i * s.dim, (i + 1) * s.dim)), x + 1, y + 1, size - 2, size - 2);
       }
     };
@@ -329,10 +413,16 @@ class Stage {
     if (near) put(f.near, w - side, side);
     g.fillStyle = c.text;
     g.font = "12px sans-serif";
-    if (near) [["fakes", 2], ["nearest real items", w - side + 2]].forEach(([t, x]) => g.fillText(t, x, side + 14));
+    if (near)
+      [
+        ["fakes", 2],
+        ["nearest real items", w - side + 2],
+      ].forEach(([t, x]) => g.fillText(t, x, side + 14));
     if (this.spot && this.at && this.at.picture) {
-      const [px, py] = [this.spot[0] * w, hgt - this.spot[1] * hgt], d = Math.min(w, hgt) / 3.4;
-      const x = Math.min(Math.max(px - d / 2, 0), w - d), y = Math.min(Math.max(py - d / 2, 0), hgt - d);
+      const [px, py] = [this.spot[0] * w, hgt - this.spot[1] * hgt],
+        d = Math.min(w, hgt) / 3.4;
+      const x = Math.min(Math.max(px - d / 2, 0), w - d),
+        y = Math.min(Math.max(py - d / 2, 0), hgt - d);
       g.fillStyle = c.generator;
       g.fillRect(x - 3, y - 3, d + 6, d + 6);
       g.drawImage(this.picture(Uint8Array.from(this.at.picture)), x, y, d, d);
@@ -340,10 +430,13 @@ class Stage {
     this.describe();
   }
 
-  picture(v) { return pixels(v, this.scene.shape); }
+  picture(v) {
+    return pixels(v, this.scene.shape);
+  }
 
   paintPad(g, c, w, hgt) {
-    const v = this.view(), all = [...(this.app.state.strokes || []), ...(this.stroke ? [this.stroke] : [])];
+    const v = this.view(),
+      all = [...(this.app.state.strokes || []), ...(this.stroke ? [this.stroke] : [])];
     g.strokeStyle = c.data;
     g.lineWidth = 8;
     g.lineCap = g.lineJoin = "round";
@@ -367,7 +460,10 @@ class Stage {
     g.beginPath();
     g.moveTo(x, 0);
     g.lineTo(x, hgt);
-    if (this.scene.kind !== "line") { g.moveTo(0, y); g.lineTo(w, y); }
+    if (this.scene.kind !== "line") {
+      g.moveTo(0, y);
+      g.lineTo(w, y);
+    }
     g.stroke();
   }
 
@@ -375,9 +471,13 @@ class Stage {
     const now = performance.now();
     if (now - (this.described || 0) < 1500) return;
     this.described = now;
-    const on = Object.keys(this.app.layers).filter((k) => this.app.layers[k]).join(", ");
-    this.canvas.setAttribute("aria-label",
-      `${this.caption.textContent || "The game"} at iteration ${this.frame.iteration}. Layers: ${on}. Arrow keys move a probe.`);
+    const on = Object.keys(this.app.layers)
+      .filter((k) => this.app.layers[k])
+      .join(", ");
+    this.canvas.setAttribute(
+      "aria-label",
+      `${this.caption.textContent || "The game"} at iteration ${this.frame.iteration}. Layers: ${on}. Arrow keys move a probe.`,
+    );
   }
 }
 
@@ -391,18 +491,35 @@ class Curve {
     this.el = h("figure", { class: "gl-plot", "data-curve": key }, this.head, this.canvas);
   }
 
+  /** The index of the point that the title tells. */
+  until(x) {
+    return x.length - 1;
+  }
+
   paint(runs) {
-    const c = this.app.ink.now(), series = [], last = [];
-    runs.forEach((r, who) => this.names.forEach(([name, label, colour]) => {
-      if (!r || !r[name] || !r[name].length) return;
-      const x = r[name].length === r.step.length ? r.step : r.at;
-      series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
-      if (!who) last.push([label, r[name][r[name].length - 1], c[colour]]);
-    }));
+    const c = this.app.ink.now(),
+      series = [],
+      last = [];
+    runs.forEach((r, who) =>
+      this.names.forEach(([name, label, colour]) => {
+        if (!r || !r[name] || !r[name].length) return;
+        const x = r[name].length === r.step.length ? r.step : r.at;
+        series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
+        if (!who) last.push([label, r[name][this.until(x)], c[colour]]);
+      }),
+    );
     this.el.hidden = !series.length && !["losses", "value"].includes(this.key);
-    const [g, w, hgt] = sharp(this.canvas);   // only now, since what is hidden has no size
-    this.head.replaceChildren(`${this.title} `, ...last.map(([l, y, colour]) =>
-      h("span", { style: `color:${colour}` }, ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`)));
+    const [g, w, hgt] = sharp(this.canvas); // only now, since what is hidden has no size
+    this.head.replaceChildren(
+      `${this.title} `,
+      ...last.map(([l, y, colour]) =>
+        h(
+          "span",
+          { style: `color:${colour}` },
+          ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`,
+        ),
+      ),
+    );
     this.canvas.setAttribute("aria-label", this.head.textContent);
     if (!w) return;
     if (series.length) return this.lines(g, w, hgt, c, series);
@@ -414,8 +531,10 @@ class Curve {
   lines(g, w, hgt, c, series) {
     const guide = this.guide === null ? [] : [[this.guide]];
     const [lo, hi] = bounds([...series.map((s) => s.y), ...guide]);
-    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)), left = 40;
-    const X = (x) => left + (x / end) * (w - left - 4), Y = (y) => hgt - 12 - ((y - lo) / (hi - lo)) * (hgt - 18);
+    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)),
+      left = 40;
+    const X = (x) => left + (x / end) * (w - left - 4),
+      Y = (y) => hgt - 12 - ((y - lo) / (hi - lo)) * (hgt - 18);
     g.font = "10px sans-serif";
     g.fillStyle = c.text;
     g.globalAlpha = 0.75;
@@ -443,10 +562,13 @@ class Curve {
       g.lineWidth = 1.5;
       g.setLineDash(s.dash);
       g.beginPath();
-      s.y.forEach((y, i) => { if (Number.isFinite(y)) g.lineTo(X(s.x[i]), Y(y)); });
+      s.y.forEach((y, i) => {
+        if (Number.isFinite(y)) g.lineTo(X(s.x[i]), Y(y));
+      });
       g.stroke();
     }
     g.setLineDash([]);
+    return X;
   }
 }
 
@@ -477,13 +599,19 @@ const flow = `
 
 class Slow {
   constructor(app) {
-    this.lines = app.fixed.lines.map((l) => h("li", { style: `padding-left:${l.length - l.trimStart().length}ch` }, l.trim()));
+    this.lines = app.fixed.lines.map((l) =>
+      h("li", { style: `padding-left:${l.length - l.trimStart().length}ch` }, l.trim()),
+    );
     const diagram = h("div", { class: "gl-diagram" });
     diagram.innerHTML = flow;
     this.diagram = diagram;
     this.told = h("p", { class: "gl-told", "aria-live": "polite" }, "Choose “line by line”, or press Next line.");
-    this.el = h("div", { class: "gl-slow" }, h("ol", { class: "gl-lines", "aria-label": "Algorithm 1" }, ...this.lines),
-      h("div", {}, diagram, this.told));
+    this.el = h(
+      "div",
+      { class: "gl-slow" },
+      h("ol", { class: "gl-lines", "aria-label": "Algorithm 1" }, ...this.lines),
+      h("div", {}, diagram, this.told),
+    );
     const g = diagram.querySelector(".gl-g");
     for (const on of ["mouseenter", "focus", "click"]) g.addEventListener(on, () => app.playMorph());
   }
@@ -491,10 +619,12 @@ class Slow {
   show(m) {
     this.lines.forEach((l, i) => {
       l.classList.toggle("gl-lit", i === m.line);
-      if (i === m.line) l.setAttribute("aria-current", "step"); else l.removeAttribute("aria-current");
+      if (i === m.line) l.setAttribute("aria-current", "step");
+      else l.removeAttribute("aria-current");
     });
-    this.diagram.querySelectorAll("[data-on]").forEach((e) =>
-      e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(m.line))));
+    this.diagram
+      .querySelectorAll("[data-on]")
+      .forEach((e) => e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(m.line))));
     if (m.said !== undefined) this.told.textContent = m.said;
     if (m.d_loss !== undefined) this.diagram.querySelector(".gl-dl").textContent = short(m.d_loss);
     if (m.g_loss !== undefined) this.diagram.querySelector(".gl-gl").textContent = short(m.g_loss);
@@ -504,26 +634,43 @@ class Slow {
 // ---- controls
 
 function control(app, c) {
-  const id = `gl-${app.id}-${c.name}`, send = (value) => app.change(c, value);
+  const id = `gl-${app.id}-${c.name}`,
+    send = (value) => app.change(c, value);
   let input;
-  const typed = (value) => {   // on Enter, or when the field is left
+  const typed = (value) => {
+    // on Enter, or when the field is left
     if (input.dataset.editing) send(value());
     delete input.dataset.editing;
   };
   if (c.options) {
-    input = h("select", { id, onchange: (e) => send(e.target.value) },
-      ...c.options.map(([v, label]) => h("option", { value: v }, label)));
+    input = h(
+      "select",
+      { id, onchange: (e) => send(e.target.value) },
+      ...c.options.map(([v, label]) => h("option", { value: v }, label)),
+    );
   } else {
-    const kind = c.text ? { type: "text", placeholder: c.text }
+    const kind = c.text
+      ? { type: "text", placeholder: c.text }
       : { type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any" };
     const commit = () => typed(() => (c.text ? input.value : Number(input.value)));
-    input = h("input", { id, ...kind, onchange: commit,
-      oninput: () => { input.dataset.editing = "yes"; }, onkeydown: (e) => e.key === "Enter" && commit() });
+    input = h("input", {
+      id,
+      ...kind,
+      onchange: commit,
+      oninput: () => {
+        input.dataset.editing = "yes";
+      },
+      onkeydown: (e) => e.key === "Enter" && commit(),
+    });
   }
   input.dataset.name = c.name;
   const mark = c.live ? [] : [h("span", { class: "gl-again", "aria-hidden": "true" }, " ↺")];
-  return h("div", { class: "gl-knob", title: c.hint + (c.live ? "" : " A change starts the run again.") },
-    h("label", { for: id }, c.label, ...mark), input);
+  return h(
+    "div",
+    { class: "gl-knob", title: c.hint + (c.live ? "" : " A change starts the run again.") },
+    h("label", { for: id }, c.label, ...mark),
+    input,
+  );
 }
 
 // ---- the whole window
@@ -552,7 +699,11 @@ class App {
     model.on("change:state", this.onState);
     this.watch = new ResizeObserver(() => this.repaint());
     this.watch.observe(this.root);
-    this.theme = new MutationObserver(() => { this.ink.at = -1e9; this.repaint(); this.repaintCurves(); });
+    this.theme = new MutationObserver(() => {
+      this.ink.at = -1e9;
+      this.repaint();
+      this.repaintCurves();
+    });
     this.theme.observe(document.body, { attributes: true });
     this.timer = setInterval(() => this.pulse(), 2000);
     this.sync();
@@ -569,54 +720,93 @@ class App {
     this.lost.hidden = false;
   }
 
-  send(what, args = {}) { this.model.send({ do: what, ...args }); }
+  send(what, args = {}) {
+    this.model.send({ do: what, ...args });
+  }
 
   /** Ask for a sign of life, and say so when none comes. */
   pulse() {
     const silent = performance.now() - this.heard;
     this.lost.hidden = silent < 7000;
     if (silent > 1500) {
-      try { this.send("ping"); } catch { this.lost.hidden = false; }   // the connection is gone
+      try {
+        this.send("ping");
+      } catch {
+        this.lost.hidden = false;
+      } // the connection is gone
     }
   }
 
   // -- building
 
   build() {
-    const b = (label, what, hint, args) => h("button", { type: "button", title: hint, "data-do": what, onclick: () => this.send(what, args) }, label);
-    this.play = h("button", { type: "button", class: "gl-main-button",
-      onclick: () => this.send(this.state.playing ? "pause" : "play") });
-    this.steps = [b("↺ Reset", "reset", "Back to iteration 0, same seed"), b("1 iteration", "step", "One turn of both players"),
+    const b = (label, what, hint, args) =>
+      h("button", { type: "button", title: hint, "data-do": what, onclick: () => this.send(what, args) }, label);
+    this.play = h("button", {
+      type: "button",
+      class: "gl-main-button",
+      onclick: () => this.send(this.state.playing ? "pause" : "play"),
+    });
+    this.steps = [
+      b("↺ Reset", "reset", "Back to iteration 0, same seed"),
+      b("1 iteration", "step", "One turn of both players"),
       b("D only", "alone", "One step of D against a G that stands still", { player: "d" }),
       b("G only", "alone", "One step of G against a D that stands still", { player: "g" }),
-      b("Next line", "line", "One line of Algorithm 1")];
+      b("Next line", "line", "One line of Algorithm 1"),
+    ];
     this.steps[2].dataset.do = "alone-d";
     this.steps[3].dataset.do = "alone-g";
-    this.speed = h("select", { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
-      ...this.fixed.speeds.map(([v, l]) => h("option", { value: v }, l)));
+    this.speed = h(
+      "select",
+      { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
+      ...this.fixed.speeds.map(([v, l]) => h("option", { value: v }, l)),
+    );
     this.count = h("output", { class: "gl-count" });
-    this.time = h("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Time: rewind to a recorded moment", "data-do": "rewind",
-      oninput: (e) => this.slide(Number(e.target.value)) });
+    this.time = h("input", {
+      type: "range",
+      min: 0,
+      max: 0,
+      step: 1,
+      "aria-label": "Time: rewind to a recorded moment",
+      "data-do": "rewind",
+      oninput: (e) => this.slide(Number(e.target.value)),
+    });
     this.when = h("output", { class: "gl-when" });
     this.note = h("p", { class: "gl-note", role: "status", "aria-live": "polite" });
     this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
-    this.lost = h("p", { class: "gl-error gl-lost", role: "alert", hidden: true },
-      "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.");
+    this.lost = h(
+      "p",
+      { class: "gl-error gl-lost", role: "alert", hidden: true },
+      "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.",
+    );
     this.places = h("div", { class: "gl-stages" }, this.stages[0].el);
     this.plots = this.fixed.curves.map((c) => new Curve(this, c));
     this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
     this.slow = new Slow(this);
     this.root.append(
-      h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Time" }, this.play, ...this.steps, this.speed, this.count),
+      h(
+        "div",
+        { class: "gl-bar", role: "toolbar", "aria-label": "Time" },
+        this.play,
+        ...this.steps,
+        this.speed,
+        this.count,
+      ),
       h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
-      this.lost, this.error,
-      h("div", { class: "gl-main" }, h("div", {}, this.places, this.note, this.layerBox(), this.penBox()),
-        h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said)),
+      this.lost,
+      this.error,
+      h(
+        "div",
+        { class: "gl-main" },
+        h("div", {}, this.places, this.note, this.layerBox(), this.penBox()),
+        h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said),
+      ),
       this.fold("slow", "Algorithm 1, line by line", this.slow.el),
       this.fold("lessons", "Lessons", this.lessonBox()),
       this.fold("knobs", "Settings  (↺: a change starts the run again)", this.knobBox()),
       this.fold("compare", "Compare two runs that differ in one setting", this.compareBox()),
-      this.fold("code", "Code and saving", this.codeBox()));
+      this.fold("code", "Code and saving", this.codeBox()),
+    );
   }
 
   fold(name, title, ...inside) {
@@ -627,21 +817,49 @@ class App {
   layerBox() {
     this.boxes = {};
     const one = ([name, label, colour, hint]) => {
-      this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange: (e) => {
-        this.layers[name] = e.target.checked;
-        this.send("layers", { layers: Object.keys(this.layers).filter((k) => this.layers[k]) });
-        this.repaint();
-      } });
+      this.boxes[name] = h("input", {
+        type: "checkbox",
+        "data-layer": name,
+        onchange: (e) => {
+          this.layers[name] = e.target.checked;
+          this.send("layers", { layers: Object.keys(this.layers).filter((k) => this.layers[k]) });
+          this.repaint();
+        },
+      });
       this.boxes[name].checked = this.layers[name];
-      return h("label", { title: hint, "data-kinds": "" }, this.boxes[name], h("i", { class: `gl-key gl-key-${name}` }), label);
+      return h(
+        "label",
+        { title: hint, "data-kinds": "" },
+        this.boxes[name],
+        h("i", { class: `gl-key gl-key-${name}` }),
+        label,
+      );
     };
     this.layerLabels = this.fixed.layer_names.map(one);
-    this.morphButton = h("button", { type: "button", "data-do": "morph", title: "Watch the noise being carried to the fakes", onclick: () => this.playMorph() }, "z → G(z)");
-    return h("div", { class: "gl-layers", role: "group", "aria-label": "Layers" }, ...this.layerLabels, this.morphButton);
+    this.morphButton = h(
+      "button",
+      {
+        type: "button",
+        "data-do": "morph",
+        title: "Watch the noise being carried to the fakes",
+        onclick: () => this.playMorph(),
+      },
+      "z → G(z)",
+    );
+    return h(
+      "div",
+      { class: "gl-layers", role: "group", "aria-label": "Layers" },
+      ...this.layerLabels,
+      this.morphButton,
+    );
   }
 
   penBox() {
-    this.pen = h("button", { type: "button", "data-do": "draw", title: "Draw data of your own", onclick: () => this.draw(!this.drawing) }, "✎ Draw data");
+    this.pen = h(
+      "button",
+      { type: "button", "data-do": "draw", title: "Draw data of your own", onclick: () => this.draw(!this.drawing) },
+      "✎ Draw data",
+    );
     this.undo = h("button", { type: "button", "data-do": "undo", onclick: () => this.send("undo") }, "Undo");
     this.clear = h("button", { type: "button", "data-do": "clear", onclick: () => this.send("clear") }, "Clear");
     return h("div", { class: "gl-pen" }, this.pen, this.undo, this.clear);
@@ -649,28 +867,56 @@ class App {
 
   lessonBox() {
     this.lesson = h("div", { class: "gl-lesson", "aria-live": "polite" });
-    return h("div", {}, h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(([name, title]) =>
-      h("button", { type: "button", "data-lesson": name, onclick: () => this.send("lesson", { name }) }, title))), this.lesson);
+    return h(
+      "div",
+      {},
+      h(
+        "div",
+        { class: "gl-buttons" },
+        ...this.fixed.lessons.map(([name, title]) =>
+          h("button", { type: "button", "data-lesson": name, onclick: () => this.send("lesson", { name }) }, title),
+        ),
+      ),
+      this.lesson,
+    );
   }
 
   knobBox() {
     this.knobs = {};
-    return h("div", { class: "gl-knobs" }, ...this.fixed.controls.map(([title, items]) =>
-      h("fieldset", {}, h("legend", {}, title), ...items.map((c) => {
-        const e = control(this, c);
-        this.knobs[c.name] = e.querySelector("[data-name]");
-        return e;
-      }))));
+    return h(
+      "div",
+      { class: "gl-knobs" },
+      ...this.fixed.controls.map(([title, items]) =>
+        h(
+          "fieldset",
+          {},
+          h("legend", {}, title),
+          ...items.map((c) => {
+            const e = control(this, c);
+            this.knobs[c.name] = e.querySelector("[data-name]");
+            return e;
+          }),
+        ),
+      ),
+    );
   }
 
   compareBox() {
     const all = this.fixed.controls.flatMap(([title, items]) => items.map((c) => ({ ...c, title })));
     const value = h("span", {});
-    const which = h("select", { "aria-label": "Setting that differs", "data-do": "compare-which", onchange: () => pick() },
-      ...all.filter((c) => !["file", "data"].includes(c.name) && (c.live || !this.state.given)).map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)));
+    const which = h(
+      "select",
+      { "aria-label": "Setting that differs", "data-do": "compare-which", onchange: () => pick() },
+      ...all
+        .filter((c) => !["file", "data"].includes(c.name) && (c.live || !this.state.given))
+        .map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)),
+    );
     const pick = () => {
       const c = all.find((o) => o.name === which.value);
-      const e = control({ id: `${this.id}-compare`, change: () => {}, state: this.state }, { ...c, live: true }).querySelector("[data-name]");
+      const e = control(
+        { id: `${this.id}-compare`, change: () => {}, state: this.state },
+        { ...c, live: true },
+      ).querySelector("[data-name]");
       e.setAttribute("aria-label", "Its value in the second run");
       delete e.dataset.name;
       e.dataset.do = "compare-value";
@@ -683,22 +929,59 @@ class App {
       const e = value.firstChild;
       this.send("compare", { name: which.value, value: e.type === "number" ? Number(e.value) : e.value });
     };
-    this.alone = h("button", { type: "button", "data-do": "uncompare", onclick: () => this.send("uncompare") }, "Back to one run");
+    this.alone = h(
+      "button",
+      { type: "button", "data-do": "uncompare", onclick: () => this.send("uncompare") },
+      "Back to one run",
+    );
     pick();
-    return h("div", { class: "gl-buttons" }, "The second run has ", which, " = ", value,
-      h("button", { type: "button", "data-do": "compare", onclick: go }, "Compare from iteration 0"), this.alone);
+    return h(
+      "div",
+      { class: "gl-buttons" },
+      "The second run has ",
+      which,
+      " = ",
+      value,
+      h("button", { type: "button", "data-do": "compare", onclick: go }, "Compare from iteration 0"),
+      this.alone,
+    );
   }
 
   codeBox() {
     this.code = h("pre", { class: "gl-code", tabindex: 0, "aria-label": "Code of this state" });
-    const copy = h("button", { type: "button", "data-do": "copy", onclick: () => {
-      getSelection().selectAllChildren(this.code);   // for Ctrl-C, where the clipboard is out of reach
-      if (navigator.clipboard) navigator.clipboard.writeText(this.code.textContent).catch(() => {});
-    } }, "Copy");
-    return h("div", {}, h("div", { class: "gl-buttons" },
-      h("button", { type: "button", "data-do": "code", onclick: () => this.send("code") }, "Show me the code"), copy,
-      h("button", { type: "button", "data-do": "save", title: "Write a run folder for gan-eval and gan-sample", onclick: () => this.send("save") }, "Save the run")),
-      this.code);
+    const copy = h(
+      "button",
+      {
+        type: "button",
+        "data-do": "copy",
+        onclick: () => {
+          getSelection().selectAllChildren(this.code); // for Ctrl-C, where the clipboard is out of reach
+          if (navigator.clipboard) navigator.clipboard.writeText(this.code.textContent).catch(() => {});
+        },
+      },
+      "Copy",
+    );
+    return h(
+      "div",
+      {},
+      h(
+        "div",
+        { class: "gl-buttons" },
+        h("button", { type: "button", "data-do": "code", onclick: () => this.send("code") }, "Show me the code"),
+        copy,
+        h(
+          "button",
+          {
+            type: "button",
+            "data-do": "save",
+            title: "Write a run folder for gan-eval and gan-sample",
+            onclick: () => this.send("save"),
+          },
+          "Save the run",
+        ),
+      ),
+      this.code,
+    );
   }
 
   // -- what the user does
@@ -716,7 +999,9 @@ class App {
     this.repaint();
   }
 
-  drawn(stroke) { this.send("stroke", { points: stroke }); }
+  drawn(stroke) {
+    this.send("stroke", { points: stroke });
+  }
 
   slide(i) {
     const at = this.state.moments[i];
@@ -728,7 +1013,12 @@ class App {
   playMorph() {
     if (performance.now() - this.morphStart < 1800) return;
     this.morphStart = performance.now();
-    const tick = () => { if (this.morph() < 1) { this.repaint(); requestAnimationFrame(tick); } };
+    const tick = () => {
+      if (this.morph() < 1) {
+        this.repaint();
+        requestAnimationFrame(tick);
+      }
+    };
     requestAnimationFrame(tick);
   }
 
@@ -744,12 +1034,19 @@ class App {
     this.heard = performance.now();
     const arrays = m.parts ? unpack(m.parts, buffers) : {};
     const stage = this.stages[m.who || 0];
-    if (m.do === "scene" && stage) { stage.scene = { ...m, ...arrays }; stage.frame = null; this.kinds(m.kind); } else if (m.do === "frame" && stage) {
-      stage.frame = { ...stage.frame, ...m, ...arrays };   // the ground comes in every other one
+    if (m.do === "scene" && stage) {
+      stage.scene = { ...m, ...arrays };
+      stage.frame = null;
+      this.kinds(m.kind);
+    } else if (m.do === "frame" && stage) {
+      stage.frame = { ...stage.frame, ...m, ...arrays }; // the ground comes in every other one
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
       this.count.textContent = this.when.textContent = `iteration ${short(m.iteration)}`;
-    } else if (m.do === "curves") { this.curves[m.who] = arrays; this.repaintCurves(); } else if (m.do === "line") {
+    } else if (m.do === "curves") {
+      this.curves[m.who] = arrays;
+      this.repaintCurves();
+    } else if (m.do === "line") {
       this.slow.show(m);
       if (this.stages[0]) this.stages[0].minibatch = m.line === null ? null : arrays;
       if (m.line !== null) this.root.querySelector(".gl-fold-slow").open = true;
@@ -758,10 +1055,16 @@ class App {
   }
 
   kinds(kind) {
-    const no = { plane: ["near"], line: ["manifold", "near"], table: ["heat", "star", "manifold", "near"],
-      images: ["real", "fakes", "heat", "star", "manifold", "arrows"] }[kind];
+    const no = {
+      plane: ["near"],
+      line: ["manifold", "near"],
+      table: ["heat", "star", "manifold", "near"],
+      images: ["real", "fakes", "heat", "star", "manifold", "arrows"],
+    }[kind];
     this.morphButton.hidden = kind === "images" || kind === "line";
-    this.fixed.layer_names.forEach(([name], i) => { this.layerLabels[i].hidden = no.includes(name); });
+    this.fixed.layer_names.forEach(([name], i) => {
+      this.layerLabels[i].hidden = no.includes(name);
+    });
   }
 
   repaint() {
@@ -778,7 +1081,9 @@ class App {
     });
   }
 
-  repaintCurves() { for (const p of this.plots) p.paint(this.curves); }
+  repaintCurves() {
+    for (const p of this.plots) p.paint(this.curves);
+  }
 
   sync() {
     const s = (this.state = this.model.get("state"));
@@ -809,21 +1114,30 @@ class App {
     this.when.textContent = `iteration ${short(s.iteration)}`;
     this.time.setAttribute("aria-valuetext", this.when.textContent);
     this.count.textContent = `iteration ${short(s.iteration)}${s.rate ? `, ${short(s.rate)}/s` : ""}`;
-    this.lesson.replaceChildren(...(s.lesson ? [h("strong", {}, s.lesson[0]), h("p", {}, s.lesson[1]), h("p", { class: "gl-question" }, s.lesson[2])] : []));
+    this.lesson.replaceChildren(
+      ...(s.lesson
+        ? [h("strong", {}, s.lesson[0]), h("p", {}, s.lesson[1]), h("p", { class: "gl-question" }, s.lesson[2])]
+        : []),
+    );
     this.companions(s);
     this.repaint();
   }
 
   companions(s) {
     const n = s.compare ? 2 : 1;
-    while (this.stages.length > n) { this.stages.pop().el.remove(); this.curves.length = n; }
+    while (this.stages.length > n) {
+      this.stages.pop().el.remove();
+      this.curves.length = n;
+    }
     while (this.stages.length < n) {
       this.stages.push(new Stage(this, this.stages.length));
       this.places.append(this.stages[this.stages.length - 1].el);
       this.send("hello");
     }
     this.places.classList.toggle("gl-two", n > 1);
-    (s.compare || [""]).forEach((t, i) => { this.stages[i].caption.textContent = t; });
+    (s.compare || [""]).forEach((t, i) => {
+      this.stages[i].caption.textContent = t;
+    });
     this.root.classList.toggle("gl-comparing", n > 1);
   }
 }

@@ -1,0 +1,297 @@
+// A film: what a run showed, played again by the Lab's own window, without a kernel.
+// It comes after common.js and lab.js in one script, so that a page needs no other file.
+
+// ---- what computes
+
+/** The numbers of each frame, by name; `parts` say how each was packed, as `_packed` in film.py does. */
+export function unfold(parts, bytes) {
+  const out = {};
+  let at = 0;
+  for (const [name, size, frames, shape, grid, low, unit] of parts) {
+    const each = shape.reduce((a, b) => a * b, 1),
+      n = frames * each,
+      cols = low.length;
+    const whole = new Uint8Array(n * size);
+    for (let k = 0; k < size; k++) for (let i = 0; i < n; i++) whole[i * size + k] = bytes[at + k * n + i];
+    at += n * size;
+    const q = size === 4 ? new Float32Array(whole.buffer) : size === 2 ? new Uint16Array(whole.buffer) : whole;
+    if (size === 2)
+      q.forEach((v, i) => {
+        q[i] = (v >>> 1) ^ -(v & 1);
+      });
+    let stride = n; // the differences add up, modulo 2 to the bits
+    for (const long of size < 4 ? [frames, ...(grid ? shape.slice(0, 2) : [])] : []) {
+      stride /= long;
+      for (let i = 0; i < n; i++) if (Math.floor(i / stride) % long) q[i] += q[i - stride];
+    }
+    const told = unit ? Float32Array.from(q, (v, i) => low[i % cols] + v * unit[i % cols]) : q;
+    out[name] = Array.from({ length: frames }, (_, f) => told.subarray(f * each, (f + 1) * each));
+    out[name].shape = shape;
+  }
+  return out;
+}
+
+/** The cell of `cells` along an axis from `low` to `high` that holds `x`, or -1. */
+export function cell(x, [low, high], cells) {
+  const i = Math.floor(((x - low) / (high - low)) * cells);
+  return i >= 0 && i < cells ? i : -1;
+}
+
+// ---- in the kernel's place
+
+/** Answers the window as a kernel would, from what was recorded. */
+export class Reel {
+  constructor(info, arrays) {
+    this.info = info;
+    this.arrays = arrays;
+    this.fixed = info.fixed;
+    this.still = "";
+    this.heard = {};
+    this.i = info.iterations.length - 1;
+    this.tell({});
+  }
+
+  get(name) {
+    return this[name];
+  }
+  on(what, f) {
+    this.heard[what] = f;
+  }
+  off(what) {
+    delete this.heard[what];
+  }
+
+  tell(news) {
+    const { iterations, said } = this.info;
+    this.state = {
+      playing: false,
+      speed: 8,
+      moments: iterations,
+      ...this.state,
+      ...news,
+      iteration: iterations[this.i],
+      said: said[this.i],
+    };
+    if (this.heard["change:state"]) this.heard["change:state"]();
+  }
+
+  /** A message with the arrays `names`, those of frame `i`. */
+  emit(m, names, i) {
+    const f = this.heard["msg:custom"],
+      there = names.filter((k) => this.arrays[k]);
+    const now = there.map((k) => this.arrays[k][Math.min(i, this.arrays[k].length - 1)]);
+    const type = (o) => (o instanceof Float32Array ? "float32" : "uint8");
+    if (f) f({ who: 0, ...m, parts: there.map((k, j) => [k, type(now[j]), this.arrays[k].shape]) }, now);
+  }
+
+  show(i) {
+    this.i = i;
+    this.emit({ do: "frame", iteration: this.info.iterations[i] }, this.info.frame, i);
+    this.tell({});
+  }
+
+  send(m) {
+    const last = this.info.iterations.length - 1;
+    if (m.do === "hello") {
+      this.emit({ do: "scene", ...this.info.scene }, ["real", "z"], 0);
+      this.show(last);
+      this.emit({ do: "curves" }, this.info.curves, 0);
+    } else if (m.do === "play") {
+      if (this.i === last) this.show(0);
+      this.tell({ playing: true });
+      this.roll();
+    } else if (m.do === "speed") {
+      this.tell({ speed: Number(m.speed) });
+      if (this.state.playing) this.roll();
+    } else if (m.do === "pause" || m.do === "rewind") {
+      clearInterval(this.clock);
+      this.tell({ playing: false });
+      if (m.do === "rewind") this.show(this.info.iterations.indexOf(m.iteration));
+    } else if (m.do === "at") this.emit({ do: "at", ...this.at(m) }, [], 0);
+  }
+
+  roll() {
+    clearInterval(this.clock);
+    this.clock = setInterval(() => {
+      this.show(this.i + 1);
+      if (this.i === this.info.iterations.length - 1) this.send({ do: "pause" });
+    }, 1000 / this.state.speed);
+  }
+
+  /** D at a place; on images, of the fake there. */
+  at({ x, near }) {
+    const { kind, box, cells } = this.info.scene,
+      { heat, answers } = this.arrays;
+    const [c, r, v, n] =
+      kind === "images"
+        ? [cell(x[0], [0, near ? 0.5 : 1], 8), cell(1 - x[1], [0, near ? 0.5 : 1], 8), answers, 8]
+        : [cell(x[0], box[0], cells), kind === "line" ? 0 : cell(x[1], box[1] || box[0], cells), heat, cells];
+    return v && c >= 0 && r >= 0 ? { D: Math.round((v[this.i][r * n + c] / 255) * 100) / 100 } : {};
+  }
+}
+
+// ---- the window
+
+/** A curve whose future is pale, and whose title tells the moment that is shown. */
+class Passing extends Curve {
+  until(x) {
+    return x.filter((o) => o <= this.app.moment).length - 1;
+  }
+
+  paint(runs) {
+    const X = super.paint(runs);
+    if (!X) return;
+    const g = this.canvas.getContext("2d"),
+      c = this.app.ink.now(),
+      x = X(this.app.moment);
+    const right = this.canvas.clientWidth - 4,
+      foot = this.canvas.clientHeight - 12;
+    g.fillStyle = c.ground;
+    g.globalAlpha = 0.7;
+    g.fillRect(x, 5, right - x, foot - 6);
+    g.globalAlpha = 1;
+    g.strokeStyle = c.text;
+    g.lineWidth = 1;
+    g.beginPath();
+    g.moveTo(x, 4);
+    g.lineTo(x, foot);
+    g.stroke();
+  }
+}
+
+/** The Lab's window, with those of its parts that need no kernel. */
+class Player extends App {
+  build() {
+    const [stage] = this.stages,
+      speeds = [
+        [4, "half speed"],
+        [8, "normal speed"],
+        [16, "double speed"],
+      ];
+    const toggle = () => this.send(this.state.playing ? "pause" : "play");
+    this.root.classList.add("gl-film");
+    this.root.setAttribute("aria-label", "Recorded run");
+    this.play = h("button", { type: "button", class: "gl-main-button", onclick: toggle });
+    this.big = h(
+      "button",
+      {
+        type: "button",
+        class: "gl-big",
+        "aria-label": "Play the run",
+        onclick: () => {
+          toggle();
+          this.play.focus();
+        },
+      },
+      "▶",
+    );
+    this.speed = h(
+      "select",
+      { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
+      ...speeds.map(([v, l]) => h("option", { value: v }, l)),
+    );
+    this.time = h("input", {
+      type: "range",
+      min: 0,
+      max: this.state.moments.length - 1,
+      step: 1,
+      "aria-label": "Time",
+      "data-do": "rewind",
+      oninput: (e) => this.slide(Number(e.target.value)),
+    });
+    this.count = h("span", { hidden: true });
+    this.when = h("output", { class: "gl-when" });
+    this.lost = this.still = h("span", { hidden: true });
+    this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
+    this.plots = this.fixed.curves.map((c) => new Passing(this, c));
+    this.places = h("div", { class: "gl-stages" }, stage.el);
+    stage.canvas.after(this.big);
+    stage.readout.textContent = this.hint = "Point at the picture to read off D.";
+    stage.canvas.addEventListener("pointerdown", (e) => stage.probe(stage.view().back(e.offsetX, e.offsetY)));
+    this.root.append(
+      h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
+      h(
+        "div",
+        { class: "gl-main" },
+        h("div", {}, this.places, this.layerBox()),
+        h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said),
+      ),
+    );
+  }
+
+  send(what, args = {}) {
+    if (what === "at") args = { ...args, near: this.layers.near };
+    super.send(what, args);
+  }
+
+  message(m, buffers) {
+    super.message(m, buffers);
+    const [stage] = this.stages;
+    if (m.do === "frame") {
+      this.moment = m.iteration;
+      if (!this.state.playing) stage.described = -1e9; // its name tells the iteration
+      this.repaintCurves();
+      if (stage.spot) stage.probe(stage.spot);
+    } else if (m.do === "scene")
+      this.root.querySelector("[data-do=morph]").hidden = m.kind !== "plane" && m.kind !== "table";
+    else if (m.do === "at" && stage.scene.kind === "images") {
+      stage.readout.textContent = m.D === undefined ? this.hint : `D of this fake  ${short(m.D)}`;
+    }
+  }
+
+  slide(i) {
+    this.send("rewind", { iteration: this.state.moments[i] });
+  }
+
+  sync() {
+    const s = (this.state = this.model.get("state"));
+    this.play.textContent = s.playing ? "❚❚ Pause" : "▶ Play";
+    this.play.dataset.do = s.playing ? "pause" : "play";
+    this.speed.value = s.speed;
+    this.time.value = s.moments.indexOf(s.iteration);
+    this.when.textContent = `iteration ${short(s.iteration)}`;
+    this.time.setAttribute("aria-valuetext", this.when.textContent);
+    if (this.said.textContent !== s.said.join("")) this.said.replaceChildren(...s.said.map((o) => h("li", {}, o)));
+    this.said.hidden = !s.said.length;
+    this.big.hidden = s.playing || s.iteration !== s.moments[s.moments.length - 1];
+  }
+
+  /** A page may change its theme without telling. */
+  pulse() {
+    const before = String(this.ink.c && this.ink.c.low);
+    this.ink.at = -1e9;
+    if (String(this.ink.now().low) === before) return;
+    this.repaint();
+    this.repaintCurves();
+  }
+}
+
+// ---- on the page
+
+/** Hide the picture of `size` in the output before this one, which stands there for pages without scripts. */
+function hidePicture(place, size) {
+  const output = place.closest(".jp-OutputArea-child, .output_area, .cell-output");
+  const before = output && output.previousElementSibling,
+    img = before && before.querySelector("img");
+  if (!img) return;
+  const hide = () => {
+    if (img.naturalWidth === size[0] && img.naturalHeight === size[1]) before.style.display = "none";
+  };
+  if (img.complete) hide();
+  img.addEventListener("load", hide);
+}
+
+/** What the page holds: JSON, a zero, and the numbers. */
+export function open(bytes) {
+  const zero = bytes.indexOf(0),
+    info = JSON.parse(new TextDecoder().decode(bytes.subarray(0, zero)));
+  return [info, unfold(info.parts, bytes.subarray(zero + 1))];
+}
+
+/** Put a player into `place`. */
+export function film(place, bytes, style) {
+  const [info, arrays] = open(bytes);
+  place.replaceChildren(h("style", {}, style));
+  new Player(new Reel(info, arrays), place);
+  hidePicture(place, info.size);
+}

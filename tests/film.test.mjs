@@ -1,0 +1,135 @@
+// What film.js computes, by node's own runner: node --test tests/film.test.mjs
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const read = (name) => readFileSync(new URL(`../gan_nbdev/static/${name}.js`, import.meta.url), "utf-8");
+const source = read("common") + read("lab").split("\nexport default")[0] + read("film");
+const film = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
+
+test("bytes are summed over the frames, modulo 256", () => {
+  const { a } = film.unfold([["a", 1, 3, [2], false, [], null]], Uint8Array.of(10, 20, 1, 255, 250, 0));
+  assert.deepEqual(
+    a.map((o) => [...o]),
+    [
+      [10, 20],
+      [11, 19],
+      [5, 19],
+    ],
+  );
+  assert.deepEqual(a.shape, [2]);
+});
+
+test("a grid is summed along frames, rows and columns", () => {
+  const { a } = film.unfold([["a", 1, 2, [2, 2], true, [], null]], Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0));
+  assert.deepEqual(
+    a.map((o) => [...o]),
+    [
+      [1, 1, 1, 1],
+      [1, 2, 1, 2],
+    ],
+  );
+});
+
+test("positions: low bytes, then high ones; signs take turns; low + step each", () => {
+  const zig = [600, 1, 2, 3],
+    bytes = Uint8Array.from([...zig.map((o) => o & 255), ...zig.map((o) => o >> 8)]);
+  const { xy } = film.unfold([["xy", 2, 2, [1, 2], false, [-1, 10], [0.5, 1]]], bytes);
+  assert.deepEqual([...xy[0]], [149, 10 + 65535]); // 300, and −1, which is 65,535
+  assert.deepEqual([...xy[1]], [149.5, 10 + 65533]);
+  assert.ok(xy[0] instanceof Float32Array);
+});
+
+test("curves come out as they went in, also in the middle of the bytes", () => {
+  const f = new Float32Array([1.5, -1.386]),
+    b = new Uint8Array(f.buffer);
+  const planes = [0, 1, 2, 3].flatMap((k) => [b[k], b[4 + k]]);
+  const { value } = film.unfold(
+    [
+      ["x", 1, 1, [1], false, [], null],
+      ["value", 4, 1, [2], false, [], null],
+    ],
+    Uint8Array.of(9, ...planes),
+  );
+  assert.deepEqual([...value[0]], [...f]);
+});
+
+test("a page holds JSON, a zero, the numbers", () => {
+  const info = { parts: [["a", 1, 1, [2], false, [], null]], said: "½" };
+  const bytes = Buffer.concat([Buffer.from(JSON.stringify(info)), Buffer.of(0, 0, 7)]);
+  const [back, { a }] = film.open(bytes);
+  assert.equal(back.said, "½");
+  assert.deepEqual([...a[0]], [0, 7]);
+});
+
+test("the cell of a place, and none outside", () => {
+  assert.deepEqual(
+    [-1, -0.99, 0, 0.99, 1, 5].map((x) => film.cell(x, [-1, 1], 4)),
+    [0, 0, 2, 3, -1, -1],
+  );
+});
+
+function reel(kind = "plane") {
+  const heat = Object.assign([Uint8Array.of(0, 51, 102, 255), Uint8Array.of(255, 0, 0, 0)], { shape: [2, 2] });
+  const answers = Object.assign(
+    [51, 51].map((v) => new Uint8Array(64).fill(v)),
+    { shape: [64] },
+  );
+  const scene = {
+    kind,
+    box: [
+      [0, 2],
+      [0, 2],
+    ],
+    cells: 2,
+  };
+  const info = { fixed: {}, scene, iterations: [0, 7], said: [["a"], ["b"]], frame: ["heat"], curves: ["value"] };
+  const model = new film.Reel(info, { heat, answers, value: Object.assign([new Float32Array(3)], { shape: [3] }) });
+  const told = [];
+  model.on("msg:custom", (m) => told.push(m));
+  return [model, told];
+}
+
+test("a film begins with its last frame, still", () => {
+  const [model, told] = reel();
+  model.send({ do: "hello" });
+  assert.deepEqual(
+    told.map((m) => m.do),
+    ["scene", "frame", "curves"],
+  );
+  assert.equal(told[1].iteration, 7);
+  assert.deepEqual(told[1].parts, [["heat", "uint8", [2, 2]]]);
+  assert.deepEqual([model.state.playing, model.state.iteration, model.state.said], [false, 7, ["b"]]);
+});
+
+test("Play goes from the start to the end and stops there", async () => {
+  const [model, told] = reel();
+  model.send({ do: "speed", speed: "500" });
+  model.send({ do: "play" });
+  assert.deepEqual([model.state.playing, told.at(-1).iteration], [true, 0]);
+  await new Promise((done) => setTimeout(done, 60));
+  assert.deepEqual([model.state.playing, told.at(-1).iteration], [false, 7]);
+});
+
+test("the slider stops it, at exactly that iteration", () => {
+  const [model, told] = reel();
+  model.send({ do: "play" });
+  model.send({ do: "rewind", iteration: 0 });
+  assert.deepEqual([model.state.playing, told.at(-1).iteration], [false, 0]);
+});
+
+test("D at a place is the byte of its cell; outside there is none", () => {
+  const [model] = reel();
+  model.send({ do: "rewind", iteration: 0 });
+  assert.deepEqual(
+    [
+      [0.5, 0.5],
+      [1.5, 0.5],
+      [1.5, 1.5],
+      [3, 1],
+    ].map((x) => model.at({ x }).D),
+    [0, 0.2, 1, undefined],
+  );
+  assert.equal(reel("images")[0].at({ x: [0.5, 0.5] }).D, 0.2);
+  assert.equal(reel("images")[0].at({ x: [0.9, 0.9], near: true }).D, undefined);
+});
