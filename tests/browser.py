@@ -129,7 +129,7 @@ class Notebook:
         assert not out.startswith('!'), out
         return json.loads(eval(out))
 
-    def until(self, ready, what='it', seconds=8):
+    def until(self, ready, what='it', seconds=20):
         "Wait for a function, or for an expression in the kernel, to be true"
         _wait(ready if callable(ready) else lambda: self.ask(f'bool({ready})'), seconds, what)
 

@@ -81,14 +81,8 @@ def test_forks_forget_what_will_not_be():
 def test_answers_while_training(session):
     s = session()
     ask(s, 'play')
-    waits = []
-    for i in range(20):
-        start = time.monotonic()
-        ask(s, 'set', k=1 + i%3)
-        waits.append(time.monotonic() - start)
-        time.sleep(.01)
-    assert s.playing and s.error == ''
-    print(f'answers: median {1e3*np.median(waits):.1f} ms, longest {1e3*max(waits):.1f} ms')
+    for i in range(20): ask(s, 'set', k=1 + i%3)
+    assert s.playing and s.error == '' and s.run.settings['k'] == 2
 
 def test_two_sessions_do_not_disturb_each_other(session):
     "Each gets what it gets alone"
@@ -107,7 +101,6 @@ def test_close_in_the_middle_of_everything(session):
         s = session()
         ask(s, 'speed', speed=speed); ask(s, 'play')
         time.sleep(.05)
-        start = time.monotonic()
         s.close()
         assert not any(t.is_alive() for t in s.threads)
 
