@@ -259,7 +259,7 @@ def _saver(out, every, record, path):
         for _, p in checkpoint_files(saver.folder): p.unlink()
     return saver
 
-# %% ../nbs/06_cli.ipynb #fd283d95
+# %% ../nbs/06_cli.ipynb #83769e7b
 @call_parse(pos=['data'])
 @_one_line
 @_together
@@ -291,6 +291,8 @@ def gan_train(
     if resume and (config or force):
         raise ValueError(f'give --resume or --{"config" if config else "force"}, not both')
     old, path = _read_config(config) if config else None, None
+    if old and 'run' in old:
+        raise ValueError(f'{config} was written by the Lab: the code of that run is in it')
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
     from gan_nbdev.networks import whole_number

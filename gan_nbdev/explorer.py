@@ -171,7 +171,7 @@ def anchor(self:Latent,
     if end not in ('a', 'b'): raise ValueError(f"end must be 'a' or 'b', not {end!r}")
     setattr(self, end, self.place)
 
-# %% ../nbs/07b_explorer.ipynb #1c7682ec
+# %% ../nbs/07b_explorer.ipynb #6e8f322d
 _Found = namedtuple('_Found', 'gan unit real code')
 
 def _copied(gan): return deepcopy(gan).cpu().requires_grad_(False)
@@ -186,7 +186,8 @@ def _of_trainer(t, code): return _Found(_copied(t.gan), t.data, _items(t.data), 
 
 def _of_run(run):
     given = run.given is not None or run.own is not None
-    code = '# run: the one that was given\ntrainer = run.trainer' if given else run.code()
+    at = f'# run: the one that was given, at iteration {run.iteration}\ntrainer = run.trainer'
+    code = at if given else run.code()
     return _of_trainer(run.trainer, f'{code}\n\n{_take}')
 
 _take = 'gan, data = deepcopy(trainer.gan).cpu(), trainer.data'
@@ -218,7 +219,7 @@ def _of_gan(gan, data):
     code += f'\ndata = get_data({str(name)!r})' if there else '\n# data: those that were given'
     return _Found(_copied(gan), data, _items(data), code)
 
-# %% ../nbs/07b_explorer.ipynb #4772b133
+# %% ../nbs/07b_explorer.ipynb #8e4357af
 def _find(what, data):
     "What was given, as a `_Found`; `ValueError` if there is nothing to explore"
     if not isinstance(what, (Trainer, GAN, Run, Lab, str, Path)):
@@ -230,7 +231,8 @@ def _find(what, data):
     if isinstance(what, (str, Path)): return _of_folder(what)
     if isinstance(what, Run): return _of_run(what)
     if isinstance(what, Trainer):
-        return _of_trainer(what, f'# trainer: the one that was given\n{_take}')
+        at = f'# trainer: the one that was given, at iteration {what.iteration}'
+        return _of_trainer(what, f'{at}\n{_take}')
     s = what.session
     if s.closed: return _of_run(what.run)
     return s._post(s.jobs, lambda: _of_run(what.run)).result()    # between two iterations

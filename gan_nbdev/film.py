@@ -85,7 +85,7 @@ def _thinned(moments, frames):
     i = np.unique(np.linspace(0, len(moments) - 1, frames).round().astype(int))
     return [sorted(moments)[j] for j in i]
 
-# %% ../nbs/07c_film.ipynb #d8198254
+# %% ../nbs/07c_film.ipynb #ca7f4d4c
 def _whole(name, v, low, high):
     if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or not low <= v <= high:
         raise ValueError(f'{name} must be a whole number from {low:,} to {high:,}, not {v!r}')
@@ -99,6 +99,8 @@ def _check(run, iterations, layers, **whole):
     for name, (v, low, high) in whole.items(): _whole(name, v, low, high)
     if iterations is not None: _whole('iterations', iterations, 1, 10**8)
     if whole['cells'][0] % 2: raise ValueError(f'cells must be even, not {whole["cells"][0]}')
+    if isinstance(run, Lab) and len(run.session.runs) > 1:
+        raise ValueError('run must not be a Lab that compares two runs: go back to one')
     if odd := [o for o in layers if o not in _grounds]:
         raise ValueError(f'unknown layer {odd[0]!r}: choose from {", ".join(_grounds)}')
     if iterations is None and (isinstance(run, Trainer) or _alone(_run(run))):
@@ -125,13 +127,15 @@ def record(run,                # a `Run`, a `Lab` or a `Trainer`
     if not isinstance(run, Lab) or run.session.closed: return shoot()
     return run.session._post(run.session.jobs, shoot).result()
 
-# %% ../nbs/07c_film.ipynb #e7042b90
+# %% ../nbs/07c_film.ipynb #19017936
 def _shoot(run, iterations, frames, fakes, cells, layers):
     camera, here = _Camera(run, fakes, cells, layers), run.iteration
     if iterations is None:
         run.note(force=True)
-        for i in _thinned(run.moments, frames): camera.shoot(run) if run.rewind(i) == i else None
-        run.rewind(here)
+        try:
+            for i in _thinned(run.moments, frames):
+                if run.rewind(i) == i: camera.shoot(run)
+        finally: run.rewind(here)
     else:
         for i in _schedule(here, iterations, frames):
             if i > run.iteration: run.advance(i - run.iteration)

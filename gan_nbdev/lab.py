@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #cb1414e4
-import json, threading, time
+# %% ../nbs/07_lab.ipynb #8029641d
+import json, math, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from io import BytesIO
@@ -20,17 +21,20 @@ import torch
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
+from . import engines
 from .data import distributions
+from .engines import _net_rng, _set_net_rng
 from .metrics import Coverage
 from .plots import palette, plot_fakes, plot_probability, plot_value
-from .runs import Run, choices, defaults, for_images, limits, lines, live, scenes
+from .runs import (Run, _settings_of, choices, defaults, for_images, limits, lines, live,
+                            scenes)
 from .scenes import Scene
-from .trainer import Trainer, diagnose
+from .trainer import Trainer, _may_draw, diagnose
 from .value import LOG4
 
-# %% ../nbs/07_lab.ipynb #10da81b4
+# %% ../nbs/07_lab.ipynb #1a222ba5
 class _Turns:
-    "Trainers lend the process's random numbers, so that two sessions train in turns"
+    "Sessions train one at a time, and hand over after 50 ms"
     def __init__(self): self.lock, self.waiting = threading.Lock(), deque()
     def __enter__(self):
         self.waiting.append(1)
@@ -44,7 +48,17 @@ class _Turns:
 
 _turns = _Turns()
 
-# %% ../nbs/07_lab.ipynb #86a26fcb
+@contextmanager
+def _others_may(trainer):
+    "In the middle of an iteration, let others train"
+    mine = _net_rng(trainer.device) if trainer._lent else None
+    _turns.__exit__(); engines._turns.release()
+    try: yield
+    finally:
+        _turns.__enter__(); engines._turns.acquire()
+        if mine: _set_net_rng(trainer.device, mine)
+
+# %% ../nbs/07_lab.ipynb #425ae45b
 speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
           '1': '1 iteration/s', 'slow': 'line by line'}
 
@@ -70,10 +84,10 @@ class Session:
     def run(self): return self.runs[0]
 
 _shown = 'real', 'fakes', 'heat'
-_guide = ('Rings are data, green dots are fakes, and the darker the ground, the more D takes what '
+_guide = ('Rings are data, green dots are fakes, and the bluer the ground, the more D takes what '
           'lies there for real. Press Play.')
 
-# %% ../nbs/07_lab.ipynb #7ca9f941
+# %% ../nbs/07_lab.ipynb #d55819bb
 @patch
 def do(self:Session,
        what:str,     # a name in `Session.commands`
@@ -86,6 +100,7 @@ def do(self:Session,
     harmless = what in ('line', 'layers', 'hello')   # even between two lines
     def job():
         self.dirty = self.urgent = True
+        if not harmless and what not in ('speed', 'save', 'code'): self.source = ''   # the past
         return self.commands[what](self, **how)
     return self._post(self.looks if harmless else self.jobs, job)
 
@@ -127,7 +142,7 @@ def _rest(self:Session, seconds):
     with self.wake:
         self.wake.wait_for(lambda: self.jobs or self.looks or self.presses or self.closed, seconds)
 
-# %% ../nbs/07_lab.ipynb #b3ba0601
+# %% ../nbs/07_lab.ipynb #92e050f0
 @patch
 def after_iteration(self:Session, trainer):
     if self.looks: self._serve(self.looks)
@@ -140,6 +155,11 @@ def _train(self:Session):
     start = time.monotonic()
     with _turns:
         for run in self.runs: run.advance(n, self if len(self.runs) == 1 else None)
+        if len(self.runs) > 1 and self.run.due_now():
+            for run in self.runs: run.note(force=True)
+    why = self.run.trainer.stopped
+    if why and why != 'paused':     # a hook has asked for it
+        self.playing, self.note, self.dirty, self.urgent = False, f'Stopped: {why}.', True, True
     if rate: self._until(start + n/rate)
 
 @patch
@@ -151,39 +171,42 @@ def _until(self:Session, when):
 
 @patch
 def _failed(self:Session, e):
-    self.playing, self.presses, self.dirty = False, 0, True
     self.error = _explain(e)
+    self.playing, self.presses, self.dirty, self.urgent = False, 0, True, True
+    self.tell('line', dict(line=None), {})
+
+def _words(e): return ' '.join(str(e).split())[:400]
 
 def _explain(e):
     "An error as a sentence"
-    why = ' '.join(str(e).split())[:400]
+    why = _words(e)
     if isinstance(e, FloatingPointError): return f'{why}. First rewind to an earlier moment, or reset.'
     if isinstance(e, (ValueError, OSError)): return why
     return f'{type(e).__name__} while training: {why}. Rewind or reset when it is mended.'
 
-# %% ../nbs/07_lab.ipynb #aeb782e0
+# %% ../nbs/07_lab.ipynb #7417fb4b
 @patch
 def _slow(self:Session):
     "One iteration, line by line; of two runs, the second follows at once"
     self.losses = {}
-    with _turns: self.run.slowly(self._line)
-    for run in self.runs[1:]: run.advance(1)
+    with _turns:
+        self.run.slowly(self._line)
+        for run in self.runs[1:]: run.advance(1)
     if self.jobs or not (self.playing and self.speed == 'slow'):
         self.tell('line', dict(line=None, said='The iteration is complete.'), {})
 
 @patch
 def _line(self:Session, line, what):
     if self.jobs or self.closed: return
-    if 'loss' in what: self.losses['d_loss' if line == 5 else 'g_loss'] = what['loss'].item()
+    if 'loss' in what and what['loss'].isfinite():
+        self.losses['d_loss' if line == 5 else 'g_loss'] = what['loss'].item()
     scene, self.dirty = self.eyes[0].scene if self.eyes else None, True
     flat = scene is not None and scene.kind in ('plane', 'table')
     shown = {k: what[k] for k in ('x', 'z', 'fakes') if k in what and flat}
     self.tell('line', dict(line=line, said=_said(line, what), **self.losses),
               {k: v.cpu().numpy() if k == 'z' else scene._shown(v) for k, v in shown.items()})
     self.presses = max(self.presses - 1, 0)
-    _turns.lock.release()                        # another Lab may train meanwhile
-    try: self._hold(time.monotonic() + self.line_s)
-    finally: _turns.lock.acquire()
+    with _others_may(self.run.trainer): self._hold(time.monotonic() + self.line_s)
 
 @patch
 def _hold(self:Session, when):
@@ -203,7 +226,7 @@ def _said(line, what):
             7: f'D judges the {m} fakes. No data are needed here.',
             8: 'G has moved: its fakes look more real to D. D stood still.'}[line]
 
-# %% ../nbs/07_lab.ipynb #9d91fc92
+# %% ../nbs/07_lab.ipynb #346fff68
 def _play(s): s.playing, s.error, s.note = True, '', ''
 
 def _pause(s):
@@ -216,11 +239,13 @@ def _reset(s):
 
 def _step(s, n=1):
     s.playing, s.note = False, ''
-    for run in s.runs: run.advance(n); run.note(force=True)
+    with _turns:
+        for run in s.runs: run.advance(n); run.note(force=True)
 
 def _alone(s, player):
     s.playing = False
-    for run in s.runs: run.alone(player)
+    with _turns:
+        for run in s.runs: run.alone(player)
     who, other = ('D', 'G') if player == 'd' else ('G', 'D')
     s.note = f'{who} moved once; {other} stood still. The iteration number counts turns of both.'
 
@@ -229,12 +254,17 @@ def _speed(s, speed):
         raise ValueError(f'speed must be one of {", ".join(speeds)}, not {speed!r}')
     s.speed = speed
 
+def _moments(s):
+    "Recorded by all runs"
+    return sorted(set.intersection(*({*run.moments} for run in s.runs)))
+
 def _rewind(s, iteration):
     s.playing, s.error = False, ''
-    at = [run.rewind(iteration) for run in s.runs][0]
+    at = min(_moments(s), key=lambda o: abs(o - iteration))
+    for run in s.runs: run.rewind(at)
     s.note = f'Back at iteration {at:,}. Play goes on from exactly here.'
 
-# %% ../nbs/07_lab.ipynb #94b3991f
+# %% ../nbs/07_lab.ipynb #1ed295fb
 def _set(s, strokes=None, **new):
     if new.get('file'): new['data'] = 'own'
     s.error, own = '', {s.compared[0]} if s.compared else set()
@@ -246,7 +276,7 @@ def _set(s, strokes=None, **new):
     if again: s.lesson = None
     s.note = (f'Started again with {", ".join(_label(k) for k in again)} changed.' if again else
               f'{", ".join(_label(k) for k in new)}: changed from here on.' if new else '')
-    if new.get('engine') in ('auto', 'compiled'): s.note += ' Compiling may take half a minute.'
+    if new.get('engine') == 'compiled': s.note += ' Compiling may take half a minute.'
 
 def _stroke(s, points): _set(s, [*s.run.strokes, points], data='drawn')
 
@@ -265,18 +295,22 @@ def _lesson(s, name):
     if s.run.given is not None: raise ValueError('lessons need networks that the Lab builds: Lab()')
     _uncompare(s)
     lesson = lessons[name]
-    s.run.reset(defaults | lesson.settings)
+    s.run.reset(defaults | lesson.settings, [])
     s.lesson, s.playing, s.speed, s.error = lesson, True, 'full', ''
     s.note = f'{lesson.title}: started from iteration 0.'
 
-# %% ../nbs/07_lab.ipynb #3b98695d
+# %% ../nbs/07_lab.ipynb #02301703
 def _compare(s, name, value):
     first, other = s.run, s.run.twin(**{name: value})
+    if first.settings[name] == other.settings[name]:
+        raise ValueError(f'both runs would have {_label(name)} = {value}: choose another value')
     first.reset()
+    first.paired = other.paired = True
     s.runs, s.compared, s.playing, s.error = [first, other], (name, value), False, ''
-    s.note = 'Two runs from the same seed. Press Play.'
+    s.note = ('Two runs from the same seed. Solid curves, numbers and diagnosis are those of the '
+              'first, dashed curves those of the second. Press Play.')
 
-def _uncompare(s): s.runs, s.compared = s.runs[:1], None
+def _uncompare(s): s.runs, s.compared, s.run.paired = s.runs[:1], None, False
 
 def _layers(s, layers): s.layers = [*layers]
 def _nothing(s): pass
@@ -284,7 +318,8 @@ def _code(s): s.source = s.run.code()
 def _save(s, out=None):
     out = s.run.save(out)
     s.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if out.is_dir() else
-              f'Saved. A trainer made the same way takes it up: trainer.load({str(out)!r})')
+              f'Saved. A trainer made the same way, with engine={s.run.trainer.engine!r}, takes '
+              f'it up: trainer.load({str(out)!r})')
 
 def _hello(s):
     for eye in s.eyes: eye.sent = False
@@ -294,11 +329,12 @@ Session.commands = dict(
     rewind=_rewind, set=_set, stroke=_stroke, undo=_undo, clear=_clear, lesson=_lesson,
     compare=_compare, uncompare=_uncompare, layers=_layers, code=_code, save=_save, hello=_hello)
 
-# %% ../nbs/07_lab.ipynb #4d642ad1
+# %% ../nbs/07_lab.ipynb #3e792e03
 class _Eye:
     "The painter's view of one run"
     def __init__(self, run):
-        self.version, self.figures = run.version, {}
+        self.run, self.version, self.figures = run, run.version, {}
+        self.quiet = not _may_draw(run.trainer)
         self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data = run.trainer.data
         self.box = pad if run.settings['data'] in ('drawn', 'point') else None
@@ -308,41 +344,59 @@ class _Eye:
         "On the worker's thread: copy what moves"
         self.gan.load_state_dict(run.trainer.gan.state_dict())
         self.iteration, self.value = run.iteration, run.trainer.value
-        self.figures = {i: f for i, f in self.figures.items() if i <= run.iteration}
+        if run.front is None:     # else the future is known
+            self.figures = {i: f for i, f in self.figures.items() if i <= run.iteration}
         if curves: self.history = run.trainer.history
 
 pad = [[-1.5, 1.5], [-1.5, 1.5]]   # where one draws
 
-# %% ../nbs/07_lab.ipynb #f8febe2f
+# %% ../nbs/07_lab.ipynb #766a1fff
 @patch
 def _look(self:Session, curves):
     "On the worker's thread"
-    if len(self.eyes) != len(self.runs) or any(e.version != r.version
-                                               for e, r in zip(self.eyes, self.runs)):
-        self.eyes = [_Eye(r) for r in self.runs]
-        curves = True
-    for e, r in zip(self.eyes, self.runs): e.look(r, curves)
+    known = {(e.run, e.version): e for e in self.eyes}
+    eyes = [known.get((r, r.version)) or _Eye(r) for r in self.runs]
+    curves = curves or eyes != self.eyes
+    self.eyes = eyes
+    for who, (e, r) in enumerate(zip(eyes, self.runs)):
+        e.look(r, curves)
+        if not e.quiet: _undisturbed(r.trainer, self._show, who, e, curves)
     report = self.report() if curves or self.urgent else None
     self.dirty, self.urgent = self.playing, False
     return [*self.eyes], curves, report
+
+def _undisturbed(trainer, f, *args):
+    with engines._turns:         # no block of another trainer draws meanwhile
+        before = _net_rng(trainer.device)
+        try: return f(*args)
+        finally: _set_net_rng(trainer.device, before)
 
 @patch
 def _paint(self:Session):
     due = 0.
     while not self.closed:
         start = time.monotonic()
-        if self.dirty:
-            curves = start > due or not self.playing
-            try:
-                eyes, curves, report = self._post(self.looks, lambda: self._look(curves)).result()
-                for who, eye in enumerate(eyes): self._show(who, eye, curves)
-                if report: self._report(eyes, report)
-                if curves: due = time.monotonic() + .5
-            except Exception as e:
-                if not self.closed: self.error = self.error or _explain(e)
+        if self.dirty and self._picture(start > due or not self.playing):
+            due = time.monotonic() + .5
         time.sleep(max(start + 1/self.hz - time.monotonic(), .001))
 
-# %% ../nbs/07_lab.ipynb #65a0a2bf
+@patch
+def _picture(self:Session, curves):
+    "One picture of each run; were there curves?"
+    report = None
+    try:
+        eyes, curves, report = self._post(self.looks, lambda: self._look(curves)).result()
+        for who, eye in enumerate(eyes):
+            if eye.quiet: self._show(who, eye, curves)
+    except Exception as e:
+        if self.closed: return curves
+        if not self.error:
+            self.error = f'The picture cannot be drawn. {type(e).__name__}: {_words(e)}.'
+            report = self.report()
+    if report: self._report(report)
+    return curves
+
+# %% ../nbs/07_lab.ipynb #a9262b91
 @patch
 def _show(self:Session, who, eye, curves):
     "Send a frame, and what has to go before it"
@@ -364,9 +418,11 @@ def _show(self:Session, who, eye, curves):
 
 @patch
 def _curves(self:Session, who, eye):
-    if eye.iteration not in eye.figures: eye.figures[eye.iteration] = eye.scene.measure(eye.gan)
-    names = {k for f in eye.figures.values() for k in f}
-    at = sorted(eye.figures)
+    if not self.playing or eye.iteration not in eye.figures:   # D alone may have moved
+        eye.figures[eye.iteration] = eye.scene.measure(eye.gan)
+    if len(eye.figures) > 500: eye.figures = {i: eye.figures[i] for i in sorted(eye.figures)[::2]}
+    at = sorted(i for i in eye.figures if i <= eye.iteration)
+    names = {k for i in at for k in eye.figures[i]}
     figures = {k: np.float32([eye.figures[i].get(k, np.nan) for i in at]) for k in names}
     n = len(eye.history['value'])
     bins = np.linspace(0, n, min(n, 240) + 1).astype(int)
@@ -375,40 +431,48 @@ def _curves(self:Session, who, eye):
     out = dict(step=bins[1:], **curves, at=np.float32(at), **figures)
     self.tell('curves', dict(who=who), {k: np.float32(v) for k, v in out.items()})
 
-# %% ../nbs/07_lab.ipynb #4aad1d71
+# %% ../nbs/07_lab.ipynb #5e204b66
 @patch
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
     run = self.run
+    theirs = _settings_of(run.trainer) if run.given else {}      # a schedule moves the rate
     return dict(
-        settings=dict(run.settings), iteration=run.iteration, playing=self.playing, speed=self.speed,
-        moments=sorted(run.moments), note=self.note, error=self.error, code=self.source,
+        settings=run.settings | theirs, iteration=run.iteration, playing=self.playing,
+        speed=self.speed, layers=self.layers, moments=_moments(self), note=self.note,
+        error=self.error, code=self.source,
         rate=self.rate if self.playing else 0, said=[],
         strokes=[[[round(float(v), 3) for v in p] for p in o] for o in run.strokes],
         lesson=self.lesson and list(self.lesson[:3]), given=run.given is not None,
-        compare=self.compared and [f'{_label(self.compared[0])} = {v}' for v in (
-            run.settings[self.compared[0]], self.compared[1])])
+        compare=self.compared and [f'{_label(self.compared[0])} = {v} ({how})' for v, how in (
+            (run.settings[self.compared[0]], 'solid'), (self.compared[1], 'dashed'))])
 
 @patch
-def _report(self:Session, eyes, report):
-    now, i = time.monotonic(), eyes[0].iteration
+def _report(self:Session, report):
+    now, i = time.monotonic(), report['iteration']
     then, last = getattr(self, 'clock', (now, i))
     if now > then + .5:
         self.rate, self.clock = max(0, i - last)/(now - then), (now, i)
     elif not hasattr(self, 'clock'): self.clock = now, i
-    figures = eyes[0].figures[max(eyes[0].figures)] if eyes[0].figures else {}
+    eye = self.eyes[0]
+    figures = eye.figures.get(max((o for o in eye.figures if o <= i), default=None), {})
     modes = Coverage(*map(figures.get, Coverage._fields)) if 'modes' in figures else None
-    self.tell('state', {**report, 'said': diagnose(eyes[0].history, modes)}, {})
+    said = diagnose(eye.history, modes)
+    self.tell('state', {**report, 'said': said, 'error': self.error}, {})
 
 @patch
 def probe(self:Session,
           x:list,      # a place, data units
-          who:int=0,   # which run
-         ) -> dict:    # numbers by name
-    "What is known of one place"
-    if who >= len(self.eyes) or self.eyes[who].scene is None: return {}
+          who:int=0):  # which run
+    "Tell what is known of one place: numbers by name"
+    if who >= len(self.eyes) or self.eyes[who].scene is None: return
     eye = self.eyes[who]
-    return eye.scene.probe(eye.gan, eye.value, x)
+    def look():
+        at = eye.scene.probe(eye.gan, eye.value, x).items()
+        self.tell('at', {k: v for k, v in at if isinstance(v, list) or math.isfinite(v)}
+                  | dict(who=who), {})
+    if eye.quiet: look()
+    else: self._post(self.looks, lambda: _undisturbed(eye.run.trainer, look))
 
 @patch
 def close(self:Session):
@@ -460,14 +524,14 @@ def _control(name, label, hint):
             dict(low=low, high=high, whole=isinstance(defaults[name], int)))
     return dict(name=name, label=label, hint=hint, live=name in live, **kind)
 
-# %% ../nbs/07_lab.ipynb #5060a2c8
+# %% ../nbs/07_lab.ipynb #e309448a
 Lesson = namedtuple('Lesson', 'title text question settings')
 Lesson.__doc__ = 'A title, two sentences, a question, and the settings to start with'
 
 lessons = dict(
     healthy=Lesson('A healthy run',
-        'D and G stay close: V moves towards −log 4, and D(x) falls to about ½ wherever there are '
-        'data. The fakes leave their blob, reach out to the clouds and gather in them.',
+        'D and G stay close: V leaves −log 4 while D learns, and comes back to it while G does. '
+        'The fakes leave their blob, reach out to the clouds and gather in them.',
         'Why does D stay near 0 between the clouds, although G is good?', {}),
     saturation=Lesson('Saturation under minimax',
         'Here G descends log(1 − D(G(z))), and D is quick: it soon knows every fake, and there the '
@@ -475,8 +539,8 @@ lessons = dict(
         'What do the arrows do when you set the value function to non-saturating and k to 1, '
         'without a reset?', dict(value='minimax', d_lr=5e-3, k=5)),
     collapse=Lesson('Mode collapse',
-        'All fakes end up in one cloud. Each of them is as good as real, yet seven clouds out of '
-        'eight are never made.',
+        'All fakes end up in one cloud. In time each of them is as good as real, yet seven clouds '
+        'out of eight are never made.',
         'D could see that something is wrong, and still G does not move. Which curves tell you?',
         dict(value='minimax', d_lr=2e-3, g_lr=2e-4, k=3)),
     oscillation=Lesson('Oscillation: the Dirac-GAN',
@@ -487,14 +551,17 @@ lessons = dict(
              g_rule='momentum', d_rule='momentum', g_lr=.1, d_lr=.1, g_momentum=0.,
              d_momentum=0.)),
     strong_d=Lesson('A D that is too strong',
-        'D takes ten large steps for each step of G, so that it is right about nearly all of them '
-        'and V rises towards 0. G finds one place to hide, and its teacher drives it back there.',
-        'Is a perfect D a good teacher? Rewind to 100 and set k = 1: what changes?',
+        'D takes ten large steps for each step of G. G flees into one cloud, and V settles near '
+        '−0.3: D is right everywhere, but in the one place where G hides.',
+        'Is a perfect D a good teacher? Set k = 1 and press Reset: how many clouds now? And if you '
+        'set k = 1 only after a hundred iterations?',
         dict(k=10, d_lr=3e-3)),
     k5=Lesson('k = 5',
         'The paper lets D take k steps for each step of G, to keep it near its best. With k = 5 '
-        'each iteration costs three times as much, and D follows G more closely.',
-        'Per iteration, is k = 5 better than k = 1? And per second?', dict(k=5)),
+        'each iteration costs three times as much, and here so good a D keeps G in two of the '
+        'eight clouds.',
+        'Is k = 5 better than k = 1, per iteration or per second? Why does G not get out?',
+        dict(k=5)),
     digits=Lesson('Handwritten digits',
         'Each picture is one noise vector carried through G: all alike at first, digits after some '
         'thousand iterations. Move the pointer over them to walk through the noise, and turn on '
@@ -502,7 +569,7 @@ lessons = dict(
         'Does G copy its examples, or does it draw digits that nobody has written?',
         dict(for_images, data='digits')))
 
-# %% ../nbs/07_lab.ipynb #357cc4c8
+# %% ../nbs/07_lab.ipynb #a4a1f71f
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
 
 def _script(name):
@@ -525,34 +592,41 @@ def _window():
 def _fixed(run):
     "All that the window needs to know once"
     controls = [(title, [_control(*o) for o in items]) for title, items in _controls.items()]
-    if run.own is None and run.given is None:
-        for c in controls[0][1]:
-            if c['name'] == 'data': c['options'] = [o for o in c['options'] if o[0] != 'own']
+    for c in (c for _, items in controls for c in items):    # a game or a rule that is none of ours
+        own = run.settings[c['name']] == 'own' and c['name'] != 'data'
+        if own: c['options'] = [*c['options'], ('own', 'its own')]
     return dict(
         controls=controls, live=sorted(live), lines=lines, pad=pad, palette=palette,
-        speeds=[*speeds.items()], layers={k: k in _shown for k, *_ in _layer_names},
-        layer_names=_layer_names, curves=_curve_names,
+        speeds=[*speeds.items()], layer_names=_layer_names, curves=_curve_names,
         lessons=[(k, o.title) for k, o in lessons.items()])
 
-# %% ../nbs/07_lab.ipynb #f3e6471a
+# %% ../nbs/07_lab.ipynb #6a3aa49c
 _layer_names = [
     ('real', 'data', 'data', 'Examples x'), ('fakes', 'fakes', 'generator', 'Fakes G(z)'),
-    ('heat', 'D', 'discriminator', 'What D believes: dark is real; the line is where D = ½'),
+    ('heat', 'D', 'discriminator', 'What D believes: blue is real; the line is where D = ½'),
     ('star', 'best D', 'discriminator', 'p/(p + p_g), the best D against this G, counted in cells'),
-    ('manifold', 'manifold', 'generator', 'A lattice of noise, carried to x by G; dense is dark'),
+    ('manifold', 'manifold', 'generator', 'A lattice of noise, carried to x by G; strong where dense'),
     ('arrows', 'arrows', 'value', "Where G's own loss pulls each fake, and how hard"),
     ('near', 'nearest', 'data', 'Beside each fake, the real item nearest to it')]
 _curve_names = [
-    ('losses', 'Losses', [('d_loss', 'D', 'discriminator'), ('g_loss', 'G', 'generator')], None),
-    ('value', 'V (dotted: −log 4)', [('value', '', 'value')], -LOG4),
-    ('answers', 'Mean D', [('d_real', 'x', 'data'), ('d_fake', 'G(z)', 'generator')], .5),
-    ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5),
-    ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None),
-    ('kl', 'KL', [('missed', 'missed', 'data'), ('stray', 'astray', 'generator')], None),
-    ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None),
-    ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None)]
+    ('losses', 'Losses', [('d_loss', 'D', 'discriminator'), ('g_loss', 'G', 'generator')], None,
+     'What each player descends, in nats'),
+    ('value', 'V (dotted: −log 4)', [('value', '', 'value')], -LOG4,
+     'The value function; −log 4 where D cannot tell'),
+    ('answers', 'Mean D', [('d_real', 'x', 'data'), ('d_fake', 'G(z)', 'generator')], .5,
+     'The mean of D on the data and on the fakes'),
+    ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5,
+     'How often D is right; ½ is guessing'),
+    ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None,
+     'Jensen–Shannon divergence of data and fakes, nats; perfect: that of as many real samples'),
+    ('kl', 'KL', [('missed', 'missed', 'data'), ('stray', 'astray', 'generator')], None,
+     'Kullback–Leibler divergences, nats. Missed: KL(data, fakes); astray: KL(fakes, data)'),
+    ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None,
+     'Clouds of the data that the fakes reach'),
+    ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None,
+     'Share of the fakes within 3 standard deviations of a cloud')]
 
-# %% ../nbs/07_lab.ipynb #1ec471f9
+# %% ../nbs/07_lab.ipynb #295a9e20
 class Lab:
     "A window on a GAN at work; `ValueError` for settings or data that do not fit"
     def __init__(self,
@@ -561,13 +635,20 @@ class Lab:
         **settings             # others than `runs.defaults`, for images `for_images`; as `k=5`
     ):
         import gan_nbdev.all as library
+        if trainer is not None and not isinstance(trainer, Trainer):
+            raise ValueError(f'trainer must be a Trainer, not {type(trainer).__name__}: '
+                             'data are given as Lab(data=…)')
         if trainer is not None and (data is not None or settings):
             raise ValueError('give a trainer, or data and settings, not both')
         if isinstance(data, str) and data in scenes: settings['data'], data = data, None
-        elif isinstance(data, (str, Path)): settings |= dict(data='own', file=str(data))
-        if data is not None: data = library.get_data(data)
-        if settings.get('data') == 'digits' or data is not None and len(data.shape) > 1:
-            settings = for_images | settings
+        elif data is not None:
+            name, data = data, library.get_data(data)
+            if isinstance(name, (str, Path)): settings |= dict(data='own', file=str(name))
+        images = settings.get('data') == 'digits' or data is not None and len(data.shape) > 1
+        fits, rows = defaults | (for_images if images else {}), len(getattr(data, 'x', ()))
+        if rows: fits['batch_size'] = min(rows, fits['batch_size'])
+        settings = fits | settings
+        if settings['file']: data = None         # the run reads it
         window, run = _window(), Run(settings, data, trainer)
         _replace(self)
         self.session = Session(run, self._tell)
@@ -587,7 +668,7 @@ class Lab:
         why = 'This Lab is closed: its cell was run again, or close() was called.'
         self.widget.state = {**self.session.report(), 'playing': False, 'error': why}
 
-# %% ../nbs/07_lab.ipynb #8ad0f6c2
+# %% ../nbs/07_lab.ipynb #6e07581b
 _of_cell = {}
 
 def _replace(lab):
@@ -599,7 +680,10 @@ def _replace(lab):
     run = parent.get('header', {}).get('msg_id')
     before, labs = _of_cell.get(cell, (None, []))
     if cell and before != run:
-        for o in labs: o.close()
+        for o in labs:
+            o.close()
+            o.widget.close()                     # or Jupyter would keep it, and its run
+            o.run.moments = {}
         labs = []
     if cell: _of_cell[cell] = run, [*labs, lab]
 
@@ -617,11 +701,10 @@ def _heard(self:Lab, _, asked, buffers):
     what = asked.pop('do')
     if self.session.closed and what not in ('ping', 'hello'): self.close()
     elif what == 'ping': self.widget.send(dict(do='pong'))
-    elif what == 'at' and asked['x']:
-        self.widget.send(dict(do='at', who=asked['who'], **self.session.probe(**asked)))
+    elif what == 'at' and asked['x']: self.session.probe(**asked)
     elif what != 'at' and not self.session.closed: self.session.do(what, **asked)
 
-# %% ../nbs/07_lab.ipynb #084aefb4
+# %% ../nbs/07_lab.ipynb #24e1eae3
 def _png(fig):
     "In 128 colours, a third of the size; and width and height in pixels"
     png, small = BytesIO(), BytesIO()
@@ -663,4 +746,5 @@ def picture(self:Lab,
 def _ipython_display_(self:Lab):
     s = self.session
     def draw(): return self.picture('The Lab as it was: run the cell to bring it to life')
-    _display(self.widget, repr(self), lambda: draw() if s.closed else s._post(s.jobs, draw).result())
+    def picture(): return draw() if s.closed else s._post(s.jobs, draw).result()
+    _display(self.widget, repr(self), picture)

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['scenes', 'defaults', 'live', 'rules', 'choices', 'limits', 'for_images', 'lines', 'Moment', 'line', 'two_gaussians',
-           'blobs', 'point', 'drawn', 'check', 'rule_code', 'gan_code', 'trainer_code', 'set_rule', 'change_code',
-           'data_code', 'only', 'slow_iteration', 'Run', 'networks']
+           'blobs', 'point', 'drawn', 'check', 'rule_code', 'gan_code', 'trainer_code', 'set_rule', 'tuned',
+           'change_code', 'data_code', 'only', 'slow_iteration', 'Run', 'networks']
 
-# %% ../nbs/06b_runs.ipynb #9cef0023
-import json, math, time
+# %% ../nbs/06b_runs.ipynb #e0c91bcf
+import json, math, shutil, time
 from collections import namedtuple
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from fastcore.basics import patch
 
 import gan_nbdev.all as library
 from .data import GaussianMixture, NoisyCurve, distributions, noises
-from .engines import Eager, computing, engines
-from .networks import GAN, activations
+from .engines import Eager, choose, computing, has_compiler
+from .networks import GAN, activations, whole_number
 from .trainer import Rule, Trainer, _devices, _may_draw, _own_net_rng, _Record
 from .value import values
 
@@ -65,7 +65,7 @@ def _along(way, step):
     at = np.linspace(0, length[-1], 1 + math.ceil(length[-1]/step))
     return np.stack([np.interp(at, length, c) for c in way.T], 1)
 
-# %% ../nbs/06b_runs.ipynb #e7d6f926
+# %% ../nbs/06b_runs.ipynb #3da75099
 defaults = dict(data='ring', file='', noise='normal', noise_dim=2, seed=0,
                 g_layers=3, g_width=64, g_act='relu', g_norm='none', g_dropout=0.,
                 d_layers=3, d_width=64, d_act='leaky_relu', d_norm='none', d_dropout=0.,
@@ -74,15 +74,18 @@ defaults = dict(data='ring', file='', noise='normal', noise_dim=2, seed=0,
                 d_rule='adam', d_lr=1e-3, d_momentum=.5)
 live = {'value', 'k', 'k_g', 'batch_size', 'engine', *(f'{p}_{o}' for p in 'gd'
                                                 for o in ('rule', 'lr', 'momentum'))}
-rules = dict(adam='adam({lr:g}, ({momentum:g}, 0.999))',
-             momentum='momentum_sgd({lr:g}, {momentum:g})',
-             rmsprop='Rule(torch.optim.RMSprop, lr={lr:g}, momentum={momentum:g})')
+rules = dict(adam='adam({lr!r}, ({momentum!r}, 0.999))',
+             momentum='momentum_sgd({lr!r}, {momentum!r})',
+             rmsprop='Rule(torch.optim.RMSprop, lr={lr!r}, momentum={momentum!r})')
+_gpu = 'cuda' in _devices()
+_engines = ['eager'] + ['compiled']*(_gpu or has_compiler()) + ['graphed']*_gpu
 choices = dict(data=(*scenes, 'drawn', 'own'), noise=(*noises,), value=(*values,),
-               engine=('auto', *engines), device=(*_devices(),), g_rule=(*rules,), d_rule=(*rules,),
+               engine=(*_engines,), device=(*_devices(),), g_rule=(*rules,), d_rule=(*rules,),
                g_act=(*activations, 'maxout'), d_act=(*activations, 'maxout'),
                g_norm=('none', 'batch'), d_norm=('none', 'batch'))
-limits = dict(noise_dim=(1, 1000), seed=(0, 2**31 - 1), k=(1, 100), k_g=(1, 100), batch_size=(1, 8192),
-              g_layers=(0, 8), d_layers=(0, 8), g_width=(1, 2048), d_width=(1, 2048),
+limits = dict(noise_dim=(1, 1000), seed=(0, 2**31 - 1), k=(1, 100), k_g=(1, 100),
+              batch_size=(1, 8192), g_layers=(0, 8), d_layers=(0, 8), g_width=(1, 2048),
+              d_width=(1, 2048),
               g_dropout=(0, .95), d_dropout=(0, .95), g_lr=(1e-7, 10), d_lr=(1e-7, 10),
               g_momentum=(0, .999), d_momentum=(0, .999))
 
@@ -111,7 +114,7 @@ def _number(name, v):
         raise ValueError(f'{name} must be {what} from {lo:g} to {hi:g}, not {v!r}')
     return int(v) if whole else float(v)
 
-# %% ../nbs/06b_runs.ipynb #c64ea274
+# %% ../nbs/06b_runs.ipynb #c0510350
 def rule_code(s:dict,    # all settings
               who:str,   # 'g' or 'd'
              ) -> str:   # an expression
@@ -120,7 +123,7 @@ def rule_code(s:dict,    # all settings
 
 def _net_code(s, who, first, seed):
     more = ", norm='batch'"*(s[f'{who}_norm'] == 'batch')
-    more += f', dropout={s[f"{who}_dropout"]:g}'*(s[f'{who}_dropout'] > 0)
+    more += f', dropout={s[f"{who}_dropout"]}'*(s[f'{who}_dropout'] > 0)
     hidden = f'({s[f"{who}_width"]},)*{s[f"{who}_layers"]}'
     return f"{first}, {hidden}, '{s[f'{who}_act']}'{more}, seed={seed})"
 
@@ -156,7 +159,18 @@ def set_rule(trainer:Trainer, # whose player gets it
         opt = rule.start(net.parameters())
     setattr(trainer, f'{who}_rule', rule); setattr(trainer, f'{who}_opt', opt)
 
-# %% ../nbs/06b_runs.ipynb #f181d8ec
+# %% ../nbs/06b_runs.ipynb #f4057d8e
+def tuned(rule:Rule,      # of Adam, or with a momentum
+          lr:float,       # > 0
+          momentum:float, # in [0, 1)
+         ) -> Rule:       # all else as in `rule`
+    "The same rule at another rate and momentum"
+    if not issubclass(rule.optimiser, torch.optim.Adam):
+        return Rule(rule.optimiser, **{**rule.hypers, 'lr': lr, 'momentum': momentum})
+    betas = momentum, rule.hypers.get('betas', (.9, .999))[1]
+    return Rule(rule.optimiser, **{**rule.hypers, 'lr': lr, 'betas': betas})
+
+# %% ../nbs/06b_runs.ipynb #c3b2a23d
 def change_code(s:dict,      # all settings, with the new values
                 names,       # of those that are new, all in `live`
                ) -> list:    # statements that change `trainer`
@@ -166,10 +180,14 @@ def change_code(s:dict,      # all settings, with the new values
                  batch_size=f'trainer.batch_size = trainer.source.m = {s["batch_size"]}',
                  engine=f"trainer.engine = '{s['engine']}'")
     out = [lines[o] for o in lines if o in names]
-    whose = [p for p in 'dg' if {f'{p}_rule', f'{p}_lr', f'{p}_momentum'} & {*names}]
-    return out + [f"set_rule(trainer, '{p}', {rule_code(s, p)})" for p in whose]
+    for p in 'dg':
+        rule = f'tuned(trainer.{p}_rule, {s[f"{p}_lr"]}, {s[f"{p}_momentum"]})'
+        if f'{p}_rule' in names: rule = rule_code(s, p)
+        elif not {f'{p}_lr', f'{p}_momentum'} & {*names}: continue
+        out.append(f"set_rule(trainer, '{p}', {rule})")
+    return out
 
-# %% ../nbs/06b_runs.ipynb #a82f7f87
+# %% ../nbs/06b_runs.ipynb #119507ac
 def data_code(s:dict,       # all settings
               strokes:list, # what is drawn
              ) -> str:      # a statement that makes `data`
@@ -180,7 +198,7 @@ def data_code(s:dict,       # all settings
         return f'data = drawn({json.dumps(short)})'
     if name == 'own':
         if s['file']: return f'data = get_data({s["file"]!r})'
-        return '# data: what was given to the Lab'
+        return 'data = get_data(data)   # what was given to the Lab'
     return f'data = scenes[{name!r}]()' if name not in distributions else f'data = {name}()'
 
 _head = '''import torch
@@ -191,14 +209,16 @@ from gan_nbdev.runs import *
 def _do(code, names):
     "Run lines of ours; the names that they make end up in `names`"
     exec(code, vars(library) | dict(torch=torch, drawn=drawn, scenes=scenes, set_rule=set_rule,
-                                    only=only), names)
+                                    tuned=tuned, only=only), names)
     return names
 
-# %% ../nbs/06b_runs.ipynb #8a24fbe0
+# %% ../nbs/06b_runs.ipynb #03f0fdf5
 def only(trainer:Trainer, # moves one of its players
          who:str,         # 'd' or 'g'
          n:int=1):        # times, ≥ 1
-    "Let one player alone move, against an opponent that stands still"
+    "Let one player alone move, against an opponent that stands still; `ValueError` for no player"
+    if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
+    whole_number('n', n, 1)
     eager = Eager(trainer)
     exact = computing(trainer.precision, trainer.device, eager.large)
     lent = _own_net_rng(trainer) if _may_draw(trainer) else nullcontext()
@@ -208,7 +228,7 @@ def only(trainer:Trainer, # moves one of its players
         raise FloatingPointError(f"{who.upper()}'s loss became NaN or infinite. "
                                  'Try a smaller learning rate')
 
-# %% ../nbs/06b_runs.ipynb #81dd2d16
+# %% ../nbs/06b_runs.ipynb #b5c8090d
 lines = ['for the number of training iterations do',
          '  for k steps do',
          '    draw m noise vectors z from p_z',
@@ -220,13 +240,13 @@ lines = ['for the number of training iterations do',
          '  move θ_g down the gradient of its loss']
 _line_of = dict(d_z=2, d_x=3, d_judge=4, d_move=5, g_z=6, g_judge=7, g_move=8)
 
-# %% ../nbs/06b_runs.ipynb #53dc0502
+# %% ../nbs/06b_runs.ipynb #0247a0f9
 def slow_iteration(trainer:Trainer, # moves by one iteration, by the eager engine
                    tell):           # called with an index into `lines`, and with a dict of what it gave
     "One iteration, exactly as `fit(1)` does it, told line by line"
     stage = _stage(trainer, lambda what, **kw: tell(_line_of[what], kw))
     def step():
-        said = Trainer.step(stage)
+        said = type(trainer).step(stage)
         trainer.iteration = stage.iteration
         return said
     engine, trainer.engine, trainer.step = trainer.engine, 'eager', step
@@ -235,7 +255,7 @@ def slow_iteration(trainer:Trainer, # moves by one iteration, by the eager engin
         del trainer.step
         trainer.engine = engine
 
-# %% ../nbs/06b_runs.ipynb #939d041b
+# %% ../nbs/06b_runs.ipynb #fe5ff7a1
 class _Told:
     "Minibatches of `source`, each told"
     def __init__(self, source, tell): self.source, self.tell = source, tell
@@ -259,7 +279,7 @@ def _stage(trainer, tell):
     def g_step():
         who[0] = 'g'
         gan.logits = logits
-        return Trainer.g_step(stage)
+        return type(trainer).g_step(stage)
     def logits(fakes):
         out = trainer.gan.logits(fakes)
         tell('g_judge', fakes=fakes, fake=out)
@@ -270,7 +290,7 @@ def _stage(trainer, tell):
     gan.draw_noise, gan.judge, stage.g_step, stage._descend = draw_noise, judge, g_step, descend
     return stage
 
-# %% ../nbs/06b_runs.ipynb #0012988b
+# %% ../nbs/06b_runs.ipynb #29d05041
 class Run:
     "A training run that can be steered, wound back, and written out as code"
     def __init__(self,
@@ -278,8 +298,10 @@ class Run:
         data=None,               # a data object for the setting 'own'
         trainer:Trainer=None,    # a trainer to take over, whose networks stay as they are
         memory:float=256e6,      # for moments, bytes
+        strokes:list=(),         # a drawing, for the setting 'drawn'
     ):
-        self.own, self.strokes, self.memory = data, [], memory
+        self.own, self.strokes, self.memory = data, [*strokes], memory
+        self.broken, self.paired = False, False   # after a failure; does another note the moments?
         self.settings = defaults | check(settings or {})
         self.given = trainer
         if trainer is not None: self.settings |= _settings_of(trainer)
@@ -290,28 +312,30 @@ class Run:
     def iteration(self): return self.trainer.iteration
     def __repr__(self): return f'Run of {self.trainer.data.name} at iteration {self.iteration:,}'
 
-# %% ../nbs/06b_runs.ipynb #af5211c2
+# %% ../nbs/06b_runs.ipynb #92d2639d
 def _settings_of(trainer):
     "What a trainer tells of its settings"
-    name = next((k for k, v in values.items() if v == trainer.value), 'non-saturating')
+    name = next((k for k, v in values.items() if v == trainer.value), 'own')
     out = dict(data='own', value=name, k=trainer.k, k_g=trainer.k_g,
                batch_size=trainer.batch_size, seed=trainer.seed, engine=trainer.engine,
                device=str(trainer.device))
     kinds = {torch.optim.Adam: 'adam', torch.optim.SGD: 'momentum', torch.optim.RMSprop: 'rmsprop'}
     for p in 'gd':
         group = getattr(trainer, f'{p}_opt').param_groups[0]
-        kind = kinds.get(type(getattr(trainer, f'{p}_opt')), 'adam')
+        kind = kinds.get(type(getattr(trainer, f'{p}_opt')), 'own')
         momentum = group['betas'][0] if 'betas' in group else group.get('momentum', 0)
-        out |= {f'{p}_rule': kind, f'{p}_lr': group['lr'], f'{p}_momentum': momentum}
+        rates = {f'{p}_lr': float(group.get('lr', 0)), f'{p}_momentum': float(momentum)}
+        out |= {f'{p}_rule': kind, **rates}
     return out
 
-# %% ../nbs/06b_runs.ipynb #34e21218
+# %% ../nbs/06b_runs.ipynb #8de6b8c8
 def networks(settings:dict, # of a run, as `Run.settings`
              data,          # with `dim` and `bounded`
             ) -> GAN:       # at iteration 0
     "The networks that a run with these settings begins with"
     if not isinstance(settings, dict): raise ValueError(f'run must hold settings, not {settings!r}')
-    nets = {k: v for k, v in settings.items() if k != 'device'}   # theirs need not be here
+    elsewhere = 'device', 'engine'                    # theirs need not be here
+    nets = {k: v for k, v in settings.items() if k not in elsewhere}
     return _do(gan_code(defaults | check(nets), data.bounded), dict(data=data))['gan']
 
 @patch
@@ -328,9 +352,12 @@ def _build(self:Run, s, strokes):
 def _take(self:Run, s):
     "Begin with the trainer that was given, as it was when it was given"
     if not hasattr(self, 'first'):
-        self.trainer, self.settings = self.given, s
+        self.trainer, self.settings, at = self.given, s, self.given.iteration
         self.before = self.given._log.rows()
-        self.first, self.prelude = self._moment([]), '# trainer: the one that was given to the Lab'
+        if self.given.engine == 'auto': s['engine'] = self.given.engine = choose(self.given, 0)
+        self.first = self._moment([])
+        self.prelude = ('# trainer: made again as the one that was given to the Lab, at iteration '
+                        f'{at}\ntrainer.engine = {s["engine"]!r}')
     self._put(self.first, self.before)
     return change_code(s, [k for k in live if s[k] != self.first.settings[k]])
 
@@ -342,7 +369,7 @@ def reset(self:Run,
     s, strokes = settings or self.settings, self.strokes if strokes is None else strokes
     todo = self._build(s, strokes) if self.given is None else self._take(s)
     self.settings, self.strokes, self.score = dict(s), strokes, []
-    self.moments, self.gap, self.due, self.front = {}, 1, 0., None
+    self.moments, self.gap, self.due, self.front, self.broken = {}, 1, 0., None, False
     self.at, self.version = self.iteration, getattr(self, 'version', 0) + 1
     self._lines(todo or [])
     self.note(force=True)
@@ -354,26 +381,24 @@ def _lines(self:Run, code):
         _do(o, dict(trainer=self.trainer))
         self.score.append(o)
 
-# %% ../nbs/06b_runs.ipynb #6ee9c0ca
+# %% ../nbs/06b_runs.ipynb #312f34cb
 @patch
 def advance(self:Run,
             n:int,      # iterations, ≥ 0
             hook=None): # a hook for this stretch only
-    "Train; a `hook` does not become part of the state"
-    self._fork()
-    hooks = self.trainer.hooks
-    self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
-    try: self.trainer.fit(n, progress=False)
-    finally:
-        self.trainer.hooks = hooks
-        self.played()
+    "Train; a `hook` does not become part of the state; the owner's see stretches of this length"
+    whole_number('n', n, 0)
+    with self._moving():
+        hooks = self.trainer.hooks
+        self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
+        try: self.trainer.fit(n, progress=False)
+        finally: self.trainer.hooks = hooks
 
 @patch
 def alone(self:Run,
           who:str): # 'd' or 'g'
     "One step of one player"
-    self._fork()
-    only(self.trainer, who)
+    with self._moving(): only(self.trainer, who)
     last = self.score[-1] if self.score else None
     n = 1 + (last[1] if isinstance(last, tuple) and last[0] == who else 0)
     self.score[len(self.score) - (n > 1):] = [(who, n)]
@@ -382,20 +407,39 @@ def alone(self:Run,
 @patch
 def slowly(self:Run,
            tell): # as for `slow_iteration`
-    "One iteration, told line by line"
-    self._fork()
-    slow_iteration(self.trainer, tell)
-    self.played()
+    "One iteration, told line by line, which is the eager engine's way"
+    engine = self.trainer.engine
+    with self._moving():
+        if engine != 'eager': self._lines(["trainer.engine = 'eager'"])
+        try: slow_iteration(self.trainer, tell)
+        finally:
+            self.played()
+            if engine != 'eager': self._lines([f'trainer.engine = {engine!r}'])
     self.note(force=True)
 
-# %% ../nbs/06b_runs.ipynb #7ecd6f7d
+@patch
+@contextmanager
+def _moving(self:Run):
+    self._check_whole()
+    self._fork()
+    try: yield
+    except BaseException:
+        self.broken = True
+        raise
+    finally: self.played()
+
+@patch
+def _check_whole(self:Run):
+    if self.broken: raise ValueError('training failed here: rewind to an earlier moment, or reset')
+
+# %% ../nbs/06b_runs.ipynb #5b8754ce
 class _Tap:
     "Keeps the run's record while `fit` is under way"
     def __init__(self, run, hooks): self.run, self.hooks = run, hooks
     def before_fit(self, trainer, n): trainer.hooks = self.hooks   # a state holds the owner's only
     def after_block(self, trainer):
         self.run.played()
-        self.run.note()
+        if not self.run.paired: self.run.note()
 
 @patch
 def played(self:Run):
@@ -410,40 +454,45 @@ def _fork(self:Run):
     self.front = None
     self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration}
 
-# %% ../nbs/06b_runs.ipynb #bbf12c84
-Moment = namedtuple('Moment', 'settings state rows score size')
-Moment.__doc__ = 'A state of a run, its settings then, the length of its record, its story, bytes'
+# %% ../nbs/06b_runs.ipynb #34752d7a
+Moment = namedtuple('Moment', 'settings held state rows score size')
+Moment.__doc__ = ('A state of a run, its settings then and the game and rules themselves, the length '
+                  'of its record, its story, bytes')
 
 def _bytes(o):
-    if torch.is_tensor(o): return o.nbytes
+    if isinstance(o, (torch.Tensor, np.ndarray)): return o.nbytes
     return sum(map(_bytes, o.values() if isinstance(o, dict) else o)) if isinstance(
         o, (dict, list, tuple)) else 0
 
 @patch
 def _moment(self:Run, score):
-    t = self.trainer
-    rows = len(t._log)
-    log, t._log = t._log, _Record()     # the record itself is kept once, not once a moment
-    try: state = t.state_dict()
-    finally: t._log = log
-    return Moment(dict(self.settings), state, rows, list(score), _bytes(state))
+    t = copy(self.trainer)
+    rows, t._log = len(t._log), _Record()     # the record is kept once, not once a moment
+    state, held = t.state_dict(), (t.value, t.d_rule, t.g_rule)
+    return Moment(dict(self.settings), held, state, rows, list(score), _bytes(state))
+
+@patch
+def due_now(self:Run) -> bool: # or not
+    "Is it time to record another moment?"
+    last = max(self.moments, default=-math.inf)
+    return self.iteration >= last + self.gap and time.monotonic() >= self.due
 
 @patch
 def note(self:Run,
          force:bool=False, # even if it is not time yet
         ):
     "Record this moment, if one is due, and thin the record when it is full"
-    i, last, now = self.iteration, max(self.moments, default=-math.inf), time.monotonic()
-    if not force and (i < last + self.gap or now < self.due): return
+    if self.broken or not (force or self.due_now()): return
+    i = self.iteration
     self.moments[i] = self._moment(self.score)
-    self.due = now + .25
+    self.due = time.monotonic() + .25
     while len(self.moments) > 2 and (len(self.moments) > 100 or
                                      sum(m.size for m in self.moments.values()) > self.memory):
         kept = {*sorted(self.moments)[::2], i}
         self.moments = {j: m for j, m in self.moments.items() if j in kept}
         self.gap *= 2
 
-# %% ../nbs/06b_runs.ipynb #c2686415
+# %% ../nbs/06b_runs.ipynb #311d240e
 @patch
 def rewind(self:Run,
            i:int,      # iteration
@@ -456,19 +505,36 @@ def rewind(self:Run,
 
 @patch
 def _put(self:Run, m, front):
-    for o in change_code(m.settings, [k for k in live if m.settings[k] != self.settings[k]]):
-        _do(o, dict(trainer=self.trainer))
-    self.trainer.load_state_dict({**m.state, 'history': front[:m.rows]})
+    t, plain = self.trainer, {'k', 'k_g', 'batch_size', 'engine'}
+    for o in change_code(m.settings, [k for k in plain if m.settings[k] != self.settings[k]]):
+        _do(o, dict(trainer=t))
+    t.value, t.d_rule, t.g_rule = m.held
+    for p, net in (('d', t.gan.discriminator), ('g', t.gan.generator)):
+        rule = getattr(t, f'{p}_rule')
+        if type(getattr(t, f'{p}_opt')) is not rule.optimiser:
+            setattr(t, f'{p}_opt', rule.start(net.parameters()))
+    t.load_state_dict({**m.state, 'history': front[:m.rows]})
     self.settings, self.score, self.at = dict(m.settings), list(m.score), self.iteration
+    self.broken = False
 
-# %% ../nbs/06b_runs.ipynb #2cff6f80
+# %% ../nbs/06b_runs.ipynb #53e1999b
 @patch
 def _check_change(self:Run, new, again):
+    t = self.trainer
     if again and self.given is not None:
         raise ValueError(f'{again[0]} cannot change: networks, data, seed and device are those of '
                          'the trainer that was given')
-    if 'batch_size' in new and not hasattr(self.trainer.source, 'generator'):
-        raise ValueError('batch_size cannot change: it is that of the stream of data')
+    if again: return
+    if 'batch_size' in new:
+        if not hasattr(t.source, 'generator'):
+            raise ValueError('batch_size cannot change: it is that of the stream of data')
+        t.data.source(new['batch_size'], torch.Generator())   # is there so much?
+    for p in 'gd':
+        rule = getattr(t, f'{p}_rule')
+        fixed = self.settings[f'{p}_rule'] == 'own' or any(map(callable, rule.hypers.values()))
+        if fixed and f'{p}_rule' not in new and {f'{p}_lr', f'{p}_momentum'} & {*new}:
+            raise ValueError(f'the rate and momentum of {p.upper()} cannot change: they are those '
+                             f'of {rule}. Choose another rule first')
 
 @patch
 def change(self:Run,
@@ -487,7 +553,7 @@ def change(self:Run,
         self.note(force=True)
     return again
 
-# %% ../nbs/06b_runs.ipynb #57bfe15b
+# %% ../nbs/06b_runs.ipynb #67cc9020
 @patch
 def twin(self:Run,
          **new       # settings that differ; for a trainer of one's own, such as can change live
@@ -495,42 +561,52 @@ def twin(self:Run,
     "Another run from the same start; `ValueError` if the settings do not fit"
     new = check(new)
     if self.given is None:
-        other = Run(memory=self.memory)
+        s = self.settings | new
+        own = self.own if s['data'] == 'own' else None
+        other = Run(s, own, memory=self.memory, strokes=self.strokes)
         other.own = self.own
-        other.reset(self.settings | new, self.strokes)
         return other
     self._check_change(new, [k for k in new if k not in live])
     other = Run(trainer=deepcopy(self.trainer), memory=self.memory)
-    other.first, other.before = self.first, self.before
-    other.reset(self.settings)
+    other.first, other.before, other.settings = self.first, self.before, dict(self.settings)
+    other.reset()
     other.change(**new)
     return other
 
-# %% ../nbs/06b_runs.ipynb #8068be59
+# %% ../nbs/06b_runs.ipynb #9ca8cab0
 def _line(o):
     if isinstance(o, int): return f'trainer.fit({o})'
     return f"only(trainer, '{o[0]}', {o[1]})" if isinstance(o, tuple) else o
 
 @patch
 def code(self:Run) -> str: # a cell
-    "Code that rebuilds exactly this state, on this kind of machine"
+    "Code that rebuilds exactly this state, on this kind of machine; `ValueError` after a failure"
+    self._check_whole()
     return '\n'.join([_head, self.prelude, *map(_line, self.score)])
 
-# %% ../nbs/06b_runs.ipynb #c6de1625
+# %% ../nbs/06b_runs.ipynb #c3cd6980
 @patch
 def save(self:Run,
          out=None,   # the folder; None: the first of runs/lab-1, runs/lab-2, … that is free
         ) -> Path:   # the folder, or the checkpoint in it
     "Write a run folder, of a trainer of one's own a checkpoint; `ValueError` if a run is there"
-    from gan_nbdev.cli import _check_out, _measure, save_run
-    from gan_nbdev.checkpoints import versions
+    from gan_nbdev.cli import _check_out
+    self._check_whole()
     free = (p for n in range(1, 10**6) if not (p := Path(f'runs/lab-{n}')).exists())
     out = _check_out(next(free) if out is None else out, False)
+    path, made = out/'checkpoint.safetensors', not out.exists()
+    if path.exists(): raise ValueError(f'{out} already holds a checkpoint: name another folder')
     out.mkdir(parents=True, exist_ok=True)
+    try: return self._write_run(out) if self.given is None else self.trainer.save(path) or path
+    except BaseException:
+        if made: shutil.rmtree(out)
+        raise
+
+@patch
+def _write_run(self:Run, out):
+    from gan_nbdev.cli import _measure, save_run
+    from gan_nbdev.checkpoints import versions
     t, s = self.trainer, self.settings
-    if self.given is not None:
-        t.save(out/'checkpoint.safetensors')
-        return out/'checkpoint.safetensors'
     measured = dict(iterations=self.iteration, stopped=None, **_measure(t))
     settings = dict(recipe='points', steps=self.iteration, **{k: s[k] for k in (
         'k', 'batch_size', 'value', 'seed', 'engine')})

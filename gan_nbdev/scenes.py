@@ -17,7 +17,7 @@ from .metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_diverg
                                true_shares)
 from .value import log_d, log_not_d
 
-# %% ../nbs/06c_scenes.ipynb #c1279aba
+# %% ../nbs/06c_scenes.ipynb #12f7177b
 class Scene:
     "What stays the same from frame to frame"
     def __init__(self,
@@ -45,7 +45,8 @@ class Scene:
         if self.kind == 'images': return torch.tensor([[0., 1.], [0., 1.]])
         if not self.known:
             low, high = self.real[:, :2].quantile(torch.tensor([.002, .998]), 0)
-            return torch.stack([low - .25*(high - low), high + .25*(high - low)], 1)
+            room = .25*torch.where(high > low, high - low, 1.)  # a constant column needs some, too
+            return torch.stack([low - room, high + room], 1)
         box = torch.as_tensor(self.data.extent).float()
         if len(box) == 1: return box
         half, middle = (box[:, 1] - box[:, 0]).max()/2, box.mean(1)
@@ -58,17 +59,17 @@ class Scene:
         if self.kind == 'line': return axes[0][:, None]
         return torch.cartesian_prod(axes[1], axes[0]).flip(1)
 
-# %% ../nbs/06c_scenes.ipynb #8fed754c
+# %% ../nbs/06c_scenes.ipynb #48c08995
 def _lattice(noise, m=21):
     "(m, m, dim), or (m, 1, dim) for a noise of one number"
     u = (torch.arange(m) + .5)/m
-    settings = noise.settings
-    v = (settings['low'] + (settings['high'] - settings['low'])*u if noise.name == 'uniform'
+    settings, name = getattr(noise, 'settings', {}), getattr(noise, 'name', '')
+    v = (settings['low'] + (settings['high'] - settings['low'])*u if name == 'uniform'
          else math.sqrt(2)*torch.erfinv(2*u - 1))
-    if noise.dim == 1: return (v.sign() if noise.name == 'sphere' else v)[:, None, None]
+    if noise.dim == 1: return (v.sign() if name == 'sphere' else v)[:, None, None]
     z = torch.zeros(m, m, noise.dim)
     z[..., 0], z[..., 1] = v[:, None], v[None]
-    if noise.name != 'sphere': return z
+    if name != 'sphere': return z
     return z*(math.sqrt(noise.dim)/z.norm(dim=2, keepdim=True).clamp_min(1e-6))
 
 # %% ../nbs/06c_scenes.ipynb #d6fd6fcf

@@ -513,8 +513,14 @@ class EarlyStop:
         best = self.best_state if s['best_state'] == 'this' else s['best_state']
         vars(self).update(s, best_state=best)
 
-# %% ../nbs/03_trainer.ipynb #f8d78068
-def _verdict(V, swing, d_real, d_fake):
+# %% ../nbs/03_trainer.ipynb #12bc776b
+def _circles(v):
+    "Does V move in waves, rather than by the chance of the minibatch?"
+    v = v - v.mean()
+    return v.std() > .01 and (v[1:]*v[:-1]).mean() > .9*v.var()
+
+def _verdict(v, d_real, d_fake):
+    V, swing = v.mean(), v.std()
     if V > -0.1:
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
                 'G learns little. Try a smaller rate for D, a larger one for G, dropout in D, '
@@ -526,13 +532,17 @@ def _verdict(V, swing, d_real, d_fake):
         return (f'D does worse than a coin: V = {V:.2f} is below −log 4. '
                 'G moves faster than D can follow. Try a larger rate for D, or k > 1')
     if abs(V + LOG4) < 0.05 and abs(d_real - d_fake) < 0.05:
+        if _circles(v):
+            return (f'The game circles: V is {V:.2f} ≈ −log 4 on average, but swings slowly around '
+                    f'it, by ±{swing:.2f}. Try smaller rates, a decay to 0 at the end, less momentum, '
+                    'or an average of the weights (EMA)')
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
                 'D answers about ½ for data and fakes alike. So it does before it has learned '
                 'anything: look at the samples too')
     return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
             f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
 
-# %% ../nbs/03_trainer.ipynb #df5059a7
+# %% ../nbs/03_trainer.ipynb #19a00371
 def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
             ) -> list:      # sentences
@@ -541,9 +551,13 @@ def diagnose(history:dict,  # the trainer's record
     if len(V) < 100: return [f'Too early to say: {len(V)} iterations']
     n = max(len(V)//10, 50)
     v, real, fake = (history[c][-n:] for c in ('value', 'd_real', 'd_fake'))
-    said = [_verdict(v.mean(), v.std(), real.mean(), fake.mean())]
+    said = [_verdict(v, real.mean(), fake.mean())]
     if coverage is not None:
         m, k = coverage.modes, coverage.modes_total
-        said.append(f'G covers all {k} modes' if m == k else f'G covers {m} of {k} modes. '
-                    'Try more iterations, a larger minibatch, a smaller rate for G, or k > 1')
+        if m == k: said.append(f'G covers all {k} modes')
+        elif 0 < m <= k/2 and v.mean() > -1:   # D is right, and G stays where it is
+            said.append(f'G has collapsed to {m} of {k} modes (early in a run it may yet spread). '
+                        'Try fewer steps of D for each of G, smaller rates, or another seed')
+        else: said.append(f'G covers {m} of {k} modes. Try more iterations, a larger minibatch, or '
+                          'a smaller rate for G')
     return said

@@ -1,13 +1,14 @@
 "The Lab without a browser: the session's threads, its commands, its speed of answer, its failures."
 import json, shutil, subprocess, threading, time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest, torch
 
 from gan_nbdev.all import *
 from gan_nbdev.lab import Session, lessons
-from gan_nbdev.runs import Run, choices, defaults
+from gan_nbdev.runs import Run, choices, defaults, limits, live as changeable
 from gan_nbdev.scenes import Scene
 
 tiny = dict(g_width=8, d_width=8, g_layers=1, d_layers=1, batch_size=32)
@@ -51,6 +52,85 @@ def test_every_choice_trains(name):
         assert names['trainer'].iteration == 3
         assert torch.equal(weights(run), torch.cat(
             [p.detach().flatten() for p in names['trainer'].gan.parameters()]))
+
+@pytest.mark.parametrize('name', limits)
+def test_every_end_of_a_range_builds(name):
+    for v in limits[name]:
+        run = Run(dict(tiny, data='two_gaussians') | {name: v})
+        exec(run.code(), names := {})
+        assert torch.equal(weights(run), torch.cat(
+            [p.detach().flatten() for p in names['trainer'].gan.parameters()]))
+        live = {k: v for k in (name,) if k in changeable}
+        other = Run(tiny)
+        other.change(**live)
+        assert all(other.settings[k] == v for k in live)
+
+def nets(): return GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+
+def given(**kw): return Run(trainer=Trainer(nets(), ring(), batch_size=32, device='cpu', **kw))
+
+own = dict(schedule=adam(linear(1e-3, 0, 200)), adamw=Rule(torch.optim.AdamW, lr=1e-3),
+           betas=adam(1e-3, (0., .9)), decay=adam(1e-3, weight_decay=.1))
+
+@pytest.mark.parametrize('name', own)
+def test_rules_of_ones_own_survive_changes_and_rewinding(name):
+    run = given(d_rule=own[name], g_rule=own[name])
+    run.advance(20); run.note(force=True); run.advance(15)
+    end = weights(run)
+    run.rewind(20)
+    run.change(k=2); run.change(d_rule='rmsprop')
+    if name in ('schedule', 'adamw'):
+        with pytest.raises(ValueError, match='rate and momentum of G cannot change: they are those of'):
+            run.change(g_lr=.1)
+    else:
+        run.change(g_lr=.1)
+        assert run.trainer.g_rule.hypers == own[name].hypers | dict(lr=.1)
+    run.advance(3); run.rewind(0)
+    assert run.trainer.d_rule is own[name] and run.trainer.k == 1
+    run.advance(35)
+    assert torch.equal(weights(run), end)
+    twin = run.twin(k=1)
+    twin.advance(35)
+    assert torch.equal(weights(twin), end)
+
+def test_a_game_of_ones_own_is_kept():
+    game = Value(*(lambda *o, f=f: f(*o) for f in values['minimax']))
+    run = given(value=game)
+    assert run.settings['value'] == 'own'
+    run.advance(5); run.change(value='minimax'); run.advance(2); run.rewind(0)
+    assert run.trainer.value is game
+    with pytest.raises(ValueError, match='value must be one of'): run.change(value='own')
+
+def test_what_fails_is_not_recorded():
+    "Half an iteration is no state: nothing goes on from there but back"
+    gan = nets()
+    run = Run(trainer=Trainer(gan, ring(), batch_size=32, k=3, device='cpu'))
+    run.advance(4); run.note(force=True); before = weights(run)
+    calls = []
+    def raises(*_):
+        calls.append(1)
+        if len(calls) == 2: raise RuntimeError('no idea')
+    hook = gan.discriminator.register_forward_pre_hook(raises)
+    with pytest.raises(RuntimeError): run.advance(5)
+    hook.remove()
+    run.note(force=True); run.change(k=2)
+    for act in (lambda: run.advance(1), lambda: run.alone('d'), run.code, run.save):
+        with pytest.raises(ValueError, match='training failed here'): act()
+    run.rewind(4)
+    assert torch.equal(weights(run), before) and run.trainer.k == 3
+    run.advance(1)
+
+def test_a_minibatch_larger_than_the_data_is_refused():
+    run = Run(dict(tiny, data='own'), data=get_data(np.random.default_rng(0).normal(size=(100, 2))))
+    with pytest.raises(ValueError, match='100'): run.change(batch_size=512)
+    assert run.settings['batch_size'] == 32
+
+def test_the_command_line_does_not_mistake_a_run_of_the_lab(tmp_path):
+    from gan_nbdev.cli import gan_train
+    out = Run(tiny).save(tmp_path/'run')
+    with pytest.raises(ValueError, match='written by the Lab'):
+        gan_train(config=str(out/'config.json'), out=str(tmp_path/'again'))
+    assert not (tmp_path/'again').exists()
 
 def test_a_rewound_run_goes_on_as_it_did():
     "Through changes of rule, value, k and batch, from every moment"
@@ -96,6 +176,43 @@ def test_two_sessions_do_not_disturb_each_other(session):
     until(lambda: a.run.iteration > 60 and b.run.iteration > 60)
     assert torch.equal(end(a, 40), alone)
 
+def test_others_train_while_a_line_waits(session):
+    "Another Lab, in full or slow; a trainer of one's own"
+    a, b, c = session(line_s=60.), session(), session(line_s=60.)
+    alone = Run(tiny); alone.advance(2)
+    a.do('line'); until(lambda: hasattr(a, 'losses') and not a.presses)
+    ask(b, 'play'); until(lambda: b.run.iteration > 30)
+    c.do('line'); until(lambda: hasattr(c, 'losses') and not c.presses)
+    Trainer(nets(), ring(), device='cpu').fit(20, progress=False)
+    ask(c, 'pause'); ask(b, 'pause')
+    ask(a, 'step')
+    assert a.run.iteration == 2 and torch.equal(weights(a.run), weights(alone))
+
+class Shaky(torch.nn.Linear):
+    def forward(self, z): return super().forward(z) + .01*torch.randn(len(z), 2)
+
+def test_looking_disturbs_no_network_that_draws(session):
+    def run(): return Run(trainer=Trainer(GAN(Shaky(2, 2), mlp_discriminator(2, (8,), seed=1),
+                                              normal(2)), ring(), device='cpu'))
+    torch.manual_seed(0); plain = run()
+    torch.manual_seed(0); s = session(run())
+    ask(s, 'play'); until(lambda: s.run.iteration > 100); ask(s, 'pause')
+    s.close(); plain.advance(s.run.iteration)
+    assert torch.equal(weights(s.run), weights(plain))
+
+def test_a_hook_that_stops_the_training(session):
+    s = session(given_stop())
+    ask(s, 'play')
+    until(lambda: not s.playing)
+    assert s.run.iteration == 20 and 'Stopped: enough' in s.note
+
+def given_stop():
+    class Enough:
+        def after_iteration(self, trainer):
+            if trainer.iteration >= 20: trainer.stop('enough')
+    t = Trainer(nets(), ring(), batch_size=32, device='cpu', hooks=[Enough()])
+    return Run(trainer=t)
+
 def test_close_in_the_middle_of_everything(session):
     for speed in ('full', 'slow', '1'):
         s = session()
@@ -130,6 +247,12 @@ def test_compare(session):
     assert [r.iteration for r in s.runs] == [0, 0]
     ask(s, 'set', g_width=9)
     assert all(r.settings['g_width'] == 9 and r.iteration == 0 for r in s.runs)
+    with pytest.raises(ValueError, match='both runs would have'):
+        ask(s, 'compare', name='k', value=s.run.settings['k'])
+    ask(s, 'play'); until(lambda: len(s.run.moments) > 4); ask(s, 'pause')
+    for i in (s.run.iteration//2, s.run.iteration//3):
+        ask(s, 'rewind', iteration=i)
+        assert len({r.iteration for r in s.runs}) == 1 and 0 < s.run.iteration
     ask(s, 'uncompare'); assert len(s.runs) == 1
 
 @pytest.mark.parametrize('name', lessons)
@@ -141,6 +264,24 @@ def test_lessons(session, name):
     ask(s, 'lesson', name=name)
     until(lambda: s.run.iteration > 3)
     assert s.error == ''
+
+def reached(name, n):
+    run = Run(lessons[name].settings)
+    run.advance(n)
+    found = Scene(run.trainer.gan, run.trainer.data).measure(run.trainer.gan)
+    return run.trainer.history, found
+
+def test_lessons_are_true():
+    "What their sentences say"
+    V, found = reached('healthy', 3000)
+    assert found['modes'] >= 6 and V['value'][-300:].mean() < V['value'][300:1500].mean()
+    for name, most in (('collapse', 1), ('strong_d', 1), ('k5', 2)):
+        V, found = reached(name, 600)
+        assert found['modes'] <= most and 'collapsed' in diagnose(V, SimpleNamespace(**found))[1]
+    assert -.5 < reached('strong_d', 600)[0]['value'][-100:].mean() < -.2
+    V, _ = reached('saturation', 1000)
+    assert V['value'][-100:].mean() > -.05 and 'saturated' in diagnose(V)[0]
+    assert 'circles' in diagnose(reached('oscillation', 2000)[0])[0]
 
 # ---- failures
 
@@ -161,6 +302,30 @@ def test_a_network_that_raises(session):
     gan.generator.bad = False
     ask(s, 'reset'); ask(s, 'step', n=2)
     assert s.error == '' and s.run.iteration == 2
+
+def test_an_error_is_told_at_once(session):
+    "In training with slow steps, and in drawing"
+    class Slow(Moody):
+        def forward(self, x):
+            time.sleep(.01)
+            return super().forward(x)
+    told = []
+    def hear(what, info, _):
+        if what == 'state': told.append((info['playing'], info['error']))
+    gan = GAN(Slow(2, 2), mlp_discriminator(2, (8,)), normal(2))
+    s = session(Run(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
+    ask(s, 'play'); until(lambda: s.run.iteration > 3)
+    gan.generator.bad = True
+    until(lambda: told and told[-1][1] and not told[-1][0])
+    class Few(torch.nn.Linear):
+        def forward(self, x):
+            if len(x) > 300: raise RuntimeError('too many')
+            return super().forward(x)
+    told.clear()
+    gan = GAN(Few(2, 2), mlp_discriminator(2, (8,)), normal(2))
+    s = session(Run(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
+    ask(s, 'play')
+    until(lambda: told and 'cannot be drawn. RuntimeError: too many' in told[-1][1])
 
 def test_nan(session):
     s = session()

@@ -68,7 +68,7 @@ def do(nb, what, **how):
     nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(20))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
-def count(nb): return look(nb).locator('.gl-count').inner_text()
+def count(nb): return look(nb).locator('.gl-when').inner_text()
 def button(nb, what): return look(nb).locator(f'[data-do="{what}"]')
 
 def pixels(nb, selector='.gl-canvas'):
@@ -154,7 +154,7 @@ def test_morph_from_the_diagram(lab):
 # ---- every control
 
 knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, value='minimax', k=3,
-             k_g=2, batch_size=32, engine='auto', g_layers=1, g_width=9, g_act='tanh', g_norm='batch', g_dropout=.3,
+             k_g=2, batch_size=32, engine='compiled', g_layers=1, g_width=9, g_act='tanh', g_norm='batch', g_dropout=.3,
              g_rule='momentum', g_lr=.002, g_momentum=.8, d_layers=2, d_width=7, d_act='maxout',
              d_norm='batch', d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
 

@@ -104,6 +104,11 @@ function h(tag, attrs = {}, ...children) {
   return e;
 }
 
+/** New words only where they are other words: a screen reader reads each change, and a selection is lost. */
+function put(e, text) {
+  if (e.textContent !== text) e.textContent = text;
+}
+
 /** Colours of the theme that is on; asked for again at most twice a second. */
 class Ink {
   constructor(root, palette) {
@@ -115,7 +120,6 @@ class Ink {
     if (performance.now() - this.at < 500) return this.c;
     this.at = performance.now();
     const s = getComputedStyle(this.root),
-      text = rgb(s.color),
       ground = rgb(s.backgroundColor);
     const dark = ground[0] + ground[1] + ground[2] < 384;
     this.c = {
@@ -129,7 +133,6 @@ class Ink {
       generator: dark ? "#2fd3a3" : this.palette.generator,
       discriminator: dark ? "#56a8e8" : this.palette.discriminator,
       halo: dark ? "#000" : "#fff",
-      text_rgb: text,
     };
     return this.c;
   }

@@ -45,7 +45,6 @@ export class Reel {
     this.info = info;
     this.arrays = arrays;
     this.fixed = info.fixed;
-    this.still = "";
     this.heard = {};
     this.i = info.iterations.length - 1;
     this.tell({});
@@ -126,7 +125,11 @@ export class Reel {
       kind === "images"
         ? [cell(x[0], [0, near ? 0.5 : 1], 8), cell(1 - x[1], [0, near ? 0.5 : 1], 8), answers, 8]
         : [cell(x[0], box[0], cells), kind === "line" ? 0 : cell(x[1], box[1] || box[0], cells), heat, cells];
-    return v && c >= 0 && r >= 0 ? { D: Math.round((v[this.i][r * n + c] / 255) * 100) / 100 } : {};
+    if (!v || c < 0 || r < 0) return {};
+    const D = Math.round((v[this.i][r * n + c] / 255) * 100) / 100;
+    const half = (o) => Math.floor(o / 2), // the best D is known in cells twice as wide
+      best = this.arrays.star && this.arrays.star[this.i][(half(r) * n) / 2 + half(c)];
+    return best === undefined || best === 255 ? { D } : { D, star: best / 254 };
   }
 }
 
@@ -199,15 +202,14 @@ class Player extends App {
       "data-do": "rewind",
       oninput: (e) => this.slide(Number(e.target.value)),
     });
-    this.count = h("span", { hidden: true });
     this.when = h("output", { class: "gl-when" });
-    this.lost = this.still = h("span", { hidden: true });
+    this.lost = h("span", { hidden: true });
     this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
     this.plots = this.fixed.curves.map((c) => new Passing(this, c));
     this.places = h("div", { class: "gl-stages" }, stage.el);
     stage.canvas.after(this.big);
-    stage.readout.textContent = this.hint = "Point at the picture to read off D.";
-    stage.canvas.addEventListener("pointerdown", (e) => stage.probe(stage.view().back(e.offsetX, e.offsetY)));
+    stage.hint = () => "Point at the picture to read off D.";
+    put(stage.readout, stage.hint());
     this.root.append(
       h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
       h(
@@ -229,13 +231,12 @@ class Player extends App {
     const [stage] = this.stages;
     if (m.do === "frame") {
       this.moment = m.iteration;
-      if (!this.state.playing) stage.described = -1e9; // its name tells the iteration
       this.repaintCurves();
       if (stage.spot) stage.probe(stage.spot);
     } else if (m.do === "scene")
       this.root.querySelector("[data-do=morph]").hidden = m.kind !== "plane" && m.kind !== "table";
     else if (m.do === "at" && stage.scene.kind === "images") {
-      stage.readout.textContent = m.D === undefined ? this.hint : `D of this fake  ${short(m.D)}`;
+      put(stage.readout, m.D === undefined ? stage.hint() : `D of this fake  ${short(m.D)}`);
     }
   }
 

@@ -48,8 +48,9 @@ class Stage {
     this.scene = this.frame = this.minibatch = this.at = null;
     this.canvas = h("canvas", { class: "gl-canvas", tabindex: 0, role: "img" });
     this.caption = h("figcaption", { class: "gl-caption" });
-    this.readout = h("div", { class: "gl-readout" }, "Point at the picture to read off D and the losses there.");
+    this.readout = h("div", { class: "gl-readout" });
     this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.readout);
+    put(this.readout, this.hint());
     this.pointer();
   }
 
@@ -57,10 +58,13 @@ class Stage {
     const c = this.canvas,
       place = (e) => {
         const b = c.getBoundingClientRect();
-        return this.view().back(e.clientX - b.left, e.clientY - b.top);
+        const at = this.view().back(e.clientX - b.left, e.clientY - b.top);
+        if (!this.app.drawing) return at;
+        return at.map((v, i) => Math.min(Math.max(v, this.box()[i][0]), this.box()[i][1]));
       };
     c.addEventListener("pointerdown", (e) => {
-      if (!this.app.drawing) return;
+      if (!this.app.drawing) return this.probe(place(e));
+      if (e.button || this.stroke) return;
       c.setPointerCapture(e.pointerId);
       this.stroke = [place(e)];
       e.preventDefault();
@@ -76,9 +80,16 @@ class Stage {
       this.app.drawn(this.stroke);
       this.stroke = null;
     });
-    c.addEventListener("pointerleave", () => {
-      if (!this.stroke) this.probe(null);
+    c.addEventListener("pointercancel", () => {
+      this.stroke = null;
+      this.app.repaint();
     });
+    c.addEventListener("pointerleave", (e) => {
+      if (!this.stroke && e.pointerType !== "touch") this.probe(null); // what a finger has asked for stays
+    });
+    // with the keyboard, what is read off is spoken
+    c.addEventListener("focus", () => this.readout.setAttribute("aria-live", "polite"));
+    c.addEventListener("blur", () => this.readout.setAttribute("aria-live", "off"));
     c.addEventListener("keydown", (e) => this.key(e));
   }
 
@@ -96,6 +107,7 @@ class Stage {
     this.app.repaint();
     if (!spot) {
       this.at = null;
+      put(this.readout, this.hint());
       return;
     }
     const now = performance.now();
@@ -108,35 +120,32 @@ class Stage {
     else this.later = setTimeout(ask, 60);
   }
 
+  hint() {
+    return this.scene && this.scene.kind === "images"
+      ? "Move over the picture to walk through the noise."
+      : "Point at the picture to read off D and the losses there.";
+  }
+
+  /** Another scene: what was read off was of the last one. */
+  begin(scene) {
+    this.scene = scene;
+    this.frame = null;
+    this.probe(null);
+  }
+
   told(at) {
     this.at = at;
     if (!this.spot) return;
+    if (this.scene.kind === "images")
+      return put(this.readout, `D of the picture at this place in the noise: ${short(at.D)}`);
     const names = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const where = this.spot
       .slice(0, this.scene && this.scene.kind === "line" ? 1 : 2)
       .map(short)
       .join(", ");
-    const value = { star: this.starAt(), ...at };
-    this.readout.textContent =
-      `x = (${where})   ` +
-      Object.entries(names)
-        .filter(([k]) => value[k] !== undefined && value[k] !== null)
-        .map(([k, n]) => `${n} ${short(value[k])}`)
-        .join("   ");
+    const read = Object.entries(names).filter(([k]) => at[k] !== undefined && at[k] !== null);
+    put(this.readout, [`x = (${where})`, ...read.map(([k, n]) => `${n} ${short(at[k])}`)].join("   "));
     this.app.repaint();
-  }
-
-  starAt() {
-    if (!this.frame || !this.frame.star) return null;
-    const s = this.frame.star,
-      m = this.scene.cells / 2,
-      b = this.box();
-    const i = (d) => Math.floor(((this.spot[d] - b[d][0]) / (b[d][1] - b[d][0])) * m);
-    const line = this.scene.kind === "line",
-      [c, r] = [i(0), line ? 0 : i(1)];
-    if (c < 0 || r < 0 || c >= m || r >= m) return null;
-    const v = s[r * m + c];
-    return v === 255 ? null : v / 254;
   }
 
   box() {
@@ -154,6 +163,8 @@ class Stage {
   }
 
   paint() {
+    const wide = this.scene && this.scene.kind === "images" && this.app.layers.near && !this.app.drawing;
+    this.canvas.style.aspectRatio = wide ? "2 / 1.1" : "";
     const [g, w, hgt] = sharp(this.canvas);
     if (!w) return;
     const c = this.app.ink.now(),
@@ -267,7 +278,7 @@ class Stage {
   }
 
   mesh(g, c, v, whole) {
-    const m = this.moved(this.frame.manifold),
+    const m = this.frame.manifold,
       [rows, cols] = this.scene.lattice,
       moved = this.app.morph() < 1;
     g.fillStyle = g.strokeStyle = c.generator;
@@ -300,8 +311,6 @@ class Stage {
     const f = this.frame,
       [bx] = this.box(),
       scale = 8 / (bx[1] - bx[0]);
-    g.strokeStyle = c.value;
-    g.lineWidth = 1.4;
     g.beginPath();
     for (let i = 0; i < f.arrows.length; i += 2) {
       const dx = f.arrows[i],
@@ -322,6 +331,16 @@ class Stage {
       g.moveTo(X, Y);
       g.lineTo(X - b * (ux + 0.6 * uy), Y - b * (uy - 0.6 * ux));
     }
+    this.outlined(g, c);
+  }
+
+  /** The path in the colour of V, with a rim: it lies on light and on dark. */
+  outlined(g, c) {
+    g.strokeStyle = c.halo;
+    g.lineWidth = 3;
+    g.stroke();
+    g.strokeStyle = c.value;
+    g.lineWidth = 1.5;
     g.stroke();
   }
 
@@ -377,19 +396,24 @@ class Stage {
     g.fillStyle = c.text;
     g.font = "11px sans-serif";
     g.fillText("D = ½", 4, hgt * 0.55 - 4);
+    g.fillText(`D dashed${on.star ? ", best D dotted" : ""}`, 4, 14);
     if (on.heat && f.heat) curve(f.heat, 255, c.discriminator, [6, 4]);
     if (on.star) curve(f.star, 254, c.discriminator, [2, 3]);
     if (on.arrows && f.arrows) {
       const size = 8 / (s.box[0][1] - s.box[0][0]);
-      g.strokeStyle = c.value;
       g.beginPath();
       for (let i = 0; i < f.arrows.length; i++) {
         const x = v.x(f.fakes[i]),
-          y = hgt - 14 - (i % 5) * 5;
+          y = hgt - 14 - (i % 5) * 7,
+          l = Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) / size, 1);
         g.moveTo(x, y);
-        g.lineTo(x + Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) / size, 1), y);
+        g.lineTo(x + l, y);
+        for (const side of [-1, 1]) {
+          g.moveTo(x + l, y);
+          g.lineTo(x + 0.7 * l, y + side * Math.min(2.5, Math.abs(l) / 3));
+        }
       }
-      g.stroke();
+      this.outlined(g, c);
     }
   }
 
@@ -398,19 +422,16 @@ class Stage {
       s = this.scene,
       near = this.app.layers.near && f && f.near;
     if (!f || !f.pictures) return;
-    this.canvas.style.aspectRatio = near ? "2 / 1.1" : "";
-    const put = (all, x0, side) => {
-      for (let i = 0; i < 64; i++) {
-        const size = side / 8,
-          x = x0 + (i % 8) * size,
-          y = Math.floor(i / 8) * size;
-        g.drawImage(this.picture(all.subarray(i * s.dim, (i + 1) * s.dim)), x + 1, y + 1, size - 2, size - 2);
-      }
-    };
+    const all = (v) => Array.from({ length: 64 }, (_, i) => this.picture(v.subarray(i * s.dim, (i + 1) * s.dim)));
+    const grid = (name, x0, side) =>
+      this.kept(name, f[name], c, () => all(f[name])).forEach((o, i) => {
+        const size = side / 8;
+        g.drawImage(o, x0 + (i % 8) * size + 1, Math.floor(i / 8) * size + 1, size - 2, size - 2);
+      });
     g.imageSmoothingEnabled = false;
     const side = near ? Math.min(w / 2 - 4, hgt) : Math.min(w, hgt);
-    put(f.pictures, near ? 0 : (w - side) / 2, side);
-    if (near) put(f.near, w - side, side);
+    grid("pictures", near ? 0 : (w - side) / 2, side);
+    if (near) grid("near", w - side, side);
     g.fillStyle = c.text;
     g.font = "12px sans-serif";
     if (near)
@@ -469,7 +490,7 @@ class Stage {
 
   describe() {
     const now = performance.now();
-    if (now - (this.described || 0) < 1500) return;
+    if (this.app.state.playing && now - (this.described || 0) < 1500) return;
     this.described = now;
     const on = Object.keys(this.app.layers)
       .filter((k) => this.app.layers[k])
@@ -483,11 +504,13 @@ class Stage {
 
 // ---- curves
 
+const perIteration = ["d_loss", "g_loss", "value", "d_real", "d_fake"];
+
 class Curve {
-  constructor(app, [key, title, names, guide]) {
+  constructor(app, [key, title, names, guide, hint]) {
     Object.assign(this, { app, key, title, names, guide });
     this.canvas = h("canvas", { class: "gl-curve", role: "img" });
-    this.head = h("figcaption", {});
+    this.head = h("figcaption", { title: hint });
     this.el = h("figure", { class: "gl-plot", "data-curve": key }, this.head, this.canvas);
   }
 
@@ -503,7 +526,7 @@ class Curve {
     runs.forEach((r, who) =>
       this.names.forEach(([name, label, colour]) => {
         if (!r || !r[name] || !r[name].length) return;
-        const x = r[name].length === r.step.length ? r.step : r.at;
+        const x = perIteration.includes(name) ? r.step : r.at;
         series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
         if (!who) last.push([label, r[name][this.until(x)], c[colour]]);
       }),
@@ -515,8 +538,10 @@ class Curve {
       ...last.map(([l, y, colour]) =>
         h(
           "span",
-          { style: `color:${colour}` },
-          ` ${l} ${this.key === "modes" && l !== "good" ? Math.round(y) : short(y)}`,
+          {},
+          " ",
+          h("i", { class: "gl-swatch", style: `background:${colour}` }),
+          ` ${l} ${short(this.key === "modes" ? Math.round(y) : y)}`,
         ),
       ),
     );
@@ -590,7 +615,7 @@ const flow = `
     <rect x="110" y="28" width="68" height="44" rx="8"/><text x="144" y="55">G</text></g>
   <g class="gl-node" data-on="4 7"><circle cx="262" cy="50" r="38"/><text x="262" y="47">fakes</text><text x="262" y="63">G(z)</text></g>
   <g class="gl-node" data-on="3 4"><circle cx="262" cy="142" r="38"/><text x="262" y="139">data</text><text x="262" y="155">x</text></g>
-  <g class="gl-node gl-d" data-on="4 5 7"><rect x="352" y="68" width="68" height="48" rx="8"/><text x="386" y="97">D</text></g>
+  <g class="gl-node" data-on="4 5 7"><rect x="352" y="68" width="68" height="48" rx="8"/><text x="386" y="97">D</text></g>
   <g class="gl-node" data-on="4 5"><rect x="468" y="28" width="88" height="42" rx="8"/><text x="512" y="46">D's loss</text>
     <text x="512" y="62" class="gl-dl">–</text></g>
   <g class="gl-node" data-on="7 8"><rect x="468" y="118" width="88" height="42" rx="8"/><text x="512" y="136">G's loss</text>
@@ -614,6 +639,9 @@ class Slow {
     );
     const g = diagram.querySelector(".gl-g");
     for (const on of ["mouseenter", "focus", "click"]) g.addEventListener(on, () => app.playMorph());
+    g.addEventListener("keydown", (e) => {
+      if (e.key === "Enter" || e.key === " ") (e.preventDefault(), app.playMorph());
+    });
   }
 
   show(m) {
@@ -660,17 +688,22 @@ function control(app, c) {
       oninput: () => {
         input.dataset.editing = "yes";
       },
-      onkeydown: (e) => e.key === "Enter" && commit(),
+      onkeydown: (e) => {
+        if (e.key === "Enter") commit();
+        const way = { ArrowUp: 1, ArrowDown: -1 }[e.key];
+        if (!way || c.text || c.whole) return;
+        e.preventDefault(); // the browser's step would be 1
+        const v = Number(input.value),
+          next = c.name.endsWith("_lr") ? v * 1.25 ** way : v + 0.05 * way;
+        input.value = Number(Math.min(Math.max(next, c.low), c.high).toPrecision(3));
+        input.dataset.editing = "yes";
+      },
     });
   }
   input.dataset.name = c.name;
   const mark = c.live ? [] : [h("span", { class: "gl-again", "aria-hidden": "true" }, " ↺")];
-  return h(
-    "div",
-    { class: "gl-knob", title: c.hint + (c.live ? "" : " A change starts the run again.") },
-    h("label", { for: id }, c.label, ...mark),
-    input,
-  );
+  input.title = c.hint + (c.live ? "" : " A change starts the run again.");
+  return h("div", { class: "gl-knob", title: input.title }, h("label", { for: id }, c.label, ...mark), input);
 }
 
 // ---- the whole window
@@ -761,7 +794,7 @@ class App {
       { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
       ...this.fixed.speeds.map(([v, l]) => h("option", { value: v }, l)),
     );
-    this.count = h("output", { class: "gl-count" });
+    this.rate = h("span", { class: "gl-rate" });
     this.time = h("input", {
       type: "range",
       min: 0,
@@ -771,7 +804,7 @@ class App {
       "data-do": "rewind",
       oninput: (e) => this.slide(Number(e.target.value)),
     });
-    this.when = h("output", { class: "gl-when" });
+    this.when = h("span", { class: "gl-when" });
     this.note = h("p", { class: "gl-note", role: "status", "aria-live": "polite" });
     this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
     this.lost = h(
@@ -790,7 +823,7 @@ class App {
         this.play,
         ...this.steps,
         this.speed,
-        this.count,
+        this.rate,
       ),
       h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
       this.lost,
@@ -827,13 +860,7 @@ class App {
         },
       });
       this.boxes[name].checked = this.layers[name];
-      return h(
-        "label",
-        { title: hint, "data-kinds": "" },
-        this.boxes[name],
-        h("i", { class: `gl-key gl-key-${name}` }),
-        label,
-      );
+      return h("label", { title: hint }, this.boxes[name], h("i", { class: `gl-key gl-key-${name}` }), label);
     };
     this.layerLabels = this.fixed.layer_names.map(one);
     this.morphButton = h(
@@ -924,7 +951,6 @@ class App {
       value.replaceChildren(e);
     };
     which.value = "value";
-    this.pick = pick;
     const go = () => {
       const e = value.firstChild;
       this.send("compare", { name: which.value, value: e.type === "number" ? Number(e.value) : e.value });
@@ -1035,21 +1061,21 @@ class App {
     const arrays = m.parts ? unpack(m.parts, buffers) : {};
     const stage = this.stages[m.who || 0];
     if (m.do === "scene" && stage) {
-      stage.scene = { ...m, ...arrays };
-      stage.frame = null;
+      stage.begin({ ...m, ...arrays });
       this.kinds(m.kind);
     } else if (m.do === "frame" && stage) {
       stage.frame = { ...stage.frame, ...m, ...arrays }; // the ground comes in every other one
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
-      this.count.textContent = this.when.textContent = `iteration ${short(m.iteration)}`;
+      if (!m.who) put(this.when, `iteration ${short(m.iteration)}`);
+      if (stage.spot && performance.now() - (stage.asked || 0) > 250) stage.probe(stage.spot); // it rests there
     } else if (m.do === "curves") {
       this.curves[m.who] = arrays;
       this.repaintCurves();
     } else if (m.do === "line") {
       this.slow.show(m);
       if (this.stages[0]) this.stages[0].minibatch = m.line === null ? null : arrays;
-      if (m.line !== null) this.root.querySelector(".gl-fold-slow").open = true;
+      if (m.line !== null && !this.unfolded) this.unfolded = this.root.querySelector(".gl-fold-slow").open = true;
     } else if (m.do === "at" && stage) stage.told(m);
     this.repaint();
   }
@@ -1095,30 +1121,30 @@ class App {
     this.speed.value = s.speed;
     this.root.classList.toggle("gl-given", s.given);
     this.error.hidden = !s.error;
-    this.error.textContent = s.error;
-    this.note.textContent = s.note;
+    put(this.error, s.error);
+    put(this.note, s.note);
+    if (this.drawing && s.playing) this.draw(false);
+    for (const k of Object.keys(this.boxes)) this.boxes[k].checked = this.layers[k] = s.layers.includes(k);
     this.undo.disabled = this.clear.disabled = !(s.strokes || []).length;
     this.alone.disabled = !s.compare;
-    this.said.replaceChildren(...(s.said || []).map((o) => h("li", {}, o)));
+    const said = (s.said || []).map((o) => (s.compare ? `First run: ${o}` : o));
+    if (this.said.textContent !== said.join("")) this.said.replaceChildren(...said.map((o) => h("li", {}, o)));
     this.code.hidden = !s.code;
-    this.code.textContent = s.code || "";
+    put(this.code, s.code || "");
     for (const [name, e] of Object.entries(this.knobs)) {
       if (!e.dataset.editing) e.value = s.settings[name];
       e.disabled = s.given && !this.fixed.live.includes(name);
     }
-    if (document.activeElement !== this.time || s.playing) {
-      this.time.max = s.moments.length - 1;
-      this.time.value = nearest(s.moments, s.iteration);
-    }
     this.time.max = s.moments.length - 1;
-    this.when.textContent = `iteration ${short(s.iteration)}`;
+    if (document.activeElement !== this.time || s.playing) this.time.value = nearest(s.moments, s.iteration);
+    put(this.when, `iteration ${short(s.iteration)}`);
     this.time.setAttribute("aria-valuetext", this.when.textContent);
-    this.count.textContent = `iteration ${short(s.iteration)}${s.rate ? `, ${short(s.rate)}/s` : ""}`;
-    this.lesson.replaceChildren(
-      ...(s.lesson
-        ? [h("strong", {}, s.lesson[0]), h("p", {}, s.lesson[1]), h("p", { class: "gl-question" }, s.lesson[2])]
-        : []),
-    );
+    put(this.rate, s.rate ? `${short(s.rate)} iterations/s` : "");
+    const [title, text, question] = s.lesson || [];
+    if (this.lesson.textContent !== (s.lesson || []).join(""))
+      this.lesson.replaceChildren(
+        ...(title ? [h("strong", {}, title), h("p", {}, text), h("p", { class: "gl-question" }, question)] : []),
+      );
     this.companions(s);
     this.repaint();
   }
