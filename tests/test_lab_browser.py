@@ -97,6 +97,7 @@ def test_first_sight(lab, pictures):
 
 def test_play_and_pause(lab):
     changes(lab, lambda: button(lab, 'play').click())
+    lab.until(lambda: 'iterations/s' in look(lab).locator('.gl-bar').inner_text(), 'the rate')
     lab.until('lab.session.playing and lab.run.iteration > 60')
     button(lab, 'pause').click()
     lab.until('not lab.session.playing')
@@ -143,6 +144,15 @@ def test_hover(lab):
     look(lab).locator('.gl-canvas').hover(position=dict(x=100, y=90))
     readout = look(lab).locator('.gl-readout')
     lab.until(lambda: 'log D' in readout.inner_text() and "G's loss" in readout.inner_text())
+    x, y = (float(o) for o in readout.inner_text().split('(')[1].split(')')[0].split(','))
+    D = lab.ask(f'lab.trainer.gan.prob(__import__("torch").tensor([[{x}, {y}]])).item()')
+    assert abs(float(readout.inner_text().split(')   D ')[1].split()[0]) - D) < .005
+    before = readout.inner_text()
+    do(lab, 'step', n=80)                            # under a pointer that rests
+    lab.until(lambda: readout.inner_text() != before, 'new numbers')
+    lab.page.mouse.move(5, 5)
+    lab.until(lambda: 'Point at the picture' in readout.inner_text(), 'the hint')
+    look(lab).locator('.gl-canvas').hover(position=dict(x=100, y=90))
     changes(lab, lambda: look(lab).locator('.gl-canvas').press('ArrowLeft'))
 
 def test_morph(lab): changes(lab, button(lab, 'morph').click)
@@ -208,6 +218,11 @@ def test_draw(lab, pictures):
     button(lab, 'draw').click()
     changes(lab, lambda: do(lab, 'step', n=30))
     lab.page.screenshot(path=pictures/'drawn.png')
+    button(lab, 'draw').click()
+    do(lab, 'lesson', name='healthy')                # which ends the drawing
+    lab.until(lambda: 'gl-drawing' not in look(lab).get_attribute('class'))
+    assert lab.ask('lab.run.strokes') == []
+    do(lab, 'stroke', points=[[0, 0], [1, 1]])
     button(lab, 'clear').click()
     lab.until('lab.trainer.data.name == "ring" and not lab.run.strokes')
 
@@ -275,7 +290,7 @@ def test_keyboard_and_names(lab):
     "Everything that can be operated can be reached, and has a name"
     unnamed = look(lab).evaluate('''root => [...root
         .querySelectorAll("button,select,input,canvas,svg")].filter(e => !(e.textContent.trim()
-            || e.getAttribute("aria-label") || e.labels?.length))
+            && e.tagName !== "SELECT" || e.getAttribute("aria-label") || e.labels?.length))
         .map(e => e.outerHTML)''')
     assert unnamed == []
     button(lab, 'step').focus()
@@ -312,9 +327,15 @@ def test_other_data(notebook, pictures, data):
     nb.until('lab.run.iteration > 100', seconds=60)
     button(nb, 'pause').click()
     if data == 'digits':
+        before = look(nb).locator('.gl-canvas').bounding_box()
         changes(nb, look(nb).locator('[data-layer="near"]').click)
         changes(nb, lambda: look(nb).locator('.gl-canvas').hover(position=dict(x=90, y=80)))
     nb.page.screenshot(path=pictures/f'{data}.png')
+    if data == 'digits':
+        assert look(nb).locator('.gl-canvas').bounding_box()['height'] < before['height']
+        do(nb, 'lesson', name='healthy'); do(nb, 'pause')      # square again
+        nb.until(lambda: abs(1 - (b := look(nb).locator('.gl-canvas').bounding_box())['height']
+                             / b['width']) < .01, 'a square')
     assert nb.errors == []
 
 # ---- themes and widths
@@ -365,6 +386,10 @@ def test_draw_with_a_finger(phone):
     assert nb.ask('lab.run.strokes[0][0][1] - lab.run.strokes[0][-1][1]') > 1
     assert abs(canvas.bounding_box()['y'] - b['y']) < 1
     assert nb.errors == []
+
+def test_reading_off_with_a_finger(phone):
+    look(phone).locator('.gl-canvas').tap()
+    phone.until(lambda: 'x = (' in look(phone).locator('.gl-readout').inner_text(), 'a reading')
 
 # ---- what can go wrong
 
@@ -429,6 +454,8 @@ def test_reload_and_a_second_browser(notebook, url, chromium):
     nb.until(lambda: there.count() and there.get_attribute('data-iteration') == '7', 'the second')
     do(nb, 'step', n=2)
     nb.until(lambda: there.get_attribute('data-iteration') == '9', 'the second to follow')
+    there.locator('[data-layer="star"]').click()     # what is shown is the same everywhere
+    nb.until(lambda: look(nb).locator('[data-layer="star"]').is_checked(), 'the layer')
     nb.page.reload()
     nb.until(lambda: look(nb).count() and look(nb).get_attribute('data-iteration') == '9',
              'the reload')
