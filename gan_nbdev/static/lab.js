@@ -1068,7 +1068,8 @@ class App {
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
       if (!m.who) put(this.when, `iteration ${short(m.iteration)}`);
-      if (stage.spot && performance.now() - (stage.asked || 0) > 250) stage.probe(stage.spot); // it rests there
+      const old = !this.state.playing || performance.now() - (stage.asked || 0) > 250;
+      if (stage.spot && old) stage.probe(stage.spot); // the pointer rests there
     } else if (m.do === "curves") {
       this.curves[m.who] = arrays;
       this.repaintCurves();
