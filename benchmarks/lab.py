@@ -21,7 +21,7 @@ from gan_nbdev.runs import Run
 from machine import by_turns, machine, report, table
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
-SECONDS = float(os.environ.get('SECONDS', 4))
+SECONDS = float(os.environ.get('LAB_SECONDS', 4))
 cell = '''import time
 from gan_nbdev.lab import Lab
 lab = Lab({settings})
