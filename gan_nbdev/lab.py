@@ -226,8 +226,10 @@ def _said(line, what):
             7: f'D judges the {m} fakes. No data are needed here.',
             8: 'G has moved: its fakes look more real to D. D stood still.'}[line]
 
-# %% ../nbs/07_lab.ipynb #346fff68
-def _play(s): s.playing, s.error, s.note = True, '', ''
+# %% ../nbs/07_lab.ipynb #92b9e9da
+def _play(s):
+    s.playing, s.error, s.note = True, '', ''
+    vars(s).pop('clock', None)              # the rate is that since now
 
 def _pause(s):
     s.playing, s.presses = False, 0
