@@ -535,15 +535,15 @@ class Curve {
     const [g, w, hgt] = sharp(this.canvas); // only now, since what is hidden has no size
     this.head.replaceChildren(
       `${this.title} `,
-      ...last.map(([l, y, colour]) =>
+      ...last.flatMap(([l, y, colour]) => [
+        " ",
         h(
           "span",
           {},
-          " ",
           h("i", { class: "gl-swatch", style: `background:${colour}` }),
           ` ${l} ${short(this.key === "modes" ? Math.round(y) : y)}`,
         ),
-      ),
+      ]),
     );
     this.canvas.setAttribute("aria-label", this.head.textContent);
     if (!w) return;
