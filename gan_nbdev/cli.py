@@ -356,14 +356,18 @@ def _read_weights(run):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-# %% ../nbs/06_cli.ipynb #26835d1f
+# %% ../nbs/06_cli.ipynb #b8f65366
+def _nets_of_lab(settings, data):
+    from gan_nbdev.runs import networks   # which brings the whole library: most runs do not need it
+    return networks(settings, data)
+
+# %% ../nbs/06_cli.ipynb #eb24ffc7
 def load_run(run,  # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the configuration
     "Read a run folder; `ValueError` if it is not one, or if its weights do not fit its settings"
     from types import SimpleNamespace
     from gan_nbdev.samples import _given_scaling
     from gan_nbdev.recipes import recipes
-    from gan_nbdev.runs import networks
     c, w = _read_config(run), _read_weights(run)
     d, recipe = c['data'], c['settings']['recipe']
     if recipe not in recipes: raise ValueError(f'{run}/config.json: unknown recipe {recipe!r}')
@@ -371,7 +375,7 @@ def load_run(run,  # a run folder
         raise ValueError(f'{run}/weights.safetensors does not fit the settings: no layer has '
                          f'{d["dim"]} numbers')
     data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']))
-    try: gan = networks(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
+    try: gan = _nets_of_lab(c['run'], data) if 'run' in c else recipes[recipe].nets(data, 0)
     except ValueError as e: raise ValueError(f'{run}/config.json: {e}') from e
     scaled = 'scale.shift' in w and 'scale.factor' in w
     try:
@@ -384,7 +388,7 @@ def load_run(run,  # a run folder
     data.unscale = scale.inverse if scaled else lambda x: x
     return gan, data, c
 
-# %% ../nbs/06_cli.ipynb #51007fa1
+# %% ../nbs/06_cli.ipynb #683f7282
 def _save_samples(x, shape, out):
     import numpy as np
     from gan_nbdev.checkpoints import write_atomically
@@ -420,7 +424,7 @@ def gan_sample(
     _save_samples(x, data.shape, out)
     print(f'{n} samples of shape {"×".join(map(str, data.shape))} in {out}')
 
-# %% ../nbs/06_cli.ipynb #08a11f35
+# %% ../nbs/06_cli.ipynb #92a7090a
 @call_parse
 @_one_line
 def gan_eval(
@@ -445,7 +449,7 @@ def gan_eval(
     measured = metrics(x, data, **held_out)
     print(_json(measured).strip() if json else _table(measured))
 
-# %% ../nbs/06_cli.ipynb #9b151fa4
+# %% ../nbs/06_cli.ipynb #7643d9b1
 def _held_out(what, data, data_dir):
     "Images to choose σ by, and to judge by, in the data's own units; only where there are any"
     from gan_nbdev.idx import fashion_mnist, mnist

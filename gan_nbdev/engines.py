@@ -370,14 +370,15 @@ class Recorded:
             raise ValueError('this GAN cannot be written down as a program, so that only the eager '
                              f'engine can train it: {why}') from e
 
-# %% ../nbs/03b_engines.ipynb #ef18f17d
+# %% ../nbs/03b_engines.ipynb #c986035a
 @patch
 def numbers(self:Recorded,
             n:int, # iterations to come, ≥ 1
            ) -> torch.Tensor: # float32, shape (n, numbers of one iteration)
     "What the rules' formulas need, iteration by iteration, in the order in which they ask"
     d, g = self.rules
-    t, players = self.trainer.iteration, ((d, self.trainer.k, d.steps), (g, self.trainer.k_g, g.steps))
+    t, k_d, k_g = self.trainer.iteration, self.trainer.k, self.trainer.k_g
+    players = (d, k_d, d.steps), (g, k_g, g.steps)
     rows = [[v for r, k, done in players for j in range(k)
              for v in r.numbers(t + i, done + k*i + j + 1).values()] for i in range(n)]
     return torch.tensor(rows, device=self.trainer.device)

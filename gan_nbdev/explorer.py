@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['Place', 'between', 'beside', 'Latent', 'Explorer']
 
-# %% ../nbs/07b_explorer.ipynb #00d1a2ed
+# %% ../nbs/07b_explorer.ipynb #88ff653c
 import math
 from collections import namedtuple
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from textwrap import fill
 from types import SimpleNamespace
@@ -23,7 +22,7 @@ from torch import Tensor
 from .checkpoints import fingerprint
 from .cli import load_run
 from .files import get_data
-from .lab import Lab, _display, _files, _image, _script
+from .lab import Lab, _display, _image, _window
 from .networks import GAN, whole_number
 from .plots import d_map, image_grid, palette, plot_samples
 from .runs import Run
@@ -316,28 +315,13 @@ def around(self:_View, latent):
     path = dict(path=walk.numpy()) if latent.noise.dim == 2 else {}
     return dict(map=there, walk=self.shown(self.gan.generate(walk)), **path)
 
-# %% ../nbs/07b_explorer.ipynb #e82078cb
-@cache
-def _window():
-    "The widget's class; made on first use, since only a notebook needs it"
-    try: import anywidget, traitlets
-    except ImportError as e:
-        raise ImportError('the explorer needs anywidget: pip install anywidget jupyterlab') from e
-    class Window(anywidget.AnyWidget):
-        "What the browser shows of a place"
-        _esm = _script('explorer')
-        _css = ''.join((_files/f'{o}.css').read_text(encoding='utf-8') for o in ('lab', 'explorer'))
-        fixed = traitlets.Dict().tag(sync=True)
-        now = traitlets.Dict().tag(sync=True)
-        around = traitlets.Dict().tag(sync=True)
-    return Window
-
+# %% ../nbs/07b_explorer.ipynb #07206bb2
 def _packed(arrays, **info):
     "Arrays for the window: name, type and shape of each, and their bytes"
     return dict(info, parts=[[k, str(v.dtype), [*v.shape]] for k, v in arrays.items()],
                 buffers=[v.tobytes() for v in arrays.values()])
 
-# %% ../nbs/07b_explorer.ipynb #727dad00
+# %% ../nbs/07b_explorer.ipynb #c763556a
 class Explorer:
     "A window on the noise of a trained generator; `ValueError` for what cannot be explored"
     def __init__(self,
@@ -347,7 +331,8 @@ class Explorer:
     ):
         found, self.count, self.error = _find(what, data), 0, ''
         self.view, self.prelude = _View(found), found.code
-        self.latent, self.widget = Latent(found.gan, seed), _window()()
+        window = _window('explorer', ('lab', 'explorer'), ('fixed', 'now', 'around'))
+        self.latent, self.widget = Latent(found.gan, seed), window()
         self.widget.fixed = self._fixed()
         self._show()
         self._do('around')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Film', 'record']
 
-# %% ../nbs/07c_film.ipynb #72c1e9bd
+# %% ../nbs/07c_film.ipynb #ad42feb8
 import json, zlib
 from base64 import b64encode
 from functools import cache
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from .checkpoints import write_atomically
 from .lab import (Lab, Session, _curve_names, _Eye, _files, _image, _layer_names, _png,
-                           _script, _shown, _turns)
+                           _script, _shown, _style, _turns)
 from .metrics import Coverage
 from .plots import d_map, palette
 from .runs import Run
@@ -205,14 +205,14 @@ def _data(self:Film, size):
 
 def _text(b): return b64encode(zlib.compress(b, 9)).decode()
 
-# %% ../nbs/07c_film.ipynb #12884517
+# %% ../nbs/07c_film.ipynb #ce440e5d
 @cache
 def _code():
     "The window's code and style as one script, and a name for it"
     film = (_files/'film.js').read_text(encoding='utf-8')
     lines = (_script('lab').partition('\nexport default')[0] + '\n' + film).split('\n')
     js = '\n'.join(o.removeprefix('export ') for o in lines)
-    css = ''.join((_files/f'{o}.css').read_text(encoding='utf-8') for o in ('lab', 'film'))
+    css = _style(('lab', 'film'))
     js = ('"use strict";\ndocument.currentScript.film = (() => {\n' + js +
           f'\nreturn (place, bytes) => film(place, bytes, {json.dumps(css)});\n}})();')
     return _text(js.encode()), f'ganFilm_{sha1(js.encode()).hexdigest()[:8]}'

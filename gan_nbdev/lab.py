@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['speeds', 'pad', 'Lesson', 'lessons', 'Session', 'Lab']
 
-# %% ../nbs/07_lab.ipynb #8029641d
+# %% ../nbs/07_lab.ipynb #a01bdc12
 import json, math, threading, time
 from collections import deque, namedtuple
 from concurrent.futures import Future
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from . import engines
 from .data import distributions
 from .engines import _net_rng, _set_net_rng
+from .files import get_data
 from .metrics import Coverage
 from .plots import palette, plot_fakes, plot_probability, plot_value
 from .runs import (Run, _settings_of, choices, defaults, for_images, limits, lines, live,
@@ -571,25 +572,24 @@ lessons = dict(
         'Does G copy its examples, or does it draw digits that nobody has written?',
         dict(for_images, data='digits')))
 
-# %% ../nbs/07_lab.ipynb #a4a1f71f
+# %% ../nbs/07_lab.ipynb #953132a1
 _files = Path(__file__).parent/'static' if '__file__' in globals() else Path('../gan_nbdev/static')
 
 def _script(name):
     "One module: what the windows share, and this one's own"
     return ''.join((_files/f'{o}.js').read_text(encoding='utf-8') for o in ('common', name))
 
+def _style(names): return ''.join((_files/f'{o}.css').read_text(encoding='utf-8') for o in names)
+
 @cache
-def _window():
-    "The widget's class; made on first use, since only a notebook needs it"
+def _window(name, styles, traits):
+    "A widget's class, of dictionaries; made on first use, since only a notebook needs it"
     try: import anywidget, traitlets
     except ImportError as e:
-        raise ImportError('the Lab is shown by anywidget: pip install anywidget jupyterlab') from e
-    class Window(anywidget.AnyWidget):
-        "What the browser shows of a session"
-        _esm, _css = _script('lab'), _files/'lab.css'
-        fixed = traitlets.Dict().tag(sync=True)
-        state = traitlets.Dict().tag(sync=True)
-    return Window
+        raise ImportError(f'the {name} needs anywidget: pip install anywidget jupyterlab') from e
+    shared = {o: traitlets.Dict().tag(sync=True) for o in traits}
+    return type('Window', (anywidget.AnyWidget,),
+                dict(shared, _esm=_script(name.lower()), _css=_style(styles)))
 
 def _fixed(run):
     "All that the window needs to know once"
@@ -628,7 +628,7 @@ _curve_names = [
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None,
      'Share of the fakes within 3 standard deviations of a cloud')]
 
-# %% ../nbs/07_lab.ipynb #295a9e20
+# %% ../nbs/07_lab.ipynb #6288cad6
 class Lab:
     "A window on a GAN at work; `ValueError` for settings or data that do not fit"
     def __init__(self,
@@ -636,7 +636,6 @@ class Lab:
         data=None,             # a name, a file, an array or a data object; None: the ring
         **settings             # others than `runs.defaults`, for images `for_images`; as `k=5`
     ):
-        import gan_nbdev.all as library
         if trainer is not None and not isinstance(trainer, Trainer):
             raise ValueError(f'trainer must be a Trainer, not {type(trainer).__name__}: '
                              'data are given as Lab(data=…)')
@@ -644,14 +643,15 @@ class Lab:
             raise ValueError('give a trainer, or data and settings, not both')
         if isinstance(data, str) and data in scenes: settings['data'], data = data, None
         elif data is not None:
-            name, data = data, library.get_data(data)
+            name, data = data, get_data(data)
             if isinstance(name, (str, Path)): settings |= dict(data='own', file=str(name))
         images = settings.get('data') == 'digits' or data is not None and len(data.shape) > 1
         fits, rows = defaults | (for_images if images else {}), len(getattr(data, 'x', ()))
         if rows: fits['batch_size'] = min(rows, fits['batch_size'])
         settings = fits | settings
         if settings['file']: data = None         # the run reads it
-        window, run = _window(), Run(settings, data, trainer)
+        window = _window('Lab', ('lab',), ('fixed', 'state'))
+        run = Run(settings, data, trainer)
         _replace(self)
         self.session = Session(run, self._tell)
         self.widget = window(fixed=_fixed(run), state=self.session.report())

@@ -492,7 +492,7 @@ def note(self:Run,
         self.moments = {j: m for j, m in self.moments.items() if j in kept}
         self.gap *= 2
 
-# %% ../nbs/06b_runs.ipynb #311d240e
+# %% ../nbs/06b_runs.ipynb #761f8855
 @patch
 def rewind(self:Run,
            i:int,      # iteration
@@ -508,11 +508,8 @@ def _put(self:Run, m, front):
     t, plain = self.trainer, {'k', 'k_g', 'batch_size', 'engine'}
     for o in change_code(m.settings, [k for k in plain if m.settings[k] != self.settings[k]]):
         _do(o, dict(trainer=t))
-    t.value, t.d_rule, t.g_rule = m.held
-    for p, net in (('d', t.gan.discriminator), ('g', t.gan.generator)):
-        rule = getattr(t, f'{p}_rule')
-        if type(getattr(t, f'{p}_opt')) is not rule.optimiser:
-            setattr(t, f'{p}_opt', rule.start(net.parameters()))
+    t.value, *held = m.held
+    for p, rule in zip('dg', held): set_rule(t, p, rule)
     t.load_state_dict({**m.state, 'history': front[:m.rows]})
     self.settings, self.score, self.at = dict(m.settings), list(m.score), self.iteration
     self.broken = False

@@ -184,7 +184,7 @@ def _check_fit(gan, data, d_rule, g_rule):
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
 
-# %% ../nbs/03_trainer.ipynb #96deabc3
+# %% ../nbs/03_trainer.ipynb #e61e57e1
 class Trainer:
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
@@ -221,7 +221,8 @@ class Trainer:
     def __getstate__(self): return vars(self) | dict(_engine=None)   # it can be made again
     def __repr__(self):
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
-                f'k = {self.k}, {f"k_g = {self.k_g}, "*(self.k_g > 1)}m = {self.batch_size}, D by {self.d_rule}, G by {self.g_rule}')
+                f'k = {self.k}, {f"k_g = {self.k_g}, "*(self.k_g > 1)}m = {self.batch_size}, '
+                f'D by {self.d_rule}, G by {self.g_rule}')
 
 # %% ../nbs/03_trainer.ipynb #44b75972
 def _seeded_net_rng(device, seed):

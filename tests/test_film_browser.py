@@ -2,28 +2,17 @@
 
 Screenshots go to the folder that `LAB_PICTURES` names, or to pytest's own.
 """
-import os
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat, numpy as np, pytest
 
 import browser as tool
 from gan_nbdev.film import record
 from gan_nbdev.runs import Run
+from test_lab_browser import chromium, pictures
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 small = dict(g_width=16, d_width=16, batch_size=64)
-
-@pytest.fixture(scope='module')
-def pictures(tmp_path_factory):
-    p = Path(os.environ.get('LAB_PICTURES') or tmp_path_factory.mktemp('pictures'))
-    p.mkdir(parents=True, exist_ok=True)
-    return p
-
-@pytest.fixture(scope='module')
-def chromium():
-    with tool.chromium() as b: yield b
 
 @pytest.fixture(scope='module')
 def ring(): return record(Run(small), 400, frames=12)

@@ -33,7 +33,7 @@ layers = dict(value='', data='', networks='', samples='data', idx='data samples'
               recipes='value data samples idx files networks engines trainer metrics plots',
               runs='all cli checkpoints value data networks engines trainer',
               scenes='data metrics value',
-              lab='all value data engines metrics plots runs scenes trainer',
+              lab='value data engines files metrics plots runs scenes trainer',
               explorer='checkpoints cli files lab networks plots runs scenes trainer',
               film='checkpoints lab metrics plots runs scenes trainer')
 

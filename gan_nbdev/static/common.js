@@ -89,6 +89,33 @@ export function rgb(colour) {
         .map(Number);
 }
 
+// ---- painting
+
+/** Begin a path of circles of radius `r` around points x, y, x, y, … seen by `v`. */
+function circles(g, v, xy, r) {
+  g.beginPath();
+  for (let i = 0; i + 1 < xy.length; i += 2) {
+    const x = v.x(xy[i]),
+      y = v.y(xy[i + 1]);
+    g.moveTo(x + r, y);
+    g.arc(x, y, r, 0, 7);
+  }
+}
+
+/** Draw what `contour` found in an n × n map. */
+function outline(g, cuts, n, w, hgt, colour) {
+  const px = (x) => ((x + 0.5) / n) * w,
+    py = (y) => hgt - ((y + 0.5) / n) * hgt;
+  g.strokeStyle = colour;
+  g.lineWidth = 1.2;
+  g.beginPath();
+  for (const [x0, y0, x1, y1] of cuts) {
+    g.moveTo(px(x0), py(y0));
+    g.lineTo(px(x1), py(y1));
+  }
+  g.stroke();
+}
+
 // ---- small helpers
 
 function h(tag, attrs = {}, ...children) {

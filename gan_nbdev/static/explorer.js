@@ -40,13 +40,7 @@ export function moved([x, y], key, [lo, hi]) {
 
 function dots(g, v, xy, r, fill, line, alpha) {
   g.globalAlpha = alpha;
-  g.beginPath();
-  for (let i = 0; i + 1 < xy.length; i += 2) {
-    const x = v.x(xy[i]),
-      y = v.y(xy[i + 1]);
-    g.moveTo(x + r, y);
-    g.arc(x, y, r, 0, 7);
-  }
+  circles(g, v, xy, r);
   g.lineWidth = r > 5 ? 2 : 1;
   if (line) {
     g.strokeStyle = line;
@@ -107,15 +101,8 @@ function heat(g, bytes, n, c, w, hgt, half) {
   g.imageSmoothingEnabled = true;
   g.drawImage(bitmap(shade(bytes, n, c.low, c.high), n), 0, 0, w, hgt);
   if (!half) return;
-  g.strokeStyle = c.text;
-  g.lineWidth = 1.2;
   g.setLineDash([5, 4]);
-  g.beginPath();
-  for (const [x0, y0, x1, y1] of contour(bytes, n, 127.5)) {
-    g.moveTo(((x0 + 0.5) / n) * w, hgt - ((y0 + 0.5) / n) * hgt);
-    g.lineTo(((x1 + 0.5) / n) * w, hgt - ((y1 + 0.5) / n) * hgt);
-  }
-  g.stroke();
+  outline(g, contour(bytes, n, 127.5), n, w, hgt, c.text);
   g.setLineDash([]);
 }
 

@@ -221,28 +221,20 @@ class Stage {
   }
 
   half(g, c, w, hgt, n) {
-    g.strokeStyle = c.text;
-    g.lineWidth = 1.2;
-    g.beginPath();
-    const px = (x) => ((x + 0.5) / n) * w,
-      py = (y) => hgt - ((y + 0.5) / n) * hgt;
     const heat = this.frame.heat;
-    for (const [x0, y0, x1, y1] of this.kept("half", heat, c, () => contour(heat, n, 127.5))) {
-      g.moveTo(px(x0), py(y0));
-      g.lineTo(px(x1), py(y1));
-    }
-    g.stroke();
+    outline(
+      g,
+      this.kept("half", heat, c, () => contour(heat, n, 127.5)),
+      n,
+      w,
+      hgt,
+      c.text,
+    );
   }
 
   dots(g, v, xy, colour, kind, alpha, r = kind === "ring" ? 2.2 : 2) {
     g.globalAlpha = alpha;
-    g.beginPath();
-    for (let i = 0; i + 1 < xy.length; i += 2) {
-      const x = v.x(xy[i]),
-        y = v.y(xy[i + 1]);
-      g.moveTo(x + r, y);
-      g.arc(x, y, r, 0, 7);
-    }
+    circles(g, v, xy, r);
     if (kind === "ring") {
       g.strokeStyle = colour;
       g.lineWidth = 1;
