@@ -30,7 +30,7 @@ lab: $(VENV)/.dev ## open JupyterLab on the notebooks
 	$(RUN) jupyter lab --notebook-dir=nbs
 
 js: ## format the windows' JavaScript; needs npm
-	npx --yes prettier@3 --print-width 120 --write gan_nbdev/static/*.js tests/*.mjs
+	npx --yes prettier@3 --print-width 120 --write gan_nbdev/lab/static/*.js tests/*.mjs
 
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done

@@ -2,7 +2,7 @@
 import re
 from configparser import ConfigParser
 from pathlib import Path
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 ini = ConfigParser(delimiters=['='])
@@ -13,8 +13,8 @@ statuses = ['', '1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta', '5 - P
 
 setup(
     version=version,
-    packages=['gan_nbdev'],
-    package_data={'gan_nbdev': ['static/*']},
+    packages=find_packages(include=['gan_nbdev*']),
+    package_data={'gan_nbdev.lab': ['static/*']},
     author=cfg['author'], author_email=cfg['author_email'],
     license_expression=cfg['license'], keywords=cfg['keywords'].split(),
     python_requires=f">={cfg['min_python']}",

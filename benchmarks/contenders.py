@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from gan_nbdev.data import ring
-from gan_nbdev.files import mnist
+from gan_nbdev.datasets.files import mnist
 from gan_nbdev.networks import (Maxout, evaluating, mlp_discriminator, mlp_generator,
                                 paper_discriminator, paper_generator)
 

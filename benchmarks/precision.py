@@ -15,7 +15,7 @@ from contenders import contenders, mnist_task, ring_task
 from machine import machine, report, table
 from speed import Ours
 from gan_nbdev.all import coverage, mean_and_error, mnist, parzen, parzen_sigma, ring
-from gan_nbdev.recipes import recipes
+from gan_nbdev.experiments import recipes
 
 here = Path(__file__).parent
 

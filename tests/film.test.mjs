@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const read = (name) => readFileSync(new URL(`../gan_nbdev/static/${name}.js`, import.meta.url), "utf-8");
+const read = (name) => readFileSync(new URL(`../gan_nbdev/lab/static/${name}.js`, import.meta.url), "utf-8");
 const source = read("common") + read("lab").split("\nexport default")[0] + read("film");
 const film = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
 

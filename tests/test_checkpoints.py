@@ -23,13 +23,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
-from gan_nbdev.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
+from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
                                    read_checkpoint, write_checkpoint)
 from gan_nbdev.cli import gan_train, load_run
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines import has_compiler
+from gan_nbdev.engines.recorded import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.trainer import EMA, EarlyStop, Rule, Trainer, adam, linear, momentum_sgd
 
 here, bin_ = Path(__file__).parent, Path(sys.executable).parent

@@ -5,9 +5,9 @@ from hypothesis import given, settings, strategies as st, HealthCheck
 from hypothesis.extra import numpy as hnp
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils.data import IterableDataset
-from gan_nbdev import samples
+from gan_nbdev.datasets import samples
 from gan_nbdev.data import *
-from gan_nbdev.samples import *
+from gan_nbdev.datasets.samples import *
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import TensorDataset
 
-import gan_nbdev.engines as lib
+import gan_nbdev.engines.recorded as lib
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines import Recorded, choose, computing, engine_for, has_compiler
-from gan_nbdev.ensemble import Ensemble
+from gan_nbdev.engines.recorded import Recorded, choose, computing, engine_for, has_compiler
+from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.trainer import EMA, Rule, Trainer, adam, linear, momentum_sgd
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, without | with

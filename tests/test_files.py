@@ -13,10 +13,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_nbdev import files, idx
-from gan_nbdev.files import csv, get_data, images, npy
-from gan_nbdev.idx import download, fashion_mnist, idx_images, mnist, read_idx
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.datasets import files, idx
+from gan_nbdev.datasets.files import csv, get_data, images, npy
+from gan_nbdev.datasets.idx import download, fashion_mnist, idx_images, mnist, read_idx
+from gan_nbdev.datasets.samples import Samples, Stream
 from test_hostile import idx_bytes
 
 pytestmark = pytest.mark.filterwarnings('ignore:columns that never vary',

@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load, save
 
 from gan_nbdev.cli import gan_train, load_run
-from gan_nbdev.files import ImageFiles, csv, get_data, images, npy
-from gan_nbdev.idx import mnist, read_idx
+from gan_nbdev.datasets.files import ImageFiles, csv, get_data, images, npy
+from gan_nbdev.datasets.idx import mnist, read_idx
 
 many = int(os.environ.get('GAN_CASES', 100))
 cases = settings(max_examples=many, deadline=None, derandomize='GAN_CASES' not in os.environ,
@@ -438,7 +438,7 @@ def bombs(folder):
 defuse = """
     import resource, sys
     from pathlib import Path
-    from gan_nbdev.files import get_data
+    from gan_nbdev.datasets.files import get_data
     def peak():
         status = Path('/proc/self/status').read_text()
         return int(status.split('VmHWM:')[1].split()[0])//2**10

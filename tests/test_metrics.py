@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from gan_nbdev.data import GaussianMixture, distributions
 from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor,
                                metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share)
-from gan_nbdev.samples import Samples
+from gan_nbdev.datasets.samples import Samples
 
 LOG2 = math.log(2)
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=20).filter(any)

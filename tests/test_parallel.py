@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
-from gan_nbdev.checkpoints import read_checkpoint, write_checkpoint
+from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.parallel import launch, parallel, processes, rank
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.engines.parallel import launch, parallel, processes, rank
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.trainer import EMA, Trainer, adam, linear, momentum_sgd
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, for 2 processes

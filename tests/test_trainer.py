@@ -12,8 +12,8 @@ from torch.utils.data import TensorDataset
 from gan_nbdev.data import normal, ring, sphere, uniform
 from gan_nbdev.metrics import coverage
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.recipes import make_trainer
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.experiments import make_trainer
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.trainer import Rule, Trainer, adam, linear, momentum_sgd
 
 rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))

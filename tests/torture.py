@@ -27,11 +27,11 @@ import torch
 import torch._dynamo   # as the first step would in every process
 from torch.utils.data import TensorDataset
 
-from gan_nbdev.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
+from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
                                    read_checkpoint)
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.trainer import EMA, EarlyStop, Rule, Trainer, adam, linear, momentum_sgd
 
 steps, every = 400, 20

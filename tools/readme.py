@@ -7,7 +7,7 @@ from nbconvert import MarkdownExporter
 
 root = Path(__file__).resolve().parent.parent
 header = '<!-- Generated from nbs/index.ipynb by tools/readme.py: edit the notebook. -->\n\n'
-pictures = 'index_files'
+pictures = 'nbs/images'
 directive = re.compile(r'^\s*#\s*\|\s*(.*?)\s*$')
 link = re.compile(r'(\]\()([^)\s]+)')
 
@@ -45,7 +45,7 @@ def render(path):
     "README text for the notebook at `path`, and its pictures as {file name: bytes}"
     exporter = MarkdownExporter()
     text, res = exporter.from_notebook_node(visible(nbformat.read(path, as_version=4)))
-    names = {o: o.replace('output_', 'picture_') for o in sorted(res['outputs'])}
+    names = {o: o.replace('output_', 'readme_') for o in sorted(res['outputs'])}
     for old,new in names.items(): text = text.replace(f']({old})', f']({pictures}/{new})')
     text = re.sub(r'```python\n+\s*```', '', relink(text, path.parent))
     text = re.sub(r'[ \t]+$', lambda m: m[0] if m[0] == '  ' else '', text, flags=re.M)
@@ -61,7 +61,7 @@ def main():
     if not args.nb.exists(): sys.exit(f'{args.nb} is not there')
     text, outputs = render(args.nb)
     files = {'README.md': text.encode(), **{f'{pictures}/{k}': v for k,v in outputs.items()}}
-    old = {str(p.relative_to(args.out)) for p in (args.out/pictures).glob('*')}
+    old = {str(p.relative_to(args.out)) for p in (args.out/pictures).glob('readme_*')}
     stale = [o for o,b in files.items() if not (args.out/o).exists() or (args.out/o).read_bytes() != b]
     gone = sorted(old - files.keys())
     if args.check:
