@@ -148,7 +148,7 @@ def _spec(what, data_dir, size, source):
                 bounded=bool(source.bounded), fingerprint=fingerprint(source))
 
 # %% ../nbs/10_cli.ipynb #039dd8f7
-_texts = 'what', 'name', 'recipe', 'value', 'engine', 'precision', 'fingerprint'
+_texts = 'what', 'name', 'recipe', 'game', 'engine', 'precision', 'fingerprint'
 _wholes = 'dim', 'steps', 'k', 'batch_size', 'seed'
 _known = dict({k: (str, 'a text') for k in _texts}, **{k: (int, 'a whole number') for k in _wholes},
               lr=((int, float), 'a number'), bounded=(bool, 'true or false'),
@@ -276,7 +276,7 @@ def gan_train(
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # learning rate at the start, > 0
     recipe:str=None,       # points, digits, images or paper (default: what fits the data)
-    value:str=None,        # the game: non-saturating (default) or minimax
+    game:str=None,         # the game: non-saturating (default) or minimax
     engine:str=None,       # auto (default), eager, compiled, or graphed (on a GPU)
     precision:str=None,    # of matrix products: float32 (default), medium (TF32 on a GPU) or bf16
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
@@ -285,7 +285,7 @@ def gan_train(
     quiet:bool=False,      # no progress bar
 ) -> int: # 130 when interrupted, 143 when terminated, otherwise nothing
     "Train a generative adversarial net (Goodfellow et al., 2014) and write a run folder"
-    given = dict(recipe=recipe, steps=steps, k=k, batch_size=batch_size, lr=lr, value=value,
+    given = dict(recipe=recipe, steps=steps, k=k, batch_size=batch_size, lr=lr, game=game,
                  seed=seed, engine=engine, precision=precision)
     given = {name: v for name, v in given.items() if v is not None}
     if resume and (config or force):

@@ -92,7 +92,7 @@ def settings_for(recipe:str,          # a name in `recipes`
                  k:int=None,          # discriminator steps per iteration, ≥ 1
                  batch_size:int=None, # minibatch size m, ≥ 1
                  lr:float=None,       # learning rate at the start, > 0
-                 value:str='non-saturating', # the game, a name in `values`
+                 game:str='non-saturating', # the game, a name in `games`
                  seed:int=0,          # of the networks and of the training, ≥ 0
                  engine:str='auto',   # how iterations are run: 'auto', or a name in `engines`
                  precision:str='float32', # of matrix products, a name in `precisions`
@@ -103,10 +103,10 @@ def settings_for(recipe:str,          # a name in `recipes`
     given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr)
     s = {name: getattr(recipes[recipe], name) if v is None else v for name, v in given.items()}
     whole_number('steps', s['steps'], 0)
-    check_settings(value, s['k'], s['batch_size'], seed)
+    check_settings(game, s['k'], s['batch_size'], seed)
     check_engine(engine); check_precision(precision)
     recipes[recipe].rules(s['lr'], s['steps'])
-    return dict(recipe=recipe, **s, value=value, seed=seed, engine=engine, precision=precision)
+    return dict(recipe=recipe, **s, game=game, seed=seed, engine=engine, precision=precision)
 
 # %% ../nbs/07_experiments.ipynb #c792ee48
 @delegates(settings_for, but='recipe')
@@ -120,6 +120,6 @@ def make_trainer(data,            # a distribution, `Samples` or a `Stream`
     r = recipes[s['recipe']]
     d_rule, g_rule = r.rules(s['lr'], s['steps'])
     trainer = Trainer(r.nets(data, s['seed']), data, d_rule=d_rule, g_rule=g_rule, device=device,
-                      **{o: s[o] for o in ('value', 'k', 'batch_size', 'seed', 'engine',
+                      **{o: s[o] for o in ('game', 'k', 'batch_size', 'seed', 'engine',
                                            'precision')})
     return trainer, s

@@ -17,7 +17,7 @@ from torch import nn
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .value import LOG4, Value, values
+from .value import LOG4, Game, games
 from .networks import GAN, whole_number
 from .engines.recorded import (_net_rng, _set_net_rng, check_engine, check_precision,
                                computing, draws_itself, engine_for, wanted)
@@ -160,14 +160,14 @@ class _Record:
     def __reduce__(self): return _Record, (self.rows(),)   # copies and pickles hold the rows
 
 # %% ../nbs/04_trainer.ipynb #14cbe857
-def check_settings(value,      # a name in `values`, or a `Value`
+def check_settings(game,       # a name in `games`, or a `Game`
                    k:int,      # discriminator steps, ≥ 1
                    batch_size:int, # minibatch size, ≥ 1
                    seed:int,   # ≥ 0
                    k_g:int=1): # generator steps, ≥ 1
     "`ValueError` naming the setting that is out of range"
-    if not isinstance(value, Value) and value not in values:
-        raise ValueError(f'unknown value {value!r}: choose one of {", ".join(values)}')
+    if not isinstance(game, Game) and game not in games:
+        raise ValueError(f'unknown game {game!r}: choose one of {", ".join(games)}')
     whole_number('k', k, 1); whole_number('k_g', k_g, 1)
     whole_number('batch_size', batch_size, 1)
     whole_number('seed', seed, 0)
@@ -190,7 +190,7 @@ class Trainer:
     def __init__(self,
         gan:GAN,                # the two networks and the noise prior; moved to the device
         data,                   # a distribution, `Samples` or a `Stream`
-        value='non-saturating', # the game: a name in `values`, or a `Value`
+        game='non-saturating', # the game: a name in `games`, or a `Game`
         k:int=1,                # discriminator steps per iteration, ≥ 1
         batch_size:int=256,     # minibatch size m, ≥ 1
         d_rule:Rule=None,       # D's gradient rule, `adam()` by default
@@ -203,7 +203,7 @@ class Trainer:
         k_g:int=1,              # generator steps per iteration, ≥ 1; 1 in Algorithm 1
     ):
         d_rule, g_rule = d_rule or adam(), g_rule or adam()
-        check_settings(value, k, batch_size, seed, k_g)
+        check_settings(game, k, batch_size, seed, k_g)
         check_engine(engine); check_precision(precision)
         _check_fit(gan, data, d_rule, g_rule)
         self.device = pick_device(device)
@@ -211,7 +211,7 @@ class Trainer:
         self.source = data.source(batch_size, self.rng, self.device)
         self.gan, self.data, self.k, self.k_g = gan.to(self.device), data, k, k_g
         self.batch_size, self.seed = batch_size, seed
-        self.value = values[value] if isinstance(value, str) else value
+        self.game = games[game] if isinstance(game, str) else game
         self.d_rule, self.d_opt = d_rule, d_rule.start(gan.discriminator.parameters())
         self.g_rule, self.g_opt = g_rule, g_rule.start(gan.generator.parameters())
         self.iteration, self._log, self.hooks, self.stopped = 0, _Record(), list(hooks), None
@@ -233,7 +233,7 @@ def _seeded_net_rng(device, seed):
 def _may_draw(t):
     "Is there code that may draw from the global generators?"
     others = t.data, t.gan.noise, *t.hooks
-    return (draws_itself(t.gan) or t.value not in values.values()
+    return (draws_itself(t.gan) or t.game not in games.values()
             or not hasattr(t.source, 'generator')   # its items come from a dataset
             or any(hasattr(o, 'metric') or not type(o).__module__.startswith('gan_nbdev.')
                    for o in others))
@@ -255,7 +255,7 @@ def d_step(self:Trainer) -> tuple: # the loss, D's logits of x and of G(z); deta
     with frozen(self.gan.generator):
         z, x = self.gan.draw_noise(self.batch_size, self.rng), self.source.next()
         real, fake = self.gan.judge(x, self.gan.generator(z))
-        loss = self.value.d_loss(real, fake)
+        loss = self.game.d_loss(real, fake)
         self._descend(self.d_opt, self.d_rule, loss)
     return loss.detach(), real.detach(), fake.detach()
 
@@ -264,7 +264,7 @@ def g_step(self:Trainer) -> torch.Tensor: # the loss, detached
     "Move θg once down the gradient of its loss; nothing of D changes"
     with frozen(self.gan.discriminator):
         z = self.gan.draw_noise(self.batch_size, self.rng)
-        loss = self.value.g_loss(self.gan.logits(self.gan.generator(z)))
+        loss = self.game.g_loss(self.gan.logits(self.gan.generator(z)))
         self._descend(self.g_opt, self.g_rule, loss)
     return loss.detach()
 

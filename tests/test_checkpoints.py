@@ -96,11 +96,11 @@ def test_every_optimiser_resumes_exactly_at_every_iteration(rule, tmp_path):
     assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 7, [1]*7))
 
 
-@pytest.mark.parametrize('value', ['minimax', 'non-saturating'])
+@pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('data', datas)
 def test_every_kind_of_data_and_game_resumes_exactly(data, value, tmp_path):
     "Seven iterations of two minibatches go well past the end of an epoch of three"
-    def new(): return make(datas[data], k=2, value=value, hooks=(EMA, stopper))
+    def new(): return make(datas[data], k=2, game=game, hooks=(EMA, stopper))
     whole = new().fit(7, progress=False)
     assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 7, [1]*7))
 

@@ -123,7 +123,7 @@ def test_mnist_from_the_folder_given_or_named(tmp_path):
 
 bad = {
     'unknown dataset': (['rong'], 'ring'), 'unknown recipe': (['ring', '--recipe', 'x'], 'points'),
-    'unknown value': (['ring', '--value', 'x'], 'minimax'), 'k': (['ring', '--k', '0'], 'k must'),
+    'unknown game': (['ring', '--game', 'x'], 'minimax'), 'k': (['ring', '--k', '0'], 'k must'),
     'batch': (['ring', '--batch_size', '0'], 'at least 1'),
     'lr': (['ring', '--lr', '0'], 'lr must'), 'lr nan': (['ring', '--lr', 'nan'], 'lr must'),
     'steps': (['ring', '--steps', '-1'], 'steps must'),

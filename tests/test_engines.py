@@ -47,7 +47,7 @@ def recorded(monkeypatch): monkeypatch.setitem(lib.engines, 'recorded', Recorded
 
 
 def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., seed=0, device='cpu',
-         value='non-saturating', generator=None, discriminator=None, **kw):
+         game='non-saturating', generator=None, discriminator=None, **kw):
     "All begin with the same weights; the seed is that of data, noise and dropout"
     data = datas.get(data, data)
     rules = dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
@@ -105,11 +105,11 @@ def agree(engine, norm=None, **kw):
 
 
 @pytest.mark.parametrize('engine, kw', [
-    *[('recorded', dict(value=v, k=k, **kind))
+    *[('recorded', dict(game=v, k=k, **kind))
       for v in ('minimax', 'non-saturating') for k in (1, 3) for kind in kinds],
     ('recorded', dict(data='memory', k=3)), ('recorded', dict(data='stream', k=3)),
     ('recorded', dict(k=2, k_g=3)),
-    compiled(dict(value='minimax', k=3, k_g=2, rule='adam')), compiled(dict(norm='batch'))], ids=str)
+    compiled(dict(game='minimax', k=3, k_g=2, rule='adam')), compiled(dict(norm='batch'))], ids=str)
 def test_agrees_with_eager(engine, kw): agree(engine, **kw)
 
 
@@ -143,7 +143,7 @@ def passed_on(engines, each=10, **kw):
 
 
 @pytest.mark.parametrize('other, kw', [
-    ('recorded', dict(rule='adam', value='minimax')), compiled(dict(norm='batch'))], ids=str)
+    ('recorded', dict(rule='adam', game='minimax')), compiled(dict(norm='batch'))], ids=str)
 def test_a_run_goes_on_with_another_engine(other, kw):
     whole, mixed = fit(make(**kw), 30), passed_on(['eager', other, 'eager'], **kw)
     assert deviation(whole, mixed) < MANY[kw.get('norm')] and same_rng(whole, mixed)
@@ -356,7 +356,7 @@ def members(**kw):   # more than are stacked on a CPU
 
 
 @pytest.mark.parametrize('kw', [
-    dict(), dict(norm='batch', k=2), dict(rule='adam', value='minimax'), dict(data='memory'),
+    dict(), dict(norm='batch', k=2), dict(rule='adam', game='minimax'), dict(data='memory'),
     dict(data='stream', rule='adam')], ids=str)
 def test_ensemble_agrees_with_solo_runs(kw):
     "Members differ in seed and rate"
@@ -410,7 +410,7 @@ cuda = dict(device='cuda')
 @pytest.mark.gpu
 @pytest.mark.parametrize('engine', ['graphed', 'compiled'])
 @pytest.mark.parametrize('kw', [
-    dict(), dict(norm='batch', k=3), dict(rule='adam', value='minimax'), dict(data='memory'),
+    dict(), dict(norm='batch', k=3), dict(rule='adam', game='minimax'), dict(data='memory'),
     dict(data='stream', k=3)], ids=str)
 def test_gpu_engines_agree_with_eager(engine, kw): agree(engine, **kw, **cuda)
 

@@ -35,7 +35,7 @@ def weights(run): return torch.cat([p.detach().flatten() for p in run.trainer.ga
 
 # ---- runs
 
-lists = 'data', 'noise', 'value', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule', 'g_norm', 'd_norm', 'device'
+lists = 'data', 'noise', 'game', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule', 'g_norm', 'd_norm', 'device'
 
 @pytest.mark.parametrize('name', lists)
 def test_every_choice_trains(name):
@@ -45,7 +45,7 @@ def test_every_choice_trains(name):
         run = Run(tiny | {name: option})
         run.advance(3)
         frame = Scene(run.trainer.gan, run.trainer.data, n=50, cells=20).frame(
-            run.trainer.gan, run.trainer.value, ('heat', 'star', 'arrows', 'manifold', 'near'))
+            run.trainer.gan, run.trainer.game, ('heat', 'star', 'arrows', 'manifold', 'near'))
         assert all(np.isfinite(v).all() for v in frame.values()), option
         names = {}
         exec(run.code(), names)
@@ -94,12 +94,12 @@ def test_rules_of_ones_own_survive_changes_and_rewinding(name):
     assert torch.equal(weights(twin), end)
 
 def test_a_game_of_ones_own_is_kept():
-    game = Value(*(lambda *o, f=f: f(*o) for f in values['minimax']))
+    game = Game(*(lambda *o, f=f: f(*o) for f in games['minimax']))
     run = given(value=game)
-    assert run.settings['value'] == 'own'
-    run.advance(5); run.change(value='minimax'); run.advance(2); run.rewind(0)
-    assert run.trainer.value is game
-    with pytest.raises(ValueError, match='value must be one of'): run.change(value='own')
+    assert run.settings['game'] == 'own'
+    run.advance(5); run.change(game='minimax'); run.advance(2); run.rewind(0)
+    assert run.trainer.game is game
+    with pytest.raises(ValueError, match='game must be one of'): run.change(game='own')
 
 def test_what_fails_is_not_recorded():
     "Half an iteration is no state: nothing goes on from there but back"
@@ -135,7 +135,7 @@ def test_the_command_line_does_not_mistake_a_run_of_the_lab(tmp_path):
 def test_a_rewound_run_goes_on_as_it_did():
     "Through changes of rule, value, k and batch, from every moment"
     run = Run(tiny | dict(d_dropout=.3))
-    changes = {14: dict(value='minimax', batch_size=16), 21: dict(g_rule='momentum')}
+    changes = {14: dict(game='minimax', batch_size=16), 21: dict(g_rule='momentum')}
     for change in (dict(), dict(k=3), *changes.values()):
         run.change(**change); run.advance(7); run.alone('d')
     end, score, moments = weights(run), run.score, sorted(run.moments)

@@ -163,7 +163,7 @@ def test_morph_from_the_diagram(lab):
 
 # ---- every control
 
-knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, value='minimax', k=3,
+knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, game='minimax', k=3,
              k_g=2, batch_size=32, engine='compiled', g_layers=1, g_width=9, g_act='tanh', g_norm='batch', g_dropout=.3,
              g_rule='momentum', g_lr=.002, g_momentum=.8, d_layers=2, d_width=7, d_act='maxout',
              d_norm='batch', d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
@@ -260,7 +260,7 @@ def test_compare(lab, pictures):
     lab.until('lab.session.runs[1].iteration > 30', seconds=60)
     button(lab, 'pause').click()
     lab.until('not lab.session.playing')
-    (i, a), (j, b) = lab.ask('[(r.iteration, r.settings["value"]) for r in lab.session.runs]')
+    (i, a), (j, b) = lab.ask('[(r.iteration, r.settings['game']) for r in lab.session.runs]')
     assert i == j and (a, b) == ('non-saturating', 'minimax')
     lab.page.screenshot(path=pictures/'compare.png')
     look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')

@@ -84,7 +84,7 @@ def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=
 
 # no batch norm with Adam, which makes whole steps of gradients that are 0 but for rounding
 cases = dict(plain=dict(dropout=0.), sgd=dict(), adam=dict(rule='adam'),
-             batch_norm=dict(norm='batch'), minimax=dict(value='minimax', rule='adam', k=3),
+             batch_norm=dict(norm='batch'), minimax=dict(game='minimax', rule='adam', k=3),
              memory=dict(data='memory', k=3), stream=dict(data='stream', k=3),
              flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images))
 

@@ -56,12 +56,12 @@ def test_state_put_back_goes_on_exactly(data, rule):
     assert same(whole, broken)
 
 
-@pytest.mark.parametrize('value', ['minimax', 'non-saturating'])
+@pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('noise', [normal, uniform, sphere])
 def test_games_and_priors_train(value, noise):
-    t = make(ring(), noise=noise, value=value).fit(50, progress=False)
+    t = make(ring(), noise=noise, game=game).fit(50, progress=False)
     assert all(np.isfinite(v).all() for v in t.history.values())
-    assert t.history['g_loss'].mean() < 0 if value == 'minimax' else t.history['g_loss'].mean() > 0
+    assert t.history['g_loss'].mean() < 0 if game == 'minimax' else t.history['g_loss'].mean() > 0
 
 
 def test_two_trainers_in_turns_do_not_disturb_each_other():

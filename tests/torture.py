@@ -40,7 +40,7 @@ kinds = {
     'Adam with a schedule, ring, batch norm, dropout, EMA':
         (ring(), dict(d_rule=adam(linear(1e-2, 0, 400)), g_rule=adam())),
     'momentum, table in memory, minimax, k = 2':
-        (Samples(rows), dict(d_rule=momentum_sgd(0.05), k=2, value='minimax',
+        (Samples(rows), dict(d_rule=momentum_sgd(0.05), k=2, game='minimax',
                              g_rule=momentum_sgd(0.05, linear(.5, .7, 99)))),
     'RMSprop and AdamW, streamed data':
         (Stream(TensorDataset(rows)), dict(d_rule=Rule(torch.optim.RMSprop, lr=1e-3, momentum=0.5),

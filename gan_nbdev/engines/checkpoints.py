@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors, save as save_tensors
 from torch.utils.data import Dataset, IterableDataset
 
-from ..value import values
+from ..value import games
 from ..networks import whole_number
 from .parallel import rank
 from ..trainer import Trainer, _own_net_rng, _stateful
@@ -187,7 +187,7 @@ def _rule(rule):
     schedules = {k: v for k, v in rule.hypers.items() if callable(v)}
     return f'{rule.optimiser.__name__} {_said(constants)}', _said(schedules)
 
-def _game(value): return next((k for k, v in values.items() if v is value), _said(value))
+def _game(game): return next((k for k, v in games.items() if v is game), _said(game))
 
 def settings_of(trainer # a `Trainer`
                ) -> dict: # texts and numbers by name
@@ -197,7 +197,7 @@ def settings_of(trainer # a `Trainer`
     (d_rule, d_schedules), (g_rule, g_schedules) = _rule(t.d_rule), _rule(t.g_rule)
     return dict(generator=_said(t.gan.generator), discriminator=_said(t.gan.discriminator),
                 noise=_said(t.gan.noise), data=f'{t.data.name} ({t._fingerprint})',
-                value=_game(t.value), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
+                game=_game(t.game), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
                 seed=t.seed,
                 d_rule=d_rule, g_rule=g_rule, d_schedules=d_schedules, g_schedules=g_schedules,
                 engine=t.engine, precision=t.precision, device=t.device.type,

@@ -119,7 +119,7 @@ def _kind(t):
     "What members have in common"
     def rule(opt, rule): return type(opt).__name__, *_terms(opt, rule)
     return dict(networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
-                value=t.value, precision=t.precision, device=t.device, iteration=t.iteration,
+                game=t.game, precision=t.precision, device=t.device, iteration=t.iteration,
                 d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
                 modes=[m.training for m in t.gan.modules()],
                 trained_parameters=[p.requires_grad for p in t.gan.parameters()])

@@ -559,7 +559,7 @@ def choose(trainer,        # a `Trainer`
 # %% ../../nbs/engines/01_recorded.ipynb #e3f7ef2b
 def _assumed(t):
     gan, rules = t.gan, ((t.d_opt, t.d_rule), (t.g_opt, t.g_rule))
-    return [t.k, t.k_g, t.batch_size, t.value, t.precision, id(t.source), str(list(gan.children())),
+    return [t.k, t.k_g, t.batch_size, t.game, t.precision, id(t.source), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()],
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
             [(id(opt), id(rule), _terms(opt, rule), len(_counts(opt))) for opt, rule in rules]]

@@ -346,7 +346,7 @@ class _Eye:
     def look(self, run, curves):
         "On the worker's thread: copy what moves"
         self.gan.load_state_dict(run.trainer.gan.state_dict())
-        self.iteration, self.value = run.iteration, run.trainer.value
+        self.iteration, self.game = run.iteration, run.trainer.game
         if run.front is None:     # else the future is known
             self.figures = {i: f for i, f in self.figures.items() if i <= run.iteration}
         if curves: self.history = run.trainer.history
@@ -415,7 +415,7 @@ def _show(self:Session, who, eye, curves):
     if not who: self.odd = not self.odd
     points_only = self.playing and self.odd and s.kind == 'plane' and not whole
     skip = {'heat', 'star'} if points_only else set()
-    frame = s.frame(eye.gan, eye.value, {*self.layers} - skip)
+    frame = s.frame(eye.gan, eye.game, {*self.layers} - skip)
     self.tell('frame', dict(who=who, iteration=eye.iteration), frame)
     if curves: self._curves(who, eye)
 
@@ -471,7 +471,7 @@ def probe(self:Session,
     if who >= len(self.eyes) or self.eyes[who].scene is None: return
     eye = self.eyes[who]
     def look():
-        at = eye.scene.probe(eye.gan, eye.value, x).items()
+        at = eye.scene.probe(eye.gan, eye.game, x).items()
         self.tell('at', {k: v for k, v in at if isinstance(v, list) or math.isfinite(v)}
                   | dict(who=who), {})
     if eye.quiet: look()
@@ -504,7 +504,7 @@ _controls = {
         ('noise_dim', 'Noise size', 'Numbers in a noise vector z.'),
         ('seed', 'Seed', 'The same seed gives the same run.')],
     'The game': [
-        ('value', 'Value function', 'What D climbs and G descends.'),
+        ('game', 'Game', 'What D climbs and G descends.'),
         ('k', 'Steps of D, k', 'Steps of D in each iteration.'),
         ('k_g', 'Steps of G', 'Steps of G in each iteration; the paper makes one.'),
         ('batch_size', 'Minibatch', 'Examples, and fakes, per step.'),
@@ -539,18 +539,18 @@ lessons = dict(
     saturation=Lesson('Saturation under minimax',
         'Here G descends log(1 − D(G(z))), and D is quick: it soon knows every fake, and there the '
         'slope of that loss is nearly 0. Turn on the arrows: there are none, and G stands still.',
-        'What do the arrows do when you set the value function to non-saturating and k to 1, '
-        'without a reset?', dict(value='minimax', d_lr=5e-3, k=5)),
+        'What do the arrows do when you set the game to non-saturating and k to 1, '
+        'without a reset?', dict(game='minimax', d_lr=5e-3, k=5)),
     collapse=Lesson('Mode collapse',
         'All fakes end up in one cloud. In time each of them is as good as real, yet seven clouds '
         'out of eight are never made.',
         'D could see that something is wrong, and still G does not move. Which curves tell you?',
-        dict(value='minimax', d_lr=2e-3, g_lr=2e-4, k=3)),
+        dict(game='minimax', d_lr=2e-3, g_lr=2e-4, k=3)),
     oscillation=Lesson('Oscillation: the Dirac-GAN',
         'The data are one point, G is one point that it can move, and D is linear: the smallest '
         'game there is. Each player pulls the other round the solution, and they circle for ever.',
         'What does a smaller rate do to the circles, and what does momentum do?',
-        dict(data='point', g_layers=3, g_width=1, g_act='sigmoid', d_layers=0, value='minimax',
+        dict(data='point', g_layers=3, g_width=1, g_act='sigmoid', d_layers=0, game='minimax',
              g_rule='momentum', d_rule='momentum', g_lr=.1, d_lr=.1, g_momentum=0.,
              d_momentum=0.)),
     strong_d=Lesson('A D that is too strong',

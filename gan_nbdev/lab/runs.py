@@ -23,7 +23,7 @@ from ..data import GaussianMixture, NoisyCurve, distributions, noises
 from ..engines.recorded import Eager, choose, computing, has_compiler
 from ..networks import GAN, activations, whole_number
 from ..trainer import Rule, Trainer, _devices, _may_draw, _own_net_rng, _Record
-from ..value import values
+from ..value import games
 
 # %% ../../nbs/lab/01_runs.ipynb #d94bed75
 def _segment(t): return torch.stack([2*t - 1, t - .5], 1)
@@ -69,17 +69,17 @@ def _along(way, step):
 defaults = dict(data='ring', file='', noise='normal', noise_dim=2, seed=0,
                 g_layers=3, g_width=64, g_act='relu', g_norm='none', g_dropout=0.,
                 d_layers=3, d_width=64, d_act='leaky_relu', d_norm='none', d_dropout=0.,
-                value='non-saturating', k=1, k_g=1, batch_size=256, engine='eager', device='cpu',
+                game='non-saturating', k=1, k_g=1, batch_size=256, engine='eager', device='cpu',
                 g_rule='adam', g_lr=5e-4, g_momentum=.5,
                 d_rule='adam', d_lr=1e-3, d_momentum=.5)
-live = {'value', 'k', 'k_g', 'batch_size', 'engine', *(f'{p}_{o}' for p in 'gd'
+live = {'game', 'k', 'k_g', 'batch_size', 'engine', *(f'{p}_{o}' for p in 'gd'
                                                 for o in ('rule', 'lr', 'momentum'))}
 rules = dict(adam='adam({lr!r}, ({momentum!r}, 0.999))',
              momentum='momentum_sgd({lr!r}, {momentum!r})',
              rmsprop='Rule(torch.optim.RMSprop, lr={lr!r}, momentum={momentum!r})')
 _gpu = 'cuda' in _devices()
 _engines = ['eager'] + ['compiled']*(_gpu or has_compiler()) + ['graphed']*_gpu
-choices = dict(data=(*scenes, 'drawn', 'own'), noise=(*noises,), value=(*values,),
+choices = dict(data=(*scenes, 'drawn', 'own'), noise=(*noises,), game=(*games,),
                engine=(*_engines,), device=(*_devices(),), g_rule=(*rules,), d_rule=(*rules,),
                g_act=(*activations, 'maxout'), d_act=(*activations, 'maxout'),
                g_norm=('none', 'batch'), d_norm=('none', 'batch'))
@@ -140,7 +140,7 @@ def trainer_code(s:dict,   # all settings
                 ) -> str:  # a statement that makes `trainer` from `gan` and `data`
     "The trainer"
     k_g = f", k_g={s['k_g']}"*(s['k_g'] > 1)
-    return (f"trainer = Trainer(gan, data, '{s['value']}', k={s['k']}{k_g}, "
+    return (f"trainer = Trainer(gan, data, '{s['game']}', k={s['k']}{k_g}, "
             f"batch_size={s['batch_size']}, seed={s['seed']},\n"
             f"                  d_rule={rule_code(s, 'd')},\n"
             f"                  g_rule={rule_code(s, 'g')},\n"
@@ -175,7 +175,7 @@ def change_code(s:dict,      # all settings, with the new values
                 names,       # of those that are new, all in `live`
                ) -> list:    # statements that change `trainer`
     "Live changes as code"
-    lines = dict(value=f"trainer.value = values['{s['value']}']", k=f'trainer.k = {s["k"]}',
+    lines = dict(game=f"trainer.game = games['{s['game']}']", k=f'trainer.k = {s["k"]}',
                  k_g=f'trainer.k_g = {s["k_g"]}',
                  batch_size=f'trainer.batch_size = trainer.source.m = {s["batch_size"]}',
                  engine=f"trainer.engine = '{s['engine']}'")
@@ -315,8 +315,8 @@ class Run:
 # %% ../../nbs/lab/01_runs.ipynb #92d2639d
 def _settings_of(trainer):
     "What a trainer tells of its settings"
-    name = next((k for k, v in values.items() if v == trainer.value), 'own')
-    out = dict(data='own', value=name, k=trainer.k, k_g=trainer.k_g,
+    name = next((k for k, v in games.items() if v == trainer.game), 'own')
+    out = dict(data='own', game=name, k=trainer.k, k_g=trainer.k_g,
                batch_size=trainer.batch_size, seed=trainer.seed, engine=trainer.engine,
                device=str(trainer.device))
     kinds = {torch.optim.Adam: 'adam', torch.optim.SGD: 'momentum', torch.optim.RMSprop: 'rmsprop'}
@@ -468,7 +468,7 @@ def _bytes(o):
 def _moment(self:Run, score):
     t = copy(self.trainer)
     rows, t._log = len(t._log), _Record()     # the record is kept once, not once a moment
-    state, held = t.state_dict(), (t.value, t.d_rule, t.g_rule)
+    state, held = t.state_dict(), (t.game, t.d_rule, t.g_rule)
     return Moment(dict(self.settings), held, state, rows, list(score), _bytes(state))
 
 @patch
@@ -508,7 +508,7 @@ def _put(self:Run, m, front):
     t, plain = self.trainer, {'k', 'k_g', 'batch_size', 'engine'}
     for o in change_code(m.settings, [k for k in plain if m.settings[k] != self.settings[k]]):
         _do(o, dict(trainer=t))
-    t.value, *held = m.held
+    t.game, *held = m.held
     for p, rule in zip('dg', held): set_rule(t, p, rule)
     t.load_state_dict({**m.state, 'history': front[:m.rows]})
     self.settings, self.score, self.at = dict(m.settings), list(m.score), self.iteration
@@ -606,7 +606,7 @@ def _write_run(self:Run, out):
     t, s = self.trainer, self.settings
     measured = dict(iterations=self.iteration, stopped=None, **_measure(t))
     settings = dict(recipe='points', steps=self.iteration, **{k: s[k] for k in (
-        'k', 'batch_size', 'value', 'seed', 'engine')})
+        'k', 'batch_size', 'game', 'seed', 'engine')})
     config = dict(data=self._data_spec(out), settings=settings, run=s, code=self.code(),
                   device=str(t.device), versions=versions())
     save_run(t, out, config, measured)

@@ -76,7 +76,7 @@ def _lattice(noise, m=21):
 @patch
 def frame(self:Scene,
           gan,                # a `GAN`
-          value,              # the game, a `Value`
+          game,               # the game, a `Game`
           layers=('heat',),   # of 'heat', 'manifold', 'arrows', 'star', 'near'
          ) -> dict:           # arrays by name, float32 in data units or bytes
     "What is to be seen of `gan` now"
@@ -84,7 +84,7 @@ def frame(self:Scene,
     out = dict(fakes=self._shown(fakes))
     if self.kind == 'images': return out | self._images(gan, fakes, 'near' in layers)
     if 'heat' in layers and self.grid is not None: out['heat'] = self._heat(gan)
-    if 'arrows' in layers: out['arrows'] = self._arrows(gan, value, fakes[:250])
+    if 'arrows' in layers: out['arrows'] = self._arrows(gan, game, fakes[:250])
     if 'manifold' in layers and self.kind != 'line':
         out['manifold'] = self._shown(gan.generate(self.lattice.flatten(0, 1).to(gan.device)))
     if self.known and (self.kind == 'line' or 'star' in layers and self.kind == 'plane'):
@@ -103,12 +103,12 @@ def _heat(self:Scene, gan):
 
 # %% ../../nbs/lab/02_scenes.ipynb #40916180
 @patch
-def _arrows(self:Scene, gan, value, fakes):
+def _arrows(self:Scene, gan, game, fakes):
     "Where G's own loss sends each fake: −∂(its loss)/∂x, data units per nat"
     x = fakes.detach().clone().requires_grad_()
     modes = [(m, m.training) for m in gan.discriminator.modules()]
     gan.discriminator.eval()
-    try: loss = value.g_loss(gan.logits(x))*len(x)     # a mean over samples, so times their number
+    try: loss = game.g_loss(gan.logits(x))*len(x)     # a mean over samples, so times their number
     finally:
         for m, mode in modes: m.training = mode
     move, = torch.autograd.grad(-loss, x)
@@ -182,7 +182,7 @@ def _images(self:Scene, gan, fakes, near):
 @patch
 def probe(self:Scene,
           gan,    # a `GAN`
-          value,  # the game
+          game,   # the game
           x:list, # one place, data units, inside the box
          ) -> dict: # numbers by name
     "D, the best D, and the losses at one place"
@@ -192,7 +192,7 @@ def probe(self:Scene,
         gan_modes = gan.prob(row.to(gan.device)).cpu().clamp(1e-12, 1 - 1e-7)
         logit = torch.logit(gan_modes)
         out = dict(D=gan_modes.item(), log_D=log_d(logit).item(),
-                   log_not_D=log_not_d(logit).item(), g_loss=value.g_loss(logit).item())
+                   log_not_D=log_not_d(logit).item(), g_loss=game.g_loss(logit).item())
     if self.known: out['p'] = self.data.log_prob(torch.tensor([x[:self.data.dim]])).exp().item()
     return out | self._best_at(gan, x)
 

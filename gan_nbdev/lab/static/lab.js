@@ -942,7 +942,7 @@ class App {
       e.value = this.state.settings[c.name];
       value.replaceChildren(e);
     };
-    which.value = "value";
+    which.value = "game";
     const go = () => {
       const e = value.firstChild;
       this.send("compare", { name: which.value, value: e.type === "number" ? Number(e.value) : e.value });
