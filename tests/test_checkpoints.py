@@ -98,7 +98,7 @@ def test_every_optimiser_resumes_exactly_at_every_iteration(rule, tmp_path):
 
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('data', datas)
-def test_every_kind_of_data_and_game_resumes_exactly(data, value, tmp_path):
+def test_every_kind_of_data_and_game_resumes_exactly(data, game, tmp_path):
     "Seven iterations of two minibatches go well past the end of an epoch of three"
     def new(): return make(datas[data], k=2, game=game, hooks=(EMA, stopper))
     whole = new().fit(7, progress=False)

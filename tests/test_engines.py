@@ -56,7 +56,7 @@ def make(engine='eager', rule='sgd', norm=None, data='distribution', rate=1., se
     how = dict(act='tanh', norm=norm, dropout=0.3)
     G = generator() if generator else mlp_generator(2, data.dim, (16,), seed=0, **how)
     D = discriminator() if discriminator else mlp_discriminator(data.dim, (16,), seed=1, **how)
-    return Trainer(GAN(G, D, normal(2)), data, value, batch_size=32, d_rule=rule, g_rule=rule,
+    return Trainer(GAN(G, D, normal(2)), data, game, batch_size=32, d_rule=rule, g_rule=rule,
                    seed=seed, device=device, engine=engine, **kw)
 
 

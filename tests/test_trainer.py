@@ -58,7 +58,7 @@ def test_state_put_back_goes_on_exactly(data, rule):
 
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('noise', [normal, uniform, sphere])
-def test_games_and_priors_train(value, noise):
+def test_games_and_priors_train(game, noise):
     t = make(ring(), noise=noise, game=game).fit(50, progress=False)
     assert all(np.isfinite(v).all() for v in t.history.values())
     assert t.history['g_loss'].mean() < 0 if game == 'minimax' else t.history['g_loss'].mean() > 0
