@@ -295,7 +295,7 @@ def gan_train(
         raise ValueError(f'{config} was written by the Lab: the code of that run is in it')
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
-    from gan_nbdev.networks import whole_number
+    from gan_nbdev.support.checks import whole_number
     from gan_nbdev.engines.parallel import meet, processes, rank, stop_of_all
     from gan_nbdev.trainer import on_interrupt
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)

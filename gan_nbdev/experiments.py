@@ -13,8 +13,8 @@ from .data import normal, uniform
 from .engines.recorded import check_engine, check_precision
 from .networks import (GAN, mlp_discriminator, mlp_generator, paper_discriminator,
                                 paper_generator)
-from .trainer import (Trainer, adam, check_settings, exponential, linear, momentum_sgd,
-                               whole_number)
+from .trainer import Trainer, adam, check_settings, exponential, linear, momentum_sgd
+from .support.checks import whole_number
 
 # %% ../nbs/07_experiments.ipynb #c37ce343
 class Recipe:

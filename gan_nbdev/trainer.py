@@ -18,7 +18,8 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .value import LOG4, Game, games
-from .networks import GAN, whole_number
+from .networks import GAN
+from .support.checks import whole_number
 from .engines.recorded import (_net_rng, _set_net_rng, check_engine, check_precision,
                                computing, draws_itself, engine_for, wanted)
 from .engines.parallel import Parallel, mean_of_all, of_first, processes, rank, stop_of_all

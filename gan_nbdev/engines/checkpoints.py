@@ -20,7 +20,7 @@ from safetensors.torch import load as load_tensors, save as save_tensors
 from torch.utils.data import Dataset, IterableDataset
 
 from ..value import games
-from ..networks import whole_number
+from ..support.checks import whole_number
 from .parallel import rank
 from ..trainer import Trainer, _own_net_rng, _stateful
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .recorded import (Graphed, Recorded, _assumed, _terms, check_engine, computing,
                                has_compiler, machine_code, random_bits, seconds_saved)
-from ..networks import whole_number
+from ..support.checks import whole_number
 from ..trainer import Trainer, on_interrupt
 
 # %% ../../nbs/engines/04_ensemble.ipynb #ed7d4e86

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .recorded import Eager, MasksFrom, may_drop, random_bits
-from ..networks import whole_number
+from ..support.checks import whole_number
 
 # %% ../../nbs/engines/06_parallel.ipynb #87513319
 def processes() -> int: # 1 when alone

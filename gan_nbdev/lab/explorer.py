@@ -23,7 +23,8 @@ from ..engines.checkpoints import fingerprint
 from ..cli import load_run
 from ..datasets.files import get_data
 from .lab import Lab, _display, _image, _window
-from ..networks import GAN, whole_number
+from ..networks import GAN
+from ..support.checks import whole_number
 from ..plots import d_map, image_grid, palette, plot_samples
 from .runs import Run
 from .scenes import Scene

@@ -21,7 +21,8 @@ from fastcore.basics import patch
 import gan_nbdev.all as library
 from ..data import GaussianMixture, NoisyCurve, distributions, noises
 from ..engines.recorded import Eager, choose, computing, has_compiler
-from ..networks import GAN, activations, whole_number
+from ..networks import GAN, activations
+from ..support.checks import whole_number
 from ..trainer import Rule, Trainer, _devices, _may_draw, _own_net_rng, _Record
 from ..value import games
 
