@@ -16,14 +16,14 @@ here = Path(__file__).parent
 sys.path.insert(0, str(here.parent/'tests'))
 
 import browser as tool
-from gan_nbdev.lab.lab import Session
-from gan_nbdev.lab.runs import Run
+from gan_nbdev.lab.rewinding import Run
+from gan_nbdev.lab.session import Session
 from machine import by_turns, machine, report, table
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
 SECONDS = float(os.environ.get('LAB_SECONDS', 4))
 cell = '''import time
-from gan_nbdev.lab.lab import Lab
+from gan_nbdev.lab import Lab
 lab = Lab({settings})
 def play(seconds):
     "Iterations a second with the Lab, by the clock"

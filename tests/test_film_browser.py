@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import nbformat, numpy as np, pytest
 
 import browser as tool
-from gan_nbdev.lab.film import record
-from gan_nbdev.lab.runs import Run
+from gan_nbdev.lab import record
+from gan_nbdev.lab.rewinding import Run
 from test_lab_browser import chromium, pictures
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
@@ -265,8 +265,8 @@ def test_exported(chromium, ring, tmp_path, pictures):
 
 # ---- JupyterLab
 
-run = f'''from gan_nbdev.lab.film import record
-from gan_nbdev.lab.runs import Run
+run = f'''from gan_nbdev.lab import record
+from gan_nbdev.lab.rewinding import Run
 record(Run({small!r}), 400, frames=12)'''
 
 @contextmanager

@@ -7,8 +7,9 @@ import numpy as np
 import pytest, torch
 
 from gan_nbdev.all import *
-from gan_nbdev.lab.lab import Session, lessons
-from gan_nbdev.lab.runs import Run, choices, defaults, limits, live as changeable
+from gan_nbdev.lab.course import lessons
+from gan_nbdev.lab.session import Session
+from gan_nbdev.lab.rewinding import Run, choices, defaults, limits, live as changeable
 from gan_nbdev.lab.scenes import Scene
 
 tiny = dict(g_width=8, d_width=8, g_layers=1, d_layers=1, batch_size=32)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import browser as tool
-from gan_nbdev.lab.lab import lessons
-from gan_nbdev.lab.runs import defaults
+from gan_nbdev.lab import lessons
+from gan_nbdev.lab.rewinding import defaults
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
-small = 'from gan_nbdev.lab.lab import Lab\nlab = Lab(g_width=16, d_width=16, batch_size=64)\nlab'
+small = 'from gan_nbdev.lab import Lab\nlab = Lab(g_width=16, d_width=16, batch_size=64)\nlab'
 
 @pytest.fixture(scope='module')
 def pictures(tmp_path_factory):
@@ -322,7 +322,7 @@ t.fit(400)''')
 
 @pytest.mark.parametrize('data', ['digits', 'mixture_1d', 'two_gaussians'])
 def test_other_data(notebook, pictures, data):
-    nb = notebook(f'from gan_nbdev.lab.lab import Lab\nlab = Lab(data="{data}")\nlab')
+    nb = notebook(f'from gan_nbdev.lab import Lab\nlab = Lab(data="{data}")\nlab')
     changes(nb, lambda: button(nb, 'play').click())
     nb.until('lab.run.iteration > 100', seconds=60)
     button(nb, 'pause').click()
@@ -410,7 +410,7 @@ def test_the_cell_runs_again(notebook):
     assert nb.ask('lab.session.closed')
 
 def test_two_labs(notebook):
-    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab.lab')
+    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab')
                   + '\n__import__("IPython").display.display(one)\n' + small.split('\n', 1)[1])
     assert nb.page.locator('.gan-lab').count() == 2
     for i in (0, 1): nb.page.locator('.gan-lab').nth(i).locator('[data-do="play"]').click()
@@ -419,7 +419,7 @@ def test_two_labs(notebook):
 def test_errors_in_training(notebook, pictures):
     own = '''import torch
 from gan_nbdev.all import *
-from gan_nbdev.lab.lab import Lab
+from gan_nbdev.lab import Lab
 class Mine(torch.nn.Linear):
     bad = False
     def forward(self, z):
