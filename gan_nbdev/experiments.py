@@ -10,10 +10,12 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 
 from .data import normal, uniform
-from .engines.recorded import check_engine, check_precision
+from .engines.choice import check_engine
+from .support.devices import check_precision
 from .networks import (GAN, mlp_discriminator, mlp_generator, paper_discriminator,
                                 paper_generator)
-from .trainer import Trainer, adam, check_settings, exponential, linear, momentum_sgd
+from .algorithm import adam, check_players, exponential, linear, momentum_sgd
+from .trainer import Trainer
 from .support.checks import whole_number
 
 # %% ../nbs/07_experiments.ipynb #c37ce343
@@ -103,7 +105,7 @@ def settings_for(recipe:str,          # a name in `recipes`
     given = dict(steps=steps, k=k, batch_size=batch_size, lr=lr)
     s = {name: getattr(recipes[recipe], name) if v is None else v for name, v in given.items()}
     whole_number('steps', s['steps'], 0)
-    check_settings(game, s['k'], s['batch_size'], seed)
+    check_players(game, s['k'], None, None, 1)
     check_engine(engine); check_precision(precision)
     recipes[recipe].rules(s['lr'], s['steps'])
     return dict(recipe=recipe, **s, game=game, seed=seed, engine=engine, precision=precision)
