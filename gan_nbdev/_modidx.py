@@ -936,6 +936,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'gan_nbdev.runs.Run.__init__': ('runs.html#run.__init__', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs.Run.__repr__': ('runs.html#run.__repr__', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs.Run._keep_rows': ('runs.html#run._keep_rows', 'gan_nbdev/runs.py'),
+                                'gan_nbdev.runs.Run._write_checkpoint': ('runs.html#run._write_checkpoint', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs.Run.again': ('runs.html#run.again', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs.Run.alone': ('runs.html#run.alone', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs.Run.change': ('runs.html#run.change', 'gan_nbdev/runs.py'),

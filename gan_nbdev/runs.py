@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'save_rows', 'load_rows', 'check_folder', 'write_picture', 'read_record', 'load_run', 'run_data']
 
-# %% ../nbs/08_runs.ipynb #87438d74
+# %% ../nbs/08_runs.ipynb #34447527
 import csv, json, math, os, shutil, tempfile, warnings
 from functools import reduce
 from pathlib import Path
@@ -24,7 +24,7 @@ from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.safety import umask
 
-# %% ../nbs/08_runs.ipynb #569f89bd
+# %% ../nbs/08_runs.ipynb #c6adc99f
 def _n(act): return act.get('fit', act.get('times', 0))
 def _again(act, n): return {**act, 'fit' if 'fit' in act else 'times': n}
 def _same(a, b): return 'change' not in a and (*a, a.get('alone')) == (*b, b.get('alone'))
@@ -38,7 +38,7 @@ def _joined(acts):
         else: out.append(act)
     return out
 
-# %% ../nbs/08_runs.ipynb #adead6ac
+# %% ../nbs/08_runs.ipynb #5f25dcba
 def _left_of(plan, story):
     "What is left of a plan; nothing where the story took another way"
     if not story: return plan
@@ -49,7 +49,7 @@ def _left_of(plan, story):
     if plan[n] == now: return plan[n + 1:]
     return [_again(now, rest), *plan[n + 1:]] if _same(plan[n], now) and rest > 0 else []
 
-# %% ../nbs/08_runs.ipynb #027bada8
+# %% ../nbs/08_runs.ipynb #253f0aee
 class Run:
     "An experiment under way: a trainer, and the story of what was done with it"
     def __init__(self,
@@ -78,7 +78,7 @@ def _after(e, acts):
     "The description that holds after these acts"
     return reduce(lambda e, act: e.changed(act.get('change', {})), acts, e)
 
-# %% ../nbs/08_runs.ipynb #4abf2024
+# %% ../nbs/08_runs.ipynb #6c8d134d
 @patch
 def fit(self:Run,
         n:int,              # iterations, ≥ 0
@@ -109,7 +109,7 @@ def change(self:Run,
     self.story = [*self.story, {'change': new}]
     return self
 
-# %% ../nbs/08_runs.ipynb #6d8e7d82
+# %% ../nbs/08_runs.ipynb #0003e4e3
 @patch
 def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
@@ -123,7 +123,7 @@ def code(self:Run) -> str: # a cell
             e = e.changed(act['change'])
     return '\n'.join(lines)
 
-# %% ../nbs/08_runs.ipynb #d8c389f3
+# %% ../nbs/08_runs.ipynb #71c5d1bc
 @patch
 def play(self:Run,
          acts:list,           # as in a story
@@ -148,7 +148,7 @@ def go_on(self:Run,
         if self.trainer.stopped: break
     return self
 
-# %% ../nbs/08_runs.ipynb #401fc970
+# %% ../nbs/08_runs.ipynb #a67e590f
 _form, _schema = 'gan_nbdev run', 1
 
 @patch
@@ -162,7 +162,7 @@ def record(self:Run) -> dict: # what JSON can write
                 left=self.left, data=data, device=str(t.device), processes=processes(),
                 versions=versions())
 
-# %% ../nbs/08_runs.ipynb #6057eabd
+# %% ../nbs/08_runs.ipynb #963de145
 def save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
     "Write rows so that `load_rows` gives the same data, to the bit"
@@ -194,7 +194,7 @@ def _scaling(shift, factor, dim, dtype=torch.float32):
             raise ValueError(f'scale.{name} has shape {shape}, but must be one number or {dim}')
     return s
 
-# %% ../nbs/08_runs.ipynb #b8c35c8c
+# %% ../nbs/08_runs.ipynb #f710670c
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
           'value.png', 'config.json')
 
@@ -209,7 +209,7 @@ def check_folder(out,                # the folder
                          '--resume to go on with it, or --force to replace it')
     return out
 
-# %% ../nbs/08_runs.ipynb #be3214cf
+# %% ../nbs/08_runs.ipynb #f5ba6373
 def _json(x): return json.dumps(x, indent=2) + '\n'
 
 def _write_history(history, path):
@@ -245,7 +245,7 @@ def _write_files(trainer, d, record, measured):
     write_picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
-# %% ../nbs/08_runs.ipynb #c7c407c6
+# %% ../nbs/08_runs.ipynb #270c1c4c
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
@@ -269,12 +269,19 @@ def save(self:Run,
         with tempfile.TemporaryDirectory(dir=out, prefix='.new-') as d:
             _write_files(self.trainer, Path(d), self.record(), measured)
             self._keep_rows(out)
-            Checkpoints(out/'checkpoints', notes=self.record).after_block(self.trainer)
+            self._write_checkpoint(out/'checkpoints')
             (out/'config.json').unlink(missing_ok=True)
             for name in _files:
                 os.chmod(Path(d)/name, 0o666 & ~umask())
                 os.replace(Path(d)/name, out/name)
     return out
+
+@patch
+def _write_checkpoint(self:Run, folder):
+    folder.mkdir(exist_ok=True)
+    for i, p in checkpoint_files(folder):
+        if i > self.iteration: p.unlink()   # of the run that this one replaces
+    Checkpoints(folder, notes=self.record).after_block(self.trainer)
 
 @patch
 def _keep_rows(self:Run, out):
@@ -283,7 +290,7 @@ def _keep_rows(self:Run, out):
         out.mkdir(parents=True, exist_ok=True)
         save_rows(data, out/'data.safetensors')
 
-# %% ../nbs/08_runs.ipynb #6acb1e18
+# %% ../nbs/08_runs.ipynb #19d5530c
 @patch
 def keep(self:Run,
          folder,         # the run folder
@@ -299,7 +306,7 @@ def keep(self:Run,
     self.trainer.hooks.append(hook)
     return self
 
-# %% ../nbs/08_runs.ipynb #c89e8e54
+# %% ../nbs/08_runs.ipynb #ab2f969d
 def _is_whole(v, low): return type(v) is int and low <= v < 2**63
 
 def _check_act(act):
@@ -342,7 +349,7 @@ def _check_record(c, where):
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
 
-# %% ../nbs/08_runs.ipynb #430609a2
+# %% ../nbs/08_runs.ipynb #a301e80c
 def _read_json(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e:
@@ -369,7 +376,7 @@ def read_record(run     # a run folder, or its config.json, or a description in 
     except ValueError as e: raise ValueError(f'{path}: {e}') from e
     return dict(experiment=e.entries, story=[], left=[{'fit': e['steps']}])
 
-# %% ../nbs/08_runs.ipynb #52a5c4d8
+# %% ../nbs/08_runs.ipynb #94941776
 def _read_weights(folder):
     path = folder/'weights.safetensors'
     if not path.is_file(): raise ValueError(f'{folder} has no weights.safetensors')
@@ -399,7 +406,7 @@ def _check_sizes(e, dim, w, path):
         raise ValueError(f'{path} does not fit the settings: it holds {there:,} numbers, and the '
                          f'networks have {need:,} at least')
 
-# %% ../nbs/08_runs.ipynb #fe9958cd
+# %% ../nbs/08_runs.ipynb #3c0d8f82
 def load_run(run     # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the record
     "Read a run folder; `ValueError` if it is none, or if its weights do not fit its settings"
@@ -434,7 +441,7 @@ def _scale(data):
     s = getattr(data, 'scaling', None)
     return {} if s is None else {'scale.shift': s.shift, 'scale.factor': s.factor}
 
-# %% ../nbs/08_runs.ipynb #d25ed8ba
+# %% ../nbs/08_runs.ipynb #6a881850
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
@@ -463,7 +470,7 @@ def _warn_of_versions(record):
     if other:
         warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ', stacklevel=3)
 
-# %% ../nbs/08_runs.ipynb #4ed3dfd7
+# %% ../nbs/08_runs.ipynb #566a1c36
 @patch(cls_method=True)
 def open(cls:Run,
          folder,    # a run folder
