@@ -143,7 +143,7 @@ def _feed(h, x):
     elif isinstance(x, (list, tuple)):
         for o in x: _feed(h, o)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
-        for k in sorted(vars(x).keys() - {'_cache', 'num_workers'}):
+        for k in sorted(vars(x).keys() - {'_cache', 'num_workers', 'made_by', 'made_as'}):
             h.update(k.encode()); _feed(h, vars(x)[k])
     else: h.update(_said(x).encode())
 
@@ -314,7 +314,7 @@ class Checkpoints:
     last = True
     def __init__(self, folder,       # made if missing
                  every:int=1000,     # iterations between checkpoints, ≥ 1
-                 notes=None):        # kept in each: anything that JSON can write
+                 notes=None):        # kept in each: what JSON can write, or a function that gives it
         whole_number('every', every, 1)
         self.folder, self.every, self.notes, self.saved = Path(folder), every, notes, None
 
@@ -335,7 +335,8 @@ class Checkpoints:
 
     def after_block(self, trainer):
         if rank() or self.saved == trainer.iteration: return
-        trainer.save(self.folder/f'checkpoint-{trainer.iteration:010}.safetensors', self.notes)
+        notes = self.notes() if callable(self.notes) else self.notes
+        trainer.save(self.folder/f'checkpoint-{trainer.iteration:010}.safetensors', notes)
         self.saved = trainer.iteration
         for _, p in checkpoint_files(self.folder)[:-2]: p.unlink()
 
