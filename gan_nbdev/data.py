@@ -173,7 +173,8 @@ def grid(
     std:float=0.05, # standard deviation of each mode
 )->GaussianMixture:
     "`side`² equal Gaussians on a square grid around 0"
-    a = (torch.arange(whole_number('side', side, 1)) - (side-1)/2)*positive_number('spacing', spacing)
+    steps = torch.arange(whole_number('side', side, 1)) - (side-1)/2
+    a = steps*positive_number('spacing', spacing)
     return GaussianMixture(torch.cartesian_prod(a, a), std, name='grid')
 
 # %% ../nbs/01_data.ipynb #9604317f
@@ -197,7 +198,8 @@ class Noise(Sampler):
         draw, # function of (n, dim, generator, **settings) giving (n, dim)
         **settings, # passed to `draw`
     ):
-        self.name,self.dim,self.draw,self.settings = name, whole_number('dim', dim, 1), draw, settings
+        self.name,self.dim = name, whole_number('dim', dim, 1)
+        self.draw,self.settings = draw, settings
     def __repr__(self):
         settings = ''.join(f', {k}={v:.4g}' for k,v in self.settings.items())
         return f'{self.name}({self.dim}{settings})'
