@@ -75,7 +75,7 @@ def find_idx(
 
 # %% ../../nbs/datasets/02_idx.ipynb #cca348e4
 def idx_images(
-    path:str, # a folder with `train-images-idx3-ubyte` or `t10k-images-idx3-ubyte`, or one such file
+    path:str, # folder with `train-images-idx3-ubyte`, `t10k-images-idx3-ubyte`; or one such file
     name:str='mnist', # what to call the data
     split:str='train', # 'train' or 'test'; for a folder
     n:int=None # take the first `n` images only; None for all
