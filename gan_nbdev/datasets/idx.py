@@ -204,6 +204,10 @@ def _idx_set(name, data_dir, split, n):
     data = idx_images(folder, name, split, n)
     if data.shape != (28, 28):
         raise ValueError(f'{folder}: {name} has images of shape (28, 28), not {data.shape}')
+    given = dict(data_dir=data_dir and os.path.abspath(os.path.expanduser(data_dir)), n=n)
+    # `split` even if it is the default: for `get_data`, the name alone means part of it
+    data.made_by = dict(name=name, split=split, **{k: v for k, v in given.items() if v is not None})
+    data.made_as = repr(data)
     return data
 
 def _idx_download(name, split, folder):

@@ -6,12 +6,13 @@
 __all__ = ['shapes', 'NoisyCurve', 'line', 'two_moons', 'swiss_roll', 'Checkerboard', 'checkerboard', 'two_gaussians', 'blobs',
            'point', 'drawn']
 
-# %% ../../nbs/datasets/00_shapes.ipynb #a488fc80
+# %% ../../nbs/datasets/00_shapes.ipynb #d95a1951
 import math
 from functools import partial
 import numpy as np
 import torch
 from ..data import Distribution, GaussianMixture, distributions
+from ..support.calls import remembers
 from ..support.checks import positive_number, whole_number
 from ..support.tensors import finite_tensor
 
@@ -53,16 +54,19 @@ def _roll(t, turns):
     a = 3*math.pi*turns*r
     return torch.stack([r*a.cos(), r*a.sin()], 1)
 
+@remembers
 def line()->NoisyCurve:
     "Points along a straight line, the simplest data there is in the plane"
     return NoisyCurve(_segment, .05, 'line')
 
+@remembers
 def two_moons(
     std:float=0.1, # standard deviation of the noise; the moons' radius is 1
 )->NoisyCurve:
     "Two half circles that interlock"
     return NoisyCurve(_moons, std, 'two_moons')
 
+@remembers
 def swiss_roll(
     turns:float=1.5, # how often it winds around 0
     std:float=0.03, # standard deviation of the noise; the radius grows from ⅓ to 1
@@ -91,27 +95,32 @@ class Checkerboard(Distribution):
         low = self.corners.to(dev).index_select(0, k)
         return low + torch.rand(n, 2, generator=generator, device=dev).mul_(1-self.squares*2**-23)
 
+@remembers
 def checkerboard(
     squares:int=4, # along each side of the board, at least 1
 )->Checkerboard:
     "Uniform over the dark squares of a board"
     return Checkerboard(squares)
 
-# %% ../../nbs/datasets/00_shapes.ipynb #f61d9283
+# %% ../../nbs/datasets/00_shapes.ipynb #026a7eda
+@remembers
 def two_gaussians()->GaussianMixture:
     "Two round clouds side by side"
     return GaussianMixture([[-.6, 0.], [.6, 0.]], .15, name='two_gaussians')
 
+@remembers
 def blobs()->GaussianMixture:
     "Three round clouds far apart, of different size and weight"
     return GaussianMixture([[-.8, -.5], [.9, -.3], [0., .9]], [.1, .2, .15], weights=[.5, .3, .2],
                            name='blobs')
 
+@remembers
 def point()->GaussianMixture:
     "Nearly all at one place: with linear players, the Dirac-GAN"
     return GaussianMixture([[0., 0.]], .02, name='point')
 
-# %% ../../nbs/datasets/00_shapes.ipynb #faccb34a
+# %% ../../nbs/datasets/00_shapes.ipynb #08a12762
+@remembers
 def drawn(
     strokes:list, # of strokes, each a list of points [x, y]
     std:float=.04, # of the pen, data units, above 0
@@ -133,6 +142,6 @@ def _along(way, step):
     at = np.linspace(0, length[-1], 1 + math.ceil(length[-1]/step))
     return np.stack([np.interp(at, length, c) for c in way.T], 1)
 
-# %% ../../nbs/datasets/00_shapes.ipynb #e99eb3ab
+# %% ../../nbs/datasets/00_shapes.ipynb #5a7ef634
 shapes = dict(distributions, two_moons=two_moons, swiss_roll=swiss_roll, checkerboard=checkerboard,
               line=line, two_gaussians=two_gaussians, blobs=blobs, point=point)
