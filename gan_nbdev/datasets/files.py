@@ -36,7 +36,7 @@ def digits() -> Samples: # 1,797 images; pixels in [0, 1], from the data's own 0
     from sklearn.datasets import load_digits              # half a second, so only when asked for
     return Samples(load_digits().images.astype(np.float32), scale=(0, 16), name='digits')
 
-# %% ../../nbs/datasets/03_files.ipynb #45fa7be4
+# %% ../../nbs/datasets/03_files.ipynb #a2db52f0
 def _remembers_file(read):
     "`read`, a function of a path and options, but what it gives remembers both"
     read = remembers(read)
@@ -279,7 +279,7 @@ def images(
     for i in tqdm(range(len(files)), desc=name, delay=2, leave=False): x[i] = files[i]
     with naming(folder): return Samples(x, 'unit', name=name)
 
-# %% ../../nbs/datasets/03_files.ipynb #99df2932
+# %% ../../nbs/datasets/03_files.ipynb #6054bb52
 real_data = dict(digits=digits, mnist=mnist, fashion_mnist=fashion_mnist)
 _accepted = ('a .csv, .tsv, .txt or .npy file, an IDX file (*-ubyte, .gz or not), '
              "a folder of images or one with MNIST's files")
@@ -308,7 +308,7 @@ def _maker(what):
     names = ', '.join([*shapes, *real_data])
     raise ValueError(f'unknown data {what!r}: give one of {names}, or the path of {_accepted}')
 
-# %% ../../nbs/datasets/03_files.ipynb #334f4d1c
+# %% ../../nbs/datasets/03_files.ipynb #7ef4e83e
 def _make(what, options):
     make, path = _maker(what)
     signature = inspect.signature(make)
@@ -332,7 +332,7 @@ def _item_scale(dataset):
     item = first[0] if isinstance(first, (tuple, list)) and len(first) else first
     return 'unit' if str(getattr(item, 'dtype', '')).endswith('uint8') else None
 
-# %% ../../nbs/datasets/03_files.ipynb #f2d1a845
+# %% ../../nbs/datasets/03_files.ipynb #078653d3
 def get_data(
     what, # a name, path, tensor or array (n, ...), torch `Dataset`, or data object: passed through
     data_dir:str=None, # for mnist and fashion_mnist: the folder with their files
