@@ -1,6 +1,7 @@
 "Everything that a user needs, in one import"
 from .value import *
 from .data import *
+from .datasets.shapes import *
 from .datasets.samples import *
 from .datasets.idx import *
 from .datasets.files import *
