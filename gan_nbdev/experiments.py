@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
-from .data import distributions, noises
-from .datasets.files import datasets, get_data
+from .data import noises
+from .datasets.files import get_data, real_data
+from .datasets.shapes import drawn, shapes
 from .algorithm import Rule, adam, exponential, linear, momentum_sgd
 from .engines.choice import engines
 from .support.devices import pick_device, precisions
@@ -94,7 +95,7 @@ def _checked(name, v, form):
     return out
 
 # %% ../nbs/07_experiments.ipynb #cb4b7754
-makers = {**distributions, **datasets}
+makers = {**shapes, 'drawn': drawn, **real_data}
 _kinds = {int: _whole(0), float: _number, str: _text, bool: _flag}
 
 def _form_of(f, skip=(), shown=(), **kinds):

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['record']
 
-# %% ../../nbs/lab/16_camera.ipynb #46c88e77
+# %% ../../nbs/lab/16_camera.ipynb #03fbadfb
 import numpy as np
 
 from .eye import Eye
 from .film import Film
-from .rewinding import Run
+from .rewinding import Rewindable
 from .window import Lab
 from .worker import Worker
 from ..trainer import Trainer
@@ -48,13 +48,13 @@ def _thinned(moments, frames):
     i = np.unique(np.linspace(0, len(moments) - 1, frames).round().astype(int))
     return [sorted(moments)[j] for j in i]
 
-# %% ../../nbs/lab/16_camera.ipynb #4a8cb109
+# %% ../../nbs/lab/16_camera.ipynb #d727e80a
 def _shoot(run, iterations, frames, fakes, cells, layers):
     camera = _Camera(run, fakes, cells, layers)
     if iterations is None: _shoot_moments(camera, run, frames)
     else:
         for i in _growing(run.iteration, iterations, frames):
-            if i > run.iteration: run.advance(i - run.iteration)
+            if i > run.iteration: run.fit(i - run.iteration)
             camera.shoot()
     return camera.film()
 
@@ -67,7 +67,7 @@ def _shoot_moments(camera, run, frames):
             if run.rewind(i) == i: camera.shoot()
     finally: run.rewind(here)
 
-# %% ../../nbs/lab/16_camera.ipynb #d8905dc8
+# %% ../../nbs/lab/16_camera.ipynb #0ef5bedb
 def _whole(name, v, low, high):
     if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or not low <= v <= high:
         raise ValueError(f'{name} must be a whole number from {low:,} to {high:,}, not {v!r}')
@@ -76,8 +76,8 @@ _grounds = 'heat', 'star', 'manifold', 'arrows', 'near'
 
 def _check(run, iterations, layers, **whole):
     "`ValueError`, before any work is begun"
-    if not isinstance(run, (Run, Lab, Trainer)):
-        raise ValueError(f'run must be a Run, a Lab or a Trainer, not {run!r}')
+    if not isinstance(run, (Rewindable, Lab, Trainer)):
+        raise ValueError(f'run must be a Rewindable, a Lab or a Trainer, not {run!r}')
     for name, (v, low, high) in whole.items(): _whole(name, v, low, high)
     if iterations is not None: _whole('iterations', iterations, 1, 10**8)
     if whole['cells'][0] % 2: raise ValueError(f'cells must be even, not {whole["cells"][0]}')
@@ -92,8 +92,8 @@ def _run(o): return o.run if isinstance(o, Lab) else o
 
 def _recorded(run): return {*run.moments} - {run.iteration}   # more than the present
 
-# %% ../../nbs/lab/16_camera.ipynb #df8b8aad
-def record(run,                # a `Run`, a `Lab` or a `Trainer`
+# %% ../../nbs/lab/16_camera.ipynb #016321dc
+def record(run,                # a `Rewindable`, a `Lab` or a `Trainer`
            iterations:int=None,# to train from here on, filming, ≥ 1; None: the recorded moments
            frames:int=50,      # at most, 2 to 500
            fakes:int=400,      # to show, and as many data, 1 to 5,000; of images always 64
@@ -103,7 +103,7 @@ def record(run,                # a `Run`, a `Lab` or a `Trainer`
     "Film a run; `ValueError` for what cannot be filmed"
     _check(run, iterations, layers, frames=(frames, 2, 500), fakes=(fakes, 1, 5000),
            cells=(cells, 10, 200))
-    if isinstance(run, Trainer): run = Run(trainer=run)
+    if isinstance(run, Trainer): run = Rewindable(trainer=run)
     def shoot():
         with Worker.turns: return _shoot(_run(run), iterations, frames, fakes, cells, layers)
     return run.session.between(shoot) if isinstance(run, Lab) else shoot()

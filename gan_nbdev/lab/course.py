@@ -5,61 +5,63 @@
 # %% auto #0
 __all__ = ['Lesson', 'lessons', 'play_lesson']
 
-# %% ../../nbs/lab/07_course.ipynb #4d430889
+# %% ../../nbs/lab/07_course.ipynb #88271946
 from collections import namedtuple
 
-from .rewinding import Run, for_images
+from ..experiments import experiment
+from .rewinding import Rewindable
 
-# %% ../../nbs/lab/07_course.ipynb #4d6f57bd
-Lesson = namedtuple('Lesson', 'title text question settings')
-Lesson.__doc__ = 'A title, two sentences, a question, and the settings to start with'
+# %% ../../nbs/lab/07_course.ipynb #c9b5762a
+Lesson = namedtuple('Lesson', 'title text question experiment')
+Lesson.__doc__ = 'A title, two sentences, a question, and the `Experiment` to start with'
+
+def _game(data='ring', recipe='lab', **changes): return experiment(data, recipe, **changes)
+
+_plain = dict(name='sgd', lr=.1, momentum=0.)   # gradient steps, nothing else
 
 lessons = dict(
     healthy=Lesson('A healthy run',
         'D and G stay close: V leaves −log 4 while D learns, and comes back to it while G does. '
         'The fakes leave their blob, reach out to the clouds and gather in them.',
-        'Why does D stay near 0 between the clouds, although G is good?', {}),
+        'Why does D stay near 0 between the clouds, although G is good?', _game()),
     saturation=Lesson('Saturation under minimax',
         'Here G descends log(1 − D(G(z))), and D is quick: it soon knows every fake, and there the '
         'slope of that loss is nearly 0. Turn on the arrows: there are none, and G stands still.',
         'What do the arrows do when you set the game to non-saturating and k to 1, '
-        'without a reset?', dict(game='minimax', d_lr=5e-3, k=5)),
+        'without a reset?', _game(game='minimax', k=5, **{'d_rule.lr': 5e-3})),
     collapse=Lesson('Mode collapse',
         'All fakes end up in one cloud. In time each of them is as good as real, yet seven clouds '
         'out of eight are never made.',
         'D could see that something is wrong, and still G does not move. Which curves tell you?',
-        dict(game='minimax', d_lr=2e-3, g_lr=2e-4, k=3)),
+        _game(game='minimax', k=3, **{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-4})),
     oscillation=Lesson('Oscillation: the Dirac-GAN',
         'The data are one point, G is one point that it can move, and D is linear: the smallest '
         'game there is. Each player pulls the other round the solution, and they circle for ever.',
         'What does a smaller rate do to the circles, and what does momentum do?',
-        dict(data='point', g_layers=3, g_width=1, g_act='sigmoid', d_layers=0, game='minimax',
-             g_rule='momentum', d_rule='momentum', g_lr=.1, d_lr=.1, g_momentum=0.,
-             d_momentum=0.)),
+        _game('point', game='minimax', g_rule=_plain, d_rule=_plain, **{
+            'generator.hidden': [1]*3, 'generator.act': 'sigmoid', 'discriminator.hidden': []})),
     strong_d=Lesson('A D that is too strong',
         'D takes ten large steps for each step of G. G flees into one cloud, and V settles near '
         '−0.3: D is right everywhere, but in the one place where G hides.',
         'Is a perfect D a good teacher? Set k = 1 and press Reset: how many clouds now? And if you '
         'set k = 1 only after a hundred iterations?',
-        dict(k=10, d_lr=3e-3)),
+        _game(k=10, **{'d_rule.lr': 3e-3})),
     k5=Lesson('k = 5',
         'The paper lets D take k steps for each step of G, to keep it near its best. With k = 5 '
         'each iteration costs three times as much, and here so good a D keeps G in two of the '
         'eight clouds.',
         'Is k = 5 better than k = 1, per iteration or per second? Why does G not get out?',
-        dict(k=5)),
+        _game(k=5)),
     digits=Lesson('Handwritten digits',
         'Each picture is one noise vector carried through G: all alike at first, digits after some '
         'thousand iterations. Move the pointer over them to walk through the noise, and turn on '
         '“nearest” to see the real digit that is closest to each.',
         'Does G copy its examples, or does it draw digits that nobody has written?',
-        dict(for_images, data='digits')))
+        _game('digits', 'lab-images')))
 
-# %% ../../nbs/lab/07_course.ipynb #d66258fe
+# %% ../../nbs/lab/07_course.ipynb #534dc706
 def play_lesson(name:str,    # in `lessons`
                 iterations:int, # ≥ 1
-               ) -> Run:     # at its end
+               ) -> Rewindable: # at its end
     "A lesson without a window"
-    run = Run(lessons[name].settings)
-    run.advance(iterations)
-    return run
+    return Rewindable(lessons[name].experiment).fit(iterations)

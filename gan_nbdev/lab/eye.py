@@ -5,15 +5,14 @@
 # %% auto #0
 __all__ = ['layer_table', 'first_layers', 'curve_table', 'Eye']
 
-# %% ../../nbs/lab/05_eye.ipynb #1677db93
+# %% ../../nbs/lab/05_eye.ipynb #f732838b
 from copy import deepcopy
 
 import numpy as np
 from fastcore.basics import patch
 
 from .scenes import Scene
-from ..metrics import Coverage
-from ..trainer import _may_draw, diagnose
+from ..metrics import Coverage, diagnose
 from ..value import LOG4
 
 # %% ../../nbs/lab/05_eye.ipynb #1336fc06
@@ -45,16 +44,15 @@ curve_table = [
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None,
      'Share of the fakes within 3 standard deviations of a cloud')]
 
-# %% ../../nbs/lab/05_eye.ipynb #8573b5d0
+# %% ../../nbs/lab/05_eye.ipynb #677f7a0f
 class Eye:
     "What a window sees of one run"
     pad = [[-1.5, 1.5], [-1.5, 1.5]]   # the box where one draws, data units
 
     def __init__(self,
-        run, # a `Run`
+        run, # a `Rewindable`
     ):
-        self.run, self.version, self.figures = run, run.version, {}
-        self.quiet = not _may_draw(run.trainer)
+        self.run, self.figures, self.quiet = run, {}, not run.trainer.may_draw
         self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data, self.scene, self.sent = run.trainer.data, None, False
 
@@ -62,7 +60,8 @@ class Eye:
              fakes:int=1000,  # to show, and as many examples
              cells:int=100):  # places per axis where D is asked
         "Prepare the scene, which takes longer than a frame; call it once before `frame`"
-        box = self.pad if self.run.settings['data'] in ('drawn', 'point') else None
+        data = self.run.experiment.entries['data']
+        box = self.pad if data.get('name') in ('drawn', 'point') else None
         self.scene = Scene(self.gan, self.data, fakes, cells, box)
 
     def look(self,

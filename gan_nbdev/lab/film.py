@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Film']
 
-# %% ../../nbs/lab/15_film.ipynb #eac239cf
+# %% ../../nbs/lab/15_film.ipynb #780a2744
 import json, zlib
 from base64 import b64encode
 from functools import cache
@@ -16,11 +16,11 @@ import numpy as np
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
-from ..engines.checkpoints import write_atomically
 from .eye import curve_table, first_layers, layer_table
 from .widgets import (as_image, small_png, static_text, window_script,
                                    window_style)
 from ..plots import d_map, palette
+from ..support.safety import write_atomically
 
 # %% ../../nbs/lab/15_film.ipynb #1002bc2c
 class Film:

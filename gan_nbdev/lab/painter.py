@@ -5,23 +5,21 @@
 # %% auto #0
 __all__ = ['Painter']
 
-# %% ../../nbs/lab/09_painter.ipynb #101dea38
+# %% ../../nbs/lab/09_painter.ipynb #461b0f21
 import math, time
-from contextlib import contextmanager
 
 from fastcore.basics import patch
 
-from ..engines import recorded as engines
-from ..engines.recorded import _net_rng, _set_net_rng
 from .eye import Eye, first_layers
 from .widgets import one_line
 from .worker import Worker
+from ..support.devices import others_may, turns
 
-# %% ../../nbs/lab/09_painter.ipynb #7529b6bb
+# %% ../../nbs/lab/09_painter.ipynb #ce5051c7
 class Painter(Worker):
     "A run with a thread that trains it and one that paints it; `close` ends both"
     def __init__(self,
-        run,              # a `Run`, to be steered
+        run,              # a `Rewindable`, to be steered
         tell=None,        # function of (what, dict, arrays by name), called on both threads
         hz:float=32.,     # frames a second, at most
         line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
@@ -57,11 +55,11 @@ def _picture(self:Painter, curves):
     if report: self._tell_report(report)
     return curves
 
-# %% ../../nbs/lab/09_painter.ipynb #61d051ff
+# %% ../../nbs/lab/09_painter.ipynb #9be4e650
 @patch
 def _look(self:Painter, curves):
-    known = {(e.run, e.version): e for e in self.eyes}
-    eyes = [known.get((r, r.version)) or Eye(r) for r in self.runs]
+    known = {e.run: e for e in self.eyes}
+    eyes = [known.get(r) or Eye(r) for r in self.runs]
     curves = curves or eyes != self.eyes
     self.eyes = eyes
     for who, eye in enumerate(eyes):
@@ -72,10 +70,7 @@ def _look(self:Painter, curves):
     return [*eyes], curves, report
 
 def _undisturbed(trainer, f, *args):
-    with engines._turns:         # no block of another trainer draws meanwhile
-        before = _net_rng(trainer.device)
-        try: return f(*args)
-        finally: _set_net_rng(trainer.device, before)
+    with turns, trainer.undisturbed(): return f(*args)   # no other trainer calculates meanwhile
 
 # %% ../../nbs/lab/09_painter.ipynb #7c553fde
 @patch
@@ -136,14 +131,14 @@ def probe(self:Painter,
     if eye.quiet: look()
     else: self.post(lambda: _undisturbed(eye.run.trainer, look), anytime=True)
 
-# %% ../../nbs/lab/09_painter.ipynb #150deea8
+# %% ../../nbs/lab/09_painter.ipynb #8ac69798
 @patch
 def slowly(self:Painter):
     "One iteration, line by line; of two runs, the second follows at once"
     self.losses = {}
     with self.turns:
         self.run.slowly(self._line)
-        for run in self.runs[1:]: run.advance(1)
+        for run in self.runs[1:]: run.fit(1)
     if self.jobs or not (self.playing and self.speed == 'slow'):
         self.tell('line', dict(line=None, said='The iteration is complete.'), {})
 
@@ -156,7 +151,8 @@ def _line(self:Painter, line, gave):
     self.dirty = True
     self.tell('line', dict(line=line, said=_said(line, gave), **self.losses), self._points(gave))
     self.presses = max(self.presses - 1, 0)
-    with self._others_may(self.run.trainer): self._hold(time.monotonic() + self.line_s)
+    with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
+        self._hold(time.monotonic() + self.line_s)
 
 @patch
 def _points(self:Painter, gave):
@@ -172,17 +168,6 @@ def _hold(self:Painter, when):
     while not (self.jobs or self.closed or self.presses):
         if self.playing and (self.speed != 'slow' or time.monotonic() > when): return
         self.rest(.05)
-
-@patch
-@contextmanager
-def _others_may(self:Painter, trainer):
-    "In the middle of an iteration, let others train"
-    mine = _net_rng(trainer.device) if trainer._lent else None
-    self.turns.__exit__(); engines._turns.release()
-    try: yield
-    finally:
-        self.turns.__enter__(); engines._turns.acquire()
-        if mine: _set_net_rng(trainer.device, mine)
 
 # %% ../../nbs/lab/09_painter.ipynb #6d97832d
 def _said(line, gave):

@@ -5,28 +5,42 @@
 # %% auto #0
 __all__ = ['Session']
 
-# %% ../../nbs/lab/10_session.ipynb #5290375e
+# %% ../../nbs/lab/10_session.ipynb #d68ec8ee
+from pathlib import Path
+
 from fastcore.basics import patch
 
-from .controls import control_label
+from ..engines.checkpoints import latest_checkpoint
+from ..experiments import parts
+from .controls import control_label, control_values, controls, turned
 from .course import lessons
-from .rewinding import _settings_of, defaults
 from .painter import Painter
+from .rewinding import Rewindable
 
-# %% ../../nbs/lab/10_session.ipynb #5fadf276
+# %% ../../nbs/lab/10_session.ipynb #05cf28ae
 class Session(Painter):
     "A run with all the commands of the Lab; `close` ends it"
-    lesson, compared, source = None, None, ''   # a `Lesson`; (setting, value) of the second run; code
+    lesson, compared, source = None, None, ''   # a `Lesson`; (control, value) of the second run; code
+    strokes, own_data = (), None                # of the pen, [x, y] each; the file or data given
+
+    def __init__(self,
+        run,            # a `Rewindable`, to be steered
+        *args, **kwargs # as for `Painter`
+    ):
+        data = run.experiment['data']
+        if 'own' in data: self.own_data = run.trainer.data
+        elif 'file' in data: self.own_data = data
+        super().__init__(run, *args, **kwargs)
 
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code'): self.source = ''   # of the past
         return super().carry_out(what, how)
 
-# %% ../../nbs/lab/10_session.ipynb #3fb97b84
+# %% ../../nbs/lab/10_session.ipynb #6fe4eb6b
 @patch
 def do_reset(self:Session):
     "Back to iteration 0"
-    for run in self.runs: run.reset()
+    self._take([run.restarted() for run in self.runs])
     self.error, self.note = '', 'At iteration 0, with the same seed: the same game again.'
 
 @patch
@@ -49,52 +63,80 @@ def do_alone(self:Session,
     who, other = ('D', 'G') if player == 'd' else ('G', 'D')
     self.note = f'{who} moved once; {other} stood still. The iteration number counts turns of both.'
 
-# %% ../../nbs/lab/10_session.ipynb #caad2a1d
+# %% ../../nbs/lab/10_session.ipynb #d9514e0b
 @patch
 def do_set(self:Session,
-           strokes:list=None, # a new drawing
-           **new):            # settings by name
-    "Change settings"
-    if new.get('file'): new['data'] = 'own'
-    self.error, differs = '', {self.compared[0]} if self.compared else set()
-    again = self.run.change(strokes, **new)
-    for run in self.runs[1:]:
-        run.change(strokes, **{k: v for k, v in new.items() if k not in differs})
-    if again: self._start_again()
+           **new): # values by the name of a control
+    "Turn controls"
+    self.error, differs = '', self.compared[0] if self.compared else None
+    told = [self._described(run, {k: v for k, v in new.items() if run is self.run or k != differs})
+            for run in self.runs]
+    again = bool(self.run.fixed(told[0]))
+    move = Rewindable.restarted if again else Rewindable.become
+    self._take([move(run, e) for run, e in zip(self.runs, told)])
+    if again: self.lesson = None
     self.note = _changed(again, new)
 
 @patch
-def _start_again(self:Session):
-    for run in self.runs:
-        if run.iteration: run.reset()
-    self.lesson = None
+def _take(self:Session, runs):
+    "These are the runs from now on; of two, neither records moments of its own"
+    self.runs = runs
+    for run in runs: run.recording = len(runs) == 1
 
 def _changed(again, new):
-    words = ', '.join(map(control_label, again or new))
+    words = ', '.join(map(control_label, new))
     note = f'Started again with {words} changed.' if again else f'{words}: changed from here on.'*bool(new)
     return note + ' Compiling may take half a minute.'*(new.get('engine') == 'compiled')
 
-# %% ../../nbs/lab/10_session.ipynb #a91be820
+# %% ../../nbs/lab/10_session.ipynb #8e41d4de
+@patch
+def _described(self:Session, run, new):
+    "The description with controls turned"
+    new = dict(new)
+    file, name = new.pop('data.file', None), new.pop('data.name', None)
+    e = turned(run, new)
+    if file == name == None: return e
+    return e.changed({'data': self._data(file, 'own' if name is None else name)})
+
+@patch
+def _data(self:Session, file, name):
+    "An entry, or an object"
+    if file: return dict(file=str(Path(file).expanduser().resolve()))
+    if name == 'drawn': return dict(name='drawn', strokes=[*self.strokes])
+    if name != 'own': return controls['data.name'].check(name)
+    if self.own_data is None:
+        raise ValueError("data 'own' needs a file, or data given to the Lab: Lab(data=…)")
+    return self.own_data
+
+# %% ../../nbs/lab/10_session.ipynb #cedad4a5
 @patch
 def do_stroke(self:Session,
               points:list): # [x, y] each, data units
     "Add a stroke to the drawing"
-    self.do_set([*self.run.strokes, points], data='drawn')
+    self._draw([*self.strokes, points])
 
 @patch
 def do_undo(self:Session):
     "Take the last stroke away"
-    if len(self.run.strokes) > 1: self.do_set(self.run.strokes[:-1], data='drawn')
+    if len(self.strokes) > 1: self._draw(self.strokes[:-1])
     else: self.do_clear()
 
 @patch
 def do_clear(self:Session):
     "Take all strokes away; back to the data that one begins with"
     self.playing = False
-    if self.run.settings['data'] == 'drawn': self.do_set([], data=defaults['data'])
-    self.run.strokes = []
+    if self.run.experiment.entries['data'].get('name') == 'drawn': self.do_set(**{'data.name': 'ring'})
+    self.strokes = ()
 
-# %% ../../nbs/lab/10_session.ipynb #9d1af1e7
+@patch
+def _draw(self:Session, strokes):
+    before, self.strokes = self.strokes, [[[round(float(v), 3) for v in p] for p in o] for o in strokes]
+    try: self.do_set(**{'data.name': 'drawn'})
+    except BaseException:
+        self.strokes = before
+        raise
+
+# %% ../../nbs/lab/10_session.ipynb #61224037
 @patch
 def do_lesson(self:Session,
               name:str): # one of `lessons`
@@ -103,32 +145,33 @@ def do_lesson(self:Session,
         raise ValueError(f'unknown lesson {name!r}: choose one of {", ".join(lessons)}')
     if self.run.given is not None: raise ValueError('lessons need networks that the Lab builds: Lab()')
     self.do_uncompare()
-    self.lesson = lessons[name]
-    self.run.reset(defaults | self.lesson.settings, [])
+    self.lesson, self.strokes = lessons[name], ()
+    self._take([Rewindable(self.lesson.experiment, memory=self.run.memory)])
     self.playing, self.speed, self.error = True, 'full', ''
     self.note = f'{self.lesson.title}: started from iteration 0.'
 
-# %% ../../nbs/lab/10_session.ipynb #1ffb95f4
+# %% ../../nbs/lab/10_session.ipynb #839f584d
 @patch
 def do_compare(self:Session,
-               name:str, # of a setting
+               name:str, # of a control
                value):   # its value in the second run
     "Start two runs that differ in one setting"
-    first, other = self.run, self.run.twin(**{name: value})
-    if first.settings[name] == other.settings[name]:
+    new = self._described(self.run, {name: value})
+    if new == self.run.experiment:
         raise ValueError(f'both runs would have {control_label(name)} = {value}: choose another value')
-    first.reset()
-    first.paired = other.paired = True
-    self.runs, self.compared, self.playing, self.error = [first, other], (name, value), False, ''
+    other = self.run.twin(new)
+    self._take([self.run.restarted(), other])
+    self.compared, self.playing, self.error = (name, value), False, ''
     self.note = ('Two runs from the same seed. Solid curves, numbers and diagnosis are those of the '
                  'first, dashed curves those of the second. Press Play.')
 
 @patch
 def do_uncompare(self:Session):
     "Back to the first run alone"
-    self.runs, self.compared, self.run.paired = self.runs[:1], None, False
+    self._take(self.runs[:1])
+    self.compared = None
 
-# %% ../../nbs/lab/10_session.ipynb #2f9c30a8
+# %% ../../nbs/lab/10_session.ipynb #6ab2ded3
 @patch
 def do_code(self:Session):
     "Show code that rebuilds this very state"
@@ -139,23 +182,21 @@ def do_save(self:Session,
             out=None): # the folder; None: the first of runs/lab-1, runs/lab-2, … that is free
     "Write a run folder"
     out = self.run.save(out)
-    self.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if out.is_dir() else
+    own = [o for o in parts if o != 'data' and self.run.begun.is_own(o)]
+    self.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if not own else
                  f'Saved. A trainer made the same way, with engine={self.run.trainer.engine!r}, takes '
-                 f'it up: trainer.load({str(out)!r})')
+                 f'it up: trainer.load({str(latest_checkpoint(out/"checkpoints"))!r})')
 
-# %% ../../nbs/lab/10_session.ipynb #17df1223
+# %% ../../nbs/lab/10_session.ipynb #4b642d91
 @patch
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
-    run = self.run
-    theirs = _settings_of(run.trainer) if run.given else {}
-    strokes = [[[round(float(v), 3) for v in p] for p in o] for o in run.strokes]
-    return {**Painter.report(self), 'settings': run.settings | theirs, 'code': self.source,
-            'strokes': strokes, 'lesson': self.lesson and list(self.lesson[:3]),
-            'given': run.given is not None, 'compare': self.compared and self._captions()}
+    return {**Painter.report(self), 'settings': control_values(self.run), 'code': self.source,
+            'strokes': [*self.strokes], 'lesson': self.lesson and list(self.lesson[:3]),
+            'given': self.run.given is not None, 'compare': self.compared and self._captions()}
 
 @patch
 def _captions(self:Session):
     name, value = self.compared
-    pairs = (self.run.settings[name], 'solid'), (value, 'dashed')
+    pairs = (control_values(self.run)[name], 'solid'), (value, 'dashed')
     return [f'{control_label(name)} = {v} ({how})' for v, how in pairs]

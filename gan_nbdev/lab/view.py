@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_gan', 'View']
 
-# %% ../../nbs/lab/13_view.ipynb #fccb4e5c
+# %% ../../nbs/lab/13_view.ipynb #6fd5eda2
 import math
 from collections import namedtuple
 from copy import deepcopy
@@ -16,17 +16,16 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
-from ..cli import load_run
 from ..datasets.files import get_data
-from ..engines.checkpoints import fingerprint
+from ..experiments import parts
 from .latent import Latent, allowed_noise, beside, between, noise_range
-from .rewinding import Run
 from .scenes import Scene
 from .window import Lab
 from ..networks import GAN
+from ..runs import Run, load_run, run_data
 from ..trainer import Trainer
 
-# %% ../../nbs/lab/13_view.ipynb #77690024
+# %% ../../nbs/lab/13_view.ipynb #81e1eba6
 Found = namedtuple('Found', 'gan unit real code')
 Found.__doc__ = ('A GAN on the CPU; data, or what has their shape and units; real items, model '
                  'units, or None; code that finds all this again')
@@ -42,26 +41,23 @@ def _items(data, most=10_000):
 def _of_trainer(t, code): return Found(_copied(t.gan), t.data, _items(t.data), code)
 
 def _of_run(run):
-    given = run.given is not None or run.own is not None
+    given = any(map(run.begun.is_own, parts)) or any('given' in act for act in run.story)
     at = f'# run: the one that was given, at iteration {run.iteration}\ntrainer = run.trainer'
     code = at if given else run.code()
     return _of_trainer(run.trainer, f'{code}\n\n{_take}')
 
 _take = 'gan, data = deepcopy(trainer.gan).cpu(), trainer.data'
 
-# %% ../../nbs/lab/13_view.ipynb #67582e3f
+# %% ../../nbs/lab/13_view.ipynb #ce762567
 def _of_folder(path):
-    gan, unit, c = load_run(path)
-    d, real, full = c['data'], None, str(Path(path).expanduser().resolve())
+    gan, unit, record = load_run(path)
+    real, full = None, str(Path(path).expanduser().resolve())
     unit.scale = getattr(unit.unscale, '__self__', lambda x: x)   # a `Scaling`, or nothing to do
     try:
-        data = get_data(d['what'], data_dir=d.get('data_dir'), size=d.get('size'))
-        same = fingerprint(data) == d.get('fingerprint')
-        if same or Path(d['what']).parent == Path(full):          # where the Lab puts a drawing
-            real = unit.scale(data.unscale(_items(data)))
-        if same: data.unscale, unit = unit.unscale, data
+        unit = run_data(path, record)
+        real = _items(unit)
     except (OSError, ValueError): pass
-    code = f'from gan_nbdev.cli import load_run\n\ngan, data, _ = load_run({full!r})'
+    code = f'from gan_nbdev.runs import load_run\n\ngan, data, _ = load_run({full!r})'
     return Found(_copied(gan), unit, real, code)
 
 def _of_gan(gan, data):

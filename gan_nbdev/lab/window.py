@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['Lab']
 
-# %% ../../nbs/lab/11_window.ipynb #f4b9c4e6
+# %% ../../nbs/lab/11_window.ipynb #43a5091a
 from pathlib import Path
 
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
-from ..datasets.files import get_data
-from .controls import controls
+from ..experiments import Experiment, experiment
+from .controls import controls, told_controls
 from .course import lessons
 from .eye import Eye, curve_table, layer_table
-from .rewinding import Run, defaults, for_images, live, scenes
+from .rewinding import Rewindable
 from .scenes import Scene
 from .session import Session
 from .slow import algorithm_lines
@@ -23,51 +23,47 @@ from .widgets import as_image, in_parts, show_window, window_class
 from ..plots import palette, plot_fakes, plot_probability, plot_value
 from ..trainer import Trainer
 
-# %% ../../nbs/lab/11_window.ipynb #5c7c021c
+# %% ../../nbs/lab/11_window.ipynb #7d159fdb
 def _fixed(run):
     "All that the window needs to know once"
     return dict(
-        controls=[(title, [_with_own(c, run) for c in items]) for title, items in controls()],
-        live=sorted(live), lines=algorithm_lines, pad=Eye.pad, palette=palette,
+        controls=told_controls(run), live=[c.name for c in controls.values() if c.live],
+        lines=algorithm_lines, pad=Eye.pad, palette=palette,
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 
-def _with_own(control, run):
-    "A game or a rule that is none of ours can be chosen as well"
-    own = run.settings[control['name']] == 'own' and control['name'] != 'data'
-    return {**control, 'options': [*control['options'], ('own', 'its own')]} if own else control
-
-# %% ../../nbs/lab/11_window.ipynb #06af7636
-def _run_for(trainer, data, settings):
+# %% ../../nbs/lab/11_window.ipynb #72ecabcb
+def _run_for(what, data, changes):
     "The run that the Lab opens with"
-    if trainer is not None and not isinstance(trainer, Trainer):
-        raise ValueError(f'trainer must be a Trainer, not {type(trainer).__name__}: '
-                         'data are given as Lab(data=…)')
-    if trainer is not None and (data is not None or settings):
-        raise ValueError('give a trainer, or data and settings, not both')
-    if isinstance(data, str) and data in scenes: settings['data'], data = data, None
-    elif data is not None:
-        name, data = data, get_data(data)
-        if isinstance(name, (str, Path)): settings |= dict(data='own', file=str(name))
-    settings = _fitting(settings.get('data'), data) | settings
-    return Run(settings, None if settings['file'] else data, trainer)   # a run reads its file itself
+    if isinstance(what, Experiment): return Rewindable(what.changed(changes), data)
+    if what is None: return _new_run('ring' if data is None else data, changes)
+    if changes or data is not None: raise ValueError('give a trainer or a folder, or data and changes, not both')
+    if isinstance(what, Trainer): return Rewindable(trainer=what)
+    if isinstance(what, (str, Path)):
+        if Path(what).expanduser().is_dir(): return Rewindable.open(what)
+        raise ValueError(f'{what} is not a run folder: data are given as Lab(data=…)')
+    raise ValueError(f'what must be a Trainer, an Experiment or a run folder, not {type(what).__name__}: '
+                     'data are given as Lab(data=…)')
 
-def _fitting(name, data):
-    "Settings to begin with"
-    images = name == 'digits' or data is not None and len(data.shape) > 1
-    fits, rows = defaults | (for_images if images else {}), len(getattr(data, 'x', ()))
-    if rows: fits['batch_size'] = min(rows, fits['batch_size'])
-    return fits
+# %% ../../nbs/lab/11_window.ipynb #0e90425e
+def _new_run(data, changes):
+    e = experiment(data, 'lab')
+    data = e.load_data()
+    if len(data.shape) > 1: e = experiment(data if e.is_own('data') else e['data'], 'lab-images')
+    rows = len(getattr(data, 'x', ()))
+    if rows: e = e.changed({'batch_size': min(rows, e['batch_size'])})
+    new = e.changed(changes)
+    return Rewindable(new, data if new['data'] == e['data'] else None)
 
-# %% ../../nbs/lab/11_window.ipynb #2e28cc7d
+# %% ../../nbs/lab/11_window.ipynb #03dacc5b
 class Lab:
-    "A window on a GAN at work; `ValueError` for settings or data that do not fit"
+    "A window on a GAN at work; `ValueError` for what does not fit"
     def __init__(self,
-        trainer:Trainer=None,  # a trainer of one's own; None: the Lab builds one
-        data=None,             # a name, a file, an array or a data object; None: the ring
-        **settings             # others than `defaults`, for images `for_images`; as `k=5`
+        what=None,     # a `Trainer`, an `Experiment`, or a run folder; None: a new game
+        data=None,     # of a new game: a name, a file, an array or a data object; None: the ring
+        **changes      # entries of the description, as `k=5`, `**{'d_rule.lr': 2e-4}`
     ):
-        run = _run_for(trainer, data, settings)
+        run = _run_for(what, data, changes)
         window = window_class('Lab', ('lab',), ('fixed', 'state'))
         _replace(self)
         self.session = Session(run, self._tell)

@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['Turns', 'Worker']
 
-# %% ../../nbs/lab/08_worker.ipynb #18304e47
+# %% ../../nbs/lab/08_worker.ipynb #7c0ce679
 import threading, time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from fastcore.basics import patch
 
-from .rewinding import Run
+from .rewinding import Rewindable
 from .widgets import one_line
 
-# %% ../../nbs/lab/08_worker.ipynb #909f7144
+# %% ../../nbs/lab/08_worker.ipynb #483b3b89
 class Turns:
     "A lock whose holder can ask whether it is time to hand over"
     def __init__(self): self.lock, self.waiting = threading.Lock(), deque()
@@ -30,11 +31,18 @@ class Turns:
         self.lock.release()
         if self.waiting: time.sleep(.002)   # or the next to get it may be this one again
 
+    @contextmanager
+    def given_up(self):
+        "Inside, others may have their turn"
+        self.__exit__()
+        try: yield
+        finally: self.__enter__()
+
     def over(self) -> bool: # or not
         "Does another wait, and has this turn lasted 50 ms?"
         return bool(self.waiting) and time.monotonic() > self.since + .05
 
-# %% ../../nbs/lab/08_worker.ipynb #3a6fd37c
+# %% ../../nbs/lab/08_worker.ipynb #907c5cb5
 class Worker:
     "A run with a thread that trains it; `close` ends it"
     turns = Turns()                        # for all of them
@@ -43,7 +51,7 @@ class Worker:
               '1': '1 iteration/s', 'slow': 'line by line'}
 
     def __init__(self,
-        run:Run,          # to be steered
+        run:Rewindable,   # to be steered
         tell=None,        # function of (what, dict, arrays by name), called on its thread
         line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
     ):
@@ -116,7 +124,7 @@ def between(self:Worker,
     "Call `f` between two iterations, on the worker's thread; once that has ended, here"
     return f() if self.closed else self.post(f).result()
 
-# %% ../../nbs/lab/08_worker.ipynb #bbee6ec5
+# %% ../../nbs/lab/08_worker.ipynb #d8980fc0
 @patch
 def _work(self:Worker):
     while not self.closed:
@@ -152,9 +160,9 @@ def rest(self:Worker,
 def slowly(self:Worker):
     "One iteration, line by line, for those who watch; here it is one like all others"
     self.presses = max(self.presses - 1, 0)
-    with self.turns: self.run.advance(1)
+    with self.turns: self.run.fit(1)
 
-# %% ../../nbs/lab/08_worker.ipynb #9786c93f
+# %% ../../nbs/lab/08_worker.ipynb #3e1b2710
 @patch
 def after_iteration(self:Worker, trainer):
     if self.looks: self._serve(self.looks)
@@ -166,7 +174,7 @@ def _train(self:Worker):
     n = max(1, round(rate/20)) if rate else 2000 if alone else 4
     start = time.monotonic()
     with self.turns:
-        for run in self.runs: run.advance(n, self if alone else None)
+        for run in self.runs: run.fit(n, hook=self if alone else None)
         if not alone and self.run.due_now():
             for run in self.runs: run.note(force=True)
     self._check_stop()
@@ -199,7 +207,7 @@ def _failed(self:Worker, e):
     self.dirty = self.urgent = True
     self.tell('line', dict(line=None), {})
 
-# %% ../../nbs/lab/08_worker.ipynb #2fdcb28c
+# %% ../../nbs/lab/08_worker.ipynb #2ef8bf6b
 @patch
 def do_play(self:Worker):
     "Train until it is paused"
@@ -218,7 +226,7 @@ def do_step(self:Worker,
     self.playing, self.note = False, ''
     with self.turns:
         for run in self.runs:
-            run.advance(n)
+            run.fit(n)
             run.note(force=True)
 
 @patch
