@@ -48,14 +48,15 @@ def _of_run(run):
 
 _take = 'gan, data = deepcopy(trainer.gan).cpu(), trainer.data'
 
-# %% ../../nbs/lab/13_view.ipynb #ce762567
+# %% ../../nbs/lab/13_view.ipynb #748aa370
 def _of_folder(path):
     gan, unit, record = load_run(path)
     real, full = None, str(Path(path).expanduser().resolve())
     unit.scale = getattr(unit.unscale, '__self__', lambda x: x)   # a `Scaling`, or nothing to do
     try:
-        unit = run_data(path, record)
-        real = _items(unit)
+        data = run_data(path, record)
+        real, data.unscale = _items(data), unit.unscale   # to the bit what the shown code has
+        unit = data
     except (OSError, ValueError): pass
     code = f'from gan_nbdev.runs import load_run\n\ngan, data, _ = load_run({full!r})'
     return Found(_copied(gan), unit, real, code)
