@@ -143,7 +143,7 @@ def _feed(h, x):
     elif isinstance(x, (list, tuple)):
         for o in x: _feed(h, o)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
-        for k in sorted(vars(x).keys() - {'_cache', 'num_workers'}):
+        for k in sorted(vars(x).keys() - {'_cache', 'num_workers', 'made_by', 'made_as'}):
             h.update(k.encode()); _feed(h, vars(x)[k])
     else: h.update(_said(x).encode())
 
