@@ -19,7 +19,8 @@ from fastcore.basics import patch
 
 from .data import distributions, noises
 from .datasets.files import get_data, real_data as datasets
-from .engines.recorded import engines, precisions
+from .engines.choice import engines
+from .support.devices import precisions
 from .networks import (GAN, activations, inits, mlp, mlp_discriminator, mlp_generator,
                                 start_at_mean)
 from .support.calls import Assign, Call, Name, call_of
