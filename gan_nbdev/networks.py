@@ -4,7 +4,7 @@ r"""Two multilayer perceptrons: a generator $G(z;\theta_g)$ that turns noise int
 
 # %% auto #0
 __all__ = ['activations', 'inits', 'Maxout', 'mlp', 'mlp_generator', 'mlp_discriminator', 'output_for', 'start_at_mean',
-           'paper_generator', 'paper_discriminator', 'evaluating', 'GAN', 'layers']
+           'paper_generator', 'paper_discriminator', 'evaluating', 'GAN']
 
 # %% ../nbs/02_networks.ipynb #1a24d70d
 import math
@@ -21,12 +21,6 @@ from .support.checks import whole_number
 activations = dict(
     relu=nn.ReLU, leaky_relu=lambda: nn.LeakyReLU(0.2), tanh=nn.Tanh, sigmoid=nn.Sigmoid,
     elu=nn.ELU, gelu=nn.GELU, silu=nn.SiLU, softplus=nn.Softplus)
-
-# %% ../nbs/02_networks.ipynb #12fbce9c
-def _pick(kind, name, table):
-    if name not in table:
-        raise ValueError(f'unknown {kind} {name!r}: choose one of {", ".join(table)}')
-    return table[name]
 
 # %% ../nbs/02_networks.ipynb #4e0d9b80
 class Maxout(nn.Module):
@@ -50,6 +44,11 @@ def _at_least_1(**sizes):
     for name, n in sizes.items(): whole_number(name, n, 1)
 
 def _linear(n_in, n_out): return nn.utils.skip_init(nn.Linear, n_in, n_out)
+
+def _pick(kind, name, table):
+    if name not in table:
+        raise ValueError(f'unknown {kind} {name!r}: choose one of {", ".join(table)}')
+    return table[name]
 
 # %% ../nbs/02_networks.ipynb #bae4c5fd
 def _torch_init(lin, generator=None):
@@ -261,10 +260,8 @@ def sample(self:GAN,
     return self.generate(self.draw_noise(n, generator))
 
 # %% ../nbs/02_networks.ipynb #0418fd4f
-def layers(net:nn.Module, # any module
-           v:Tensor,      # an input to send through, shape (m, n)
-          ) -> list:      # (layer, output shape, parameters) per leaf module, in the order they run
-    "The layers that `v` passes on its way through `net`"
+def _layers(net, v):
+    "(layer, output shape, parameters) per leaf module of `net`, in the order that `v` passes them"
     rows, hooks = [], []
     def note(m, inp, out):
         rows.append((str(m), tuple(out.shape[1:]), sum(p.numel() for p in m.parameters())))
@@ -278,13 +275,12 @@ def layers(net:nn.Module, # any module
         for h in hooks: h.remove()
     return rows
 
-# %% ../nbs/02_networks.ipynb #59714a9c
 @patch
-def tables(self:GAN) -> dict: # the `layers` of 'generator' and 'discriminator'
+def tables(self:GAN) -> dict: # for each network a list of (layer, output shape, parameters)
     "The layers of both networks"
     z = self.draw_noise(2, torch.Generator(self.device).manual_seed(0))
-    g = layers(self.generator, z)
-    return dict(generator=g, discriminator=layers(self.discriminator, self.sample(2)*0))
+    g = _layers(self.generator, z)
+    return dict(generator=g, discriminator=_layers(self.discriminator, self.sample(2)*0))
 
 @patch
 def __repr__(self:GAN):

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import torch
 
-from ..data import distributions, noises
-from ..datasets.files import datasets, get_data
+from ..data import noises
+from ..datasets.files import get_data, real_data
+from ..datasets.shapes import drawn, shapes
 from ..networks import (activations, inits, mlp, mlp_discriminator, mlp_generator,
                                 output_for, start_at_mean)
 from . import kinds
 from .calls import Call, Name, call_of
 from .kinds import Form, Kind, checked, form_of, mapping, plain, short
-from ..trainer import Rule, adam, exponential, linear, momentum_sgd
+from ..algorithm import Rule, adam, exponential, linear, momentum_sgd
 from ..value import games
 
 # %% ../../nbs/support/03_parts.ipynb #ca505e5e
-makers = {**distributions, **datasets}
+makers = {**shapes, **real_data, 'drawn': drawn}
 
 def _data_form(v):
     if 'file' in v: return form_of(get_data, ('what', 'data_dir'), file=kinds.text)
