@@ -8,8 +8,8 @@ from .datasets.files import *
 from .networks import *
 from .algorithm import *
 from .trainer import *
-from .support.devices import *
-from .support.processes import *
+from .support.devices import devices, pick_device, precisions
+from .support.processes import parallel, processes, rank
 from .engines.choice import *
 from .engines.ensemble import *
 from .engines.checkpoints import *
