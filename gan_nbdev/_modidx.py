@@ -1070,6 +1070,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'gan_nbdev.runs._saved': ('runs.html#_saved', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs._scale': ('runs.html#_scale', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs._scaling': ('runs.html#_scaling', 'gan_nbdev/runs.py'),
+                                'gan_nbdev.runs._told': ('runs.html#_told', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs._warn_of_versions': ('runs.html#_warn_of_versions', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs._weights': ('runs.html#_weights', 'gan_nbdev/runs.py'),
                                 'gan_nbdev.runs._write_files': ('runs.html#_write_files', 'gan_nbdev/runs.py'),

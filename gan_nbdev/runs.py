@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'save_rows', 'load_rows', 'check_folder', 'write_picture', 'read_record', 'load_run', 'run_data']
 
-# %% ../nbs/08_runs.ipynb #34447527
+# %% ../nbs/08_runs.ipynb #e09bb1e1
 import csv, json, math, os, shutil, tempfile, warnings
 from functools import reduce
 from pathlib import Path
@@ -24,32 +24,32 @@ from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.safety import umask
 
-# %% ../nbs/08_runs.ipynb #c6adc99f
-def _n(act): return act.get('fit', act.get('times', 0))
+# %% ../nbs/08_runs.ipynb #d41cd7c0
+def _n(act): return act.get('fit', act.get('times'))   # None for a change
 def _again(act, n): return {**act, 'fit' if 'fit' in act else 'times': n}
-def _same(a, b): return 'change' not in a and (*a, a.get('alone')) == (*b, b.get('alone'))
+def _same(a, b): return _n(a) is not None and (*a, a.get('alone')) == (*b, b.get('alone'))
 
 def _joined(acts):
     "The same story, told as shortly as can be: neighbours that do the same are one act"
     out = []
     for act in acts:
-        if 'change' not in act and not _n(act): continue
+        if _n(act) == 0: continue
         if out and _same(out[-1], act): out[-1] = _again(act, _n(out[-1]) + _n(act))
         else: out.append(act)
     return out
 
-# %% ../nbs/08_runs.ipynb #5f25dcba
+# %% ../nbs/08_runs.ipynb #768dbee2
 def _left_of(plan, story):
     "What is left of a plan; nothing where the story took another way"
     if not story: return plan
     *before, now = story
     n = len(before)
     if plan[:n] != before or len(plan) <= n: return []
-    rest = _n(plan[n]) - _n(now)
     if plan[n] == now: return plan[n + 1:]
-    return [_again(now, rest), *plan[n + 1:]] if _same(plan[n], now) and rest > 0 else []
+    rest = _n(plan[n]) - _n(now) if _same(plan[n], now) else 0
+    return [_again(now, rest), *plan[n + 1:]] if rest > 0 else []
 
-# %% ../nbs/08_runs.ipynb #253f0aee
+# %% ../nbs/08_runs.ipynb #96d08e4b
 class Run:
     "An experiment under way: a trainer, and the story of what was done with it"
     def __init__(self,
@@ -76,9 +76,9 @@ class Run:
 
 def _after(e, acts):
     "The description that holds after these acts"
-    return reduce(lambda e, act: e.changed(act.get('change', {})), acts, e)
+    return reduce(lambda e, act: e.changed(act['change']) if 'change' in act else e, acts, e)
 
-# %% ../nbs/08_runs.ipynb #6c8d134d
+# %% ../nbs/08_runs.ipynb #2d39ba05
 @patch
 def fit(self:Run,
         n:int,              # iterations, ≥ 0
@@ -103,27 +103,35 @@ def change(self:Run,
            new:dict,  # entry -> value, of those that are `live`
           ) -> Run:   # itself
     "Change the description from here on; `ValueError`, and nothing changed, if that does not fit"
-    new = {k: v for k, (_, v) in self.experiment.differences(self.experiment.changed(new)).items()}
-    if not new: return self
-    for call in self.experiment.change_calls(new): call.make(dict(trainer=self.trainer))
-    self.story = [*self.story, {'change': new}]
+    old, new = self.experiment, self.experiment.changed(new)
+    for call in old.change_calls(new): call.make({**new.given, 'trainer': self.trainer})
+    self.story = [*self.story, *[{'change': o} for o in [_told(old, new)] if o]]
     return self
 
-# %% ../nbs/08_runs.ipynb #0003e4e3
+def _told(old, new):
+    "What differs, by entry; where entries came or went, the object that they belong to"
+    out = {}
+    for k, (a, b) in old.differences(new).items():
+        if a is None or b is None: k = k.partition('.')[0]
+        out[k] = new[k]
+    return {k: v for k, v in out.items() if '.' not in k or k.partition('.')[0] not in out}
+
+# %% ../nbs/08_runs.ipynb #721088a3
 @patch
 def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
-    e, lines = self.begun, ['from gan_nbdev.all import *', '', *self.begun.code()]
+    e, lines = self.begun, ['import torch', 'from gan_nbdev.all import *', '']
+    lines += e.code(self.trainer.data)
     for act in self.story:
         if 'fit' in act: lines.append(f"trainer.fit({act['fit']})")
         elif 'alone' in act: lines.append(f"trainer.alone({act['alone']!r}, {act['times']})")
         elif 'given' in act: lines.append(f"# trainer: one that is at iteration {act['given']}")
         else:
-            lines += map(str, e.change_calls(act['change']))
-            e = e.changed(act['change'])
+            old, e = e, e.changed(act['change'])
+            lines += map(str, old.change_calls(e))
     return '\n'.join(lines)
 
-# %% ../nbs/08_runs.ipynb #71c5d1bc
+# %% ../nbs/08_runs.ipynb #00b0c725
 @patch
 def play(self:Run,
          acts:list,           # as in a story
@@ -148,7 +156,7 @@ def go_on(self:Run,
         if self.trainer.stopped: break
     return self
 
-# %% ../nbs/08_runs.ipynb #a67e590f
+# %% ../nbs/08_runs.ipynb #0ad4f41c
 _form, _schema = 'gan_nbdev run', 1
 
 @patch
@@ -162,7 +170,7 @@ def record(self:Run) -> dict: # what JSON can write
                 left=self.left, data=data, device=str(t.device), processes=processes(),
                 versions=versions())
 
-# %% ../nbs/08_runs.ipynb #963de145
+# %% ../nbs/08_runs.ipynb #bad647a8
 def save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
     "Write rows so that `load_rows` gives the same data, to the bit"
@@ -194,7 +202,7 @@ def _scaling(shift, factor, dim, dtype=torch.float32):
             raise ValueError(f'scale.{name} has shape {shape}, but must be one number or {dim}')
     return s
 
-# %% ../nbs/08_runs.ipynb #f710670c
+# %% ../nbs/08_runs.ipynb #c77b4dca
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
           'value.png', 'config.json')
 
@@ -209,7 +217,7 @@ def check_folder(out,                # the folder
                          '--resume to go on with it, or --force to replace it')
     return out
 
-# %% ../nbs/08_runs.ipynb #f5ba6373
+# %% ../nbs/08_runs.ipynb #a3b83494
 def _json(x): return json.dumps(x, indent=2) + '\n'
 
 def _write_history(history, path):
@@ -245,7 +253,7 @@ def _write_files(trainer, d, record, measured):
     write_picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
-# %% ../nbs/08_runs.ipynb #270c1c4c
+# %% ../nbs/08_runs.ipynb #8403e6af
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
@@ -286,11 +294,11 @@ def _write_checkpoint(self:Run, folder):
 @patch
 def _keep_rows(self:Run, out):
     data = self.trainer.data
-    if 'own' in self.begun.entries['data'] and type(data) is Samples:
+    if self.begun.is_own('data') and type(data) is Samples:
         out.mkdir(parents=True, exist_ok=True)
         save_rows(data, out/'data.safetensors')
 
-# %% ../nbs/08_runs.ipynb #19d5530c
+# %% ../nbs/08_runs.ipynb #753a3b17
 @patch
 def keep(self:Run,
          folder,         # the run folder
@@ -306,7 +314,7 @@ def keep(self:Run,
     self.trainer.hooks.append(hook)
     return self
 
-# %% ../nbs/08_runs.ipynb #ab2f969d
+# %% ../nbs/08_runs.ipynb #e4d2b5b5
 def _is_whole(v, low): return type(v) is int and low <= v < 2**63
 
 def _check_act(act):
@@ -349,7 +357,7 @@ def _check_record(c, where):
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
 
-# %% ../nbs/08_runs.ipynb #a301e80c
+# %% ../nbs/08_runs.ipynb #3c6323eb
 def _read_json(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e:
@@ -376,7 +384,7 @@ def read_record(run     # a run folder, or its config.json, or a description in 
     except ValueError as e: raise ValueError(f'{path}: {e}') from e
     return dict(experiment=e.entries, story=[], left=[{'fit': e['steps']}])
 
-# %% ../nbs/08_runs.ipynb #94941776
+# %% ../nbs/08_runs.ipynb #a13bfed8
 def _read_weights(folder):
     path = folder/'weights.safetensors'
     if not path.is_file(): raise ValueError(f'{folder} has no weights.safetensors')
@@ -399,14 +407,15 @@ def _saved(folder):
 def _check_sizes(e, dim, w, path):
     "Are there as many numbers as such networks have, at the least?"
     there, need = sum(v.numel() for v in w.values()), 0
-    for who, ends in dict(generator=(e['noise.dim'], dim), discriminator=(dim, 1)).items():
-        sizes = [ends[0], *e.entries[who].get('hidden', ()), ends[1]]
+    z = e['noise.dim'] if e['noise.dim'] != 'auto' else max(2, dim)
+    for who, (first, last) in dict(generator=(z, dim), discriminator=(dim, 1)).items():
+        sizes = [first, *e[f'{who}.hidden'], last]
         need += sum(a*b for a, b in zip(sizes, sizes[1:]))
     if need > there:
         raise ValueError(f'{path} does not fit the settings: it holds {there:,} numbers, and the '
                          f'networks have {need:,} at least')
 
-# %% ../nbs/08_runs.ipynb #3c0d8f82
+# %% ../nbs/08_runs.ipynb #c31fd13a
 def load_run(run     # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the record
     "Read a run folder; `ValueError` if it is none, or if its weights do not fit its settings"
@@ -429,8 +438,7 @@ def load_run(run     # a run folder
 
 def _own(e, *parts):
     "The first of these entries that has no name, with what is said of it"
-    return next((f'{k} ({e.entries[k]["own"]})' for k in parts
-                 if isinstance(e.entries[k], dict) and 'own' in e.entries[k]), None)
+    return next((f'{k} ({e[k]["own"]})' for k in parts if e.is_own(k)), None)
 
 def _check_networks(e, path):
     if what := _own(e, 'generator', 'discriminator', 'noise'):
@@ -441,7 +449,7 @@ def _scale(data):
     s = getattr(data, 'scaling', None)
     return {} if s is None else {'scale.shift': s.shift, 'scale.factor': s.factor}
 
-# %% ../nbs/08_runs.ipynb #6a881850
+# %% ../nbs/08_runs.ipynb #8bcd2b0f
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
@@ -470,7 +478,7 @@ def _warn_of_versions(record):
     if other:
         warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ', stacklevel=3)
 
-# %% ../nbs/08_runs.ipynb #566a1c36
+# %% ../nbs/08_runs.ipynb #7eb09be8
 @patch(cls_method=True)
 def open(cls:Run,
          folder,    # a run folder
@@ -500,7 +508,7 @@ def again(cls:Run,
     e = old.changed(changes)
     plan = record['story'] + record['left']
     if 'steps' in changes: plan = _plan_of(plan, e['steps'])
-    same = data is None and old.entries['data'] == e.entries['data']
+    same = data is None and old['data'] == e['data']
     data = run_data(source, record) if same else data
     if 'device' in changes: record = {**record, 'device': None}
     run = cls(e, data, device=record.get('device'))
