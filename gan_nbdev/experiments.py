@@ -88,28 +88,6 @@ class Experiment:
         "Is this part an object of the user's own, which has no name?"
         return isinstance(v := self._entries[part], dict) and 'own' in v
 
-# %% ../nbs/07_experiments.ipynb #3b13c3b6
-import inspect, json, sys
-from collections import namedtuple
-from copy import deepcopy
-from functools import partial
-from numbers import Integral, Real
-from pathlib import Path
-
-import torch
-from fastcore.basics import patch
-
-from .data import distributions, noises
-from .datasets.files import datasets, get_data
-from .algorithm import Rule, adam, exponential, linear, momentum_sgd
-from .engines.choice import engines
-from .support.devices import pick_device, precisions
-from .networks import (GAN, activations, inits, mlp, mlp_discriminator, mlp_generator,
-                                start_at_mean)
-from .support.calls import Assign, Call, Name, call_of
-from .trainer import Trainer
-from .value import Game, games
-
 # %% ../nbs/07_experiments.ipynb #02fa12cb
 _common = dict(game='non-saturating', k=1, k_g=1, seed=0, precision='float32', engine='auto',
                device=None)
