@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['Session']
 
-# %% ../../nbs/lab/10_session.ipynb #d68ec8ee
+# %% ../../nbs/lab/10_session.ipynb #6b8ddc3d
 from pathlib import Path
 
 from fastcore.basics import patch
 
 from ..engines.checkpoints import latest_checkpoint
-from ..experiments import parts
 from .controls import control_label, control_values, controls, turned
 from .course import lessons
 from .painter import Painter
 from .rewinding import Rewindable
+from ..support.parts import parts
 
 # %% ../../nbs/lab/10_session.ipynb #05cf28ae
 class Session(Painter):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_gan', 'View']
 
-# %% ../../nbs/lab/13_view.ipynb #6fd5eda2
+# %% ../../nbs/lab/13_view.ipynb #0a487a9c
 import math
 from collections import namedtuple
 from copy import deepcopy
@@ -17,12 +17,12 @@ import torch
 from fastcore.basics import patch
 
 from ..datasets.files import get_data
-from ..experiments import parts
 from .latent import Latent, allowed_noise, beside, between, noise_range
 from .scenes import Scene
 from .window import Lab
 from ..networks import GAN
 from ..runs import Run, load_run, run_data
+from ..support.parts import parts
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/13_view.ipynb #81e1eba6
