@@ -14,7 +14,7 @@ from test_lab_browser import chromium, notebook, pictures, url
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 setup = '''from gan_nbdev.all import *
 from gan_nbdev.lab import Explorer
-trainer, _ = make_trainer({data}, device='cpu', steps=400)
+trainer = experiment({data}, device='cpu', steps=400).trainer()
 trainer.fit(400, progress=False);'''
 show = 'e = Explorer(trainer)\ne'
 
@@ -251,7 +251,7 @@ for e in es: display(e)''')
 
 def test_runs_and_folders(notebook, pictures):
     nb = notebook('from gan_nbdev.lab import Lab\nfrom gan_nbdev.lab import Explorer\n'
-                  'lab = Lab(g_width=8, d_width=8, data="line")\n'
+                  'lab = Lab(data="line", **{"generator.hidden": [8], "discriminator.hidden": [8]})\n'
                   'lab.session.do("step", n=30).result(); out = lab.run.save()\n'
                   'lab.session.do("play").result(); e = Explorer(lab); lab.close()\ne',
                   'f = Explorer(out)\nf')
