@@ -92,13 +92,13 @@ def _run(o): return o.run if isinstance(o, Lab) else o
 
 def _recorded(run): return {*run.moments} - {run.iteration}   # more than the present
 
-# %% ../../nbs/lab/16_camera.ipynb #016321dc
+# %% ../../nbs/lab/16_camera.ipynb #668a189b
 def record(run,                # a `Rewindable`, a `Lab` or a `Trainer`
            iterations:int=None,# to train from here on, filming, ≥ 1; None: the recorded moments
            frames:int=50,      # at most, 2 to 500
            fakes:int=400,      # to show, and as many data, 1 to 5,000; of images always 64
-           cells:int=50,       # places per axis where D is asked, even, 10 to 200; on a line twice that
-           layers=_grounds,    # of 'heat', 'star', 'manifold', 'arrows', 'near'; data and fakes always
+           cells:int=50,       # places per axis where D is asked, even, 10 to 200; of a line twice
+           layers=_grounds,    # of 'heat', 'star', 'manifold', 'arrows', 'near'; the points always
           ) -> Film:
     "Film a run; `ValueError` for what cannot be filmed"
     _check(run, iterations, layers, frames=(frames, 2, 500), fakes=(fakes, 1, 5000),

@@ -18,7 +18,7 @@ from ..networks import activations
 from ..support.devices import devices
 from ..value import games
 
-# %% ../../nbs/lab/06_controls.ipynb #deac9466
+# %% ../../nbs/lab/06_controls.ipynb #52552fa5
 class Control:
     "Something to turn"
     def __init__(self,
@@ -28,8 +28,9 @@ class Control:
         options=None, # what to choose from; else it is a number, or a text
         limits=None,  # lowest and highest number; ints for a whole number
     ):
-        self.name, self.label, self.hint, self.options, self.limits = name, label, hint, options, limits
-        self.live = name.partition('.')[0] in live
+        self.name, self.label, self.hint = name, label, hint
+        self.options, self.limits = options, limits
+        self.live = name.partition('.')[0] in live   # can it change while a run goes on?
 
     def read(self,
              e:Experiment, # a description
@@ -90,7 +91,7 @@ class _Width(Control):
     def write(self, e, v): return {self._hidden(): [v]*len(e[self._hidden()])}
     def _hidden(self): return self.name.replace('width', 'hidden')
 
-# %% ../../nbs/lab/06_controls.ipynb #3526cc55
+# %% ../../nbs/lab/06_controls.ipynb #94ae748f
 class _Norm(Control):
     def read(self, e): return entry(e, self.name) or 'none'
     def write(self, e, v): return {self.name: None if v == 'none' else v}
@@ -103,7 +104,8 @@ class _Momentum(Control):
     def write(self, e, v):
         betas = entry(e, self._betas())
         if betas: return {self._betas(): [v, *betas[1:]]}
-        if entry(e, self.name) is None: raise ValueError(f'{self.name}: this gradient rule has none')
+        if entry(e, self.name) is None:
+            raise ValueError(f'{self.name}: this gradient rule has none')
         return {self.name: v}
 
     def _betas(self): return self.name.replace('momentum', 'betas')
@@ -121,31 +123,38 @@ class _Game(Control):
 class _Rule(Control):
     def read(self, e): return entry(e, self.name) or 'own'
 
-# %% ../../nbs/lab/06_controls.ipynb #fba2d35c
+# %% ../../nbs/lab/06_controls.ipynb #e92f6d33
 def _network(net, who):
-    return [_Layers(f'{net}.layers', 'Hidden layers', f'How deep {who} is; 0 makes it linear.', limits=(0, 8)),
-            _Width(f'{net}.width', 'Width', 'Units in each hidden layer.', limits=(1, 2048)),
-            Control(f'{net}.act', 'Activation', 'The bend of each unit; maxout takes the largest of 5.',
-                    [*activations, 'maxout']),
-            _Norm(f'{net}.norm', 'Norm', 'Batch norm after each hidden layer, or none.', ['none', 'batch']),
-            Control(f'{net}.dropout', 'Dropout', 'Share of the hidden units left out at random.',
-                    limits=(0., .95))]
+    return [
+        _Layers(f'{net}.layers', 'Hidden layers', f'How deep {who} is; 0 makes it linear.',
+                limits=(0, 8)),
+        _Width(f'{net}.width', 'Width', 'Units in each hidden layer.', limits=(1, 2048)),
+        Control(f'{net}.act', 'Activation', 'The bend of each unit; maxout takes the largest of 5.',
+                [*activations, 'maxout']),
+        _Norm(f'{net}.norm', 'Norm', 'Batch norm after each hidden layer, or none.',
+              ['none', 'batch']),
+        Control(f'{net}.dropout', 'Dropout', 'Share of the hidden units left out at random.',
+                limits=(0., .95))]
 
 def _rule(rule, who):
-    return [_Rule(f'{rule}.name', 'Gradient rule', f'How {who} turns gradients into steps.',
-                  ['adam', 'sgd', 'rmsprop']),
-            Control(f'{rule}.lr', 'Rate', f'The size of the steps of {who}.', limits=(1e-7, 10.)),
-            _Momentum(f'{rule}.momentum', 'Momentum', "Share of the last step kept; Adam's first β.",
-                      limits=(0., .999))]
+    return [
+        _Rule(f'{rule}.name', 'Gradient rule', f'How {who} turns gradients into steps.',
+              ['adam', 'sgd', 'rmsprop']),
+        Control(f'{rule}.lr', 'Rate', f'The size of the steps of {who}.', limits=(1e-7, 10.)),
+        _Momentum(f'{rule}.momentum', 'Momentum',
+                  "Share of the last step kept; Adam's first β.", limits=(0., .999))]
 
-def _engines(): return [o for o in engines if o == 'eager' or 'cuda' in devices() or
-                        o == 'compiled' and has_compiler()]
+def _engines():
+    cuda = 'cuda' in devices()
+    return [o for o in engines if o == 'eager' or cuda or o == 'compiled' and has_compiler()]
 
 def _groups():
     return {
         'Data and noise': [
-            _Data('data.name', 'Data', 'What G shall imitate.', [*shapes, 'digits', 'drawn', 'own']),
-            _File('data.file', 'Own file', 'A .csv or .npy file, a folder of images: data of your own.'),
+            _Data('data.name', 'Data', 'What G shall imitate.',
+                  [*shapes, 'digits', 'drawn', 'own']),
+            _File('data.file', 'Own file',
+                  'A .csv or .npy file, a folder of images: data of your own.'),
             Control('noise.name', 'Noise', 'The distribution that G is fed with.', [*noises]),
             Control('noise.dim', 'Noise size', 'Numbers in a noise vector z.', limits=(1, 1000)),
             Control('seed', 'Seed', 'The same seed gives the same run.', limits=(0, 2**31 - 1))],
@@ -154,8 +163,10 @@ def _groups():
             Control('k', 'Steps of D, k', 'Steps of D in each iteration.', limits=(1, 100)),
             Control('k_g', 'Steps of G', 'Steps of G in each iteration; the paper makes one.',
                     limits=(1, 100)),
-            Control('batch_size', 'Minibatch', 'Examples, and fakes, per step.', limits=(1, 8192)),
-            Control('engine', 'Engine', 'How iterations are run; compiling takes a while.', _engines()),
+            Control('batch_size', 'Minibatch', 'Examples, and fakes, per step.',
+                    limits=(1, 8192)),
+            Control('engine', 'Engine', 'How iterations are run; compiling takes a while.',
+                    _engines()),
             Control('device', 'Device', 'Where it trains. Small networks are faster on the CPU.',
                     devices())],
         'Generator G': [*_network('generator', 'G'), *_rule('g_rule', 'G')],
@@ -226,18 +237,20 @@ def _constant(name, lr, momentum):
 def _reason(e, rule):
     return 'a rule of your own' if e.is_own(rule) else f'the schedule of {rule}'
 
-# %% ../../nbs/lab/06_controls.ipynb #e37fad06
+# %% ../../nbs/lab/06_controls.ipynb #0042543b
 def told_controls(run # a `Run`, at its start
                  ) -> list: # of (title, [control, …]); a control is a dict ready for JSON
     "The table for the window; what the run has now can always be chosen"
     now = control_values(run)
-    return [(title, [_told(c, now[c.name]) for c in group]) for title, group in control_groups.items()]
+    return [(title, [_told(c, now[c.name]) for c in group])
+            for title, group in control_groups.items()]
 
 def _told(c, now):
     out = dict(name=c.name, label=c.label, hint=c.hint, live=c.live)
     if c.options is not None:
         more = [now] if now is not None and now not in c.options else []
-        return out | dict(options=[(o, _words.get(o, o.replace('_', ' '))) for o in [*c.options, *more]])
+        words = [(o, _words.get(o, o.replace('_', ' '))) for o in [*c.options, *more]]
+        return out | dict(options=words)
     if c.limits is None: return out | dict(text='my.csv')
     return out | dict(low=c.limits[0], high=c.limits[1], whole=isinstance(c.limits[0], int))
 

@@ -50,22 +50,23 @@ class Explorer:
         return self.view.unit.unscale(self.gan.generate(self.z))
     def __repr__(self): return f'Explorer: {self.latent}'
 
-# %% ../../nbs/lab/14_explorer.ipynb #da9e70f0
+# %% ../../nbs/lab/14_explorer.ipynb #073a3cb6
 @patch
 def _fixed(self:Explorer):
     v, noise = self.view, self.latent.noise
     try: arrays = v.ground()
     except Exception as e: arrays, self.error = {}, _why(e)
     coordinate, pad = noise_range(noise)
-    return _message(arrays, kind=v.kind, shape=[*v.shape], box=v.box, noise=repr(noise), dim=noise.dim,
-                   coordinate=coordinate, pad=pad, palette=palette,
-                   items=0 if v.real is None else len(v.real))
+    items = 0 if v.real is None else len(v.real)
+    return _message(arrays, kind=v.kind, shape=[*v.shape], box=v.box, noise=repr(noise),
+                    dim=noise.dim, coordinate=coordinate, pad=pad, palette=palette, items=items)
 
 def _why(e):
     why = one_line(e)
-    return why if isinstance(e, FloatingPointError) else f'a network raised {type(e).__name__}: {why}'
+    ours = isinstance(e, FloatingPointError)
+    return why if ours else f'a network raised {type(e).__name__}: {why}'
 
-# %% ../../nbs/lab/14_explorer.ipynb #20aa5a8a
+# %% ../../nbs/lab/14_explorer.ipynb #63c61885
 @patch
 def _show(self:Explorer):
     "Tell the window where we are"
@@ -75,8 +76,8 @@ def _show(self:Explorer):
         error = '' if info['p'] is not None else 'D(G(z)) is NaN: this discriminator has diverged'
     except Exception as e: error = _why(e)
     self.count += 1
-    self.widget.now = _message(arrays, count=self.count, error=self.error or error, code=self.code(),
-                               z=l.z[0].tolist(), at=l.at, t=l.t, seed=l.seed, said=l.said, **info)
+    self.widget.now = _message(arrays, count=self.count, error=self.error or error,
+                               code=self.code(), z=l.z[0].tolist(), at=l.at, t=l.t, seed=l.seed, said=l.said, **info)
 
 @patch
 def _seen(self:Explorer):

@@ -57,14 +57,14 @@ def _packed(name, a, low=None, unit=None, grid=False):
     told = [[], None] if unit is None else [low.ravel().tolist(), unit.ravel().tolist()]
     return [name, size, len(a), shape, grid, *told], planes.tobytes()
 
-# %% ../../nbs/lab/15_film.ipynb #48e20970
+# %% ../../nbs/lab/15_film.ipynb #8b304622
 @patch
 def _units(self:Film):
     "Lowest value and step by name, of what is rounded"
     box = np.float64(self.scene['box'])
     wide = box[:, 1] - box[:, 0]
     place = box[:, 0] - 30*wide, wide/1024
-    pull = 8/wide[0]                                    # an arrow of this size is drawn half as long
+    pull = 8/wide[0]   # an arrow of this size is drawn half as long
     most = max([o[k].max() for o in self.frames for k in 'pq' if k in o], default=1)
     return dict(real=place, fakes=place, manifold=place, z=(-30, 1/512),
                 arrows=(-200*pull, pull/64), p=(0, most/65000), q=(0, most/65000))
@@ -178,11 +178,12 @@ def _code():
           f'\nreturn (place, bytes) => film(place, bytes, {json.dumps(css)});\n}})();')
     return _text(js.encode()), f'ganFilm_{sha1(js.encode()).hexdigest()[:8]}'
 
-# %% ../../nbs/lab/15_film.ipynb #f175d579
+# %% ../../nbs/lab/15_film.ipynb #a9678c6d
 _page = '''<div class="gl-place"><p>{said}</p></div>
 <script>
 (async (place, name, code, data) => {{
-  const unpack = (text) => new Response(new Blob([Uint8Array.from(atob(text), (o) => o.charCodeAt(0))])
+  const bytes = (text) => Uint8Array.from(atob(text), (o) => o.charCodeAt(0));
+  const unpack = (text) => new Response(new Blob([bytes(text)])
     .stream().pipeThrough(new DecompressionStream("deflate")));
   const run = (js) => {{
     const script = document.createElement("script");

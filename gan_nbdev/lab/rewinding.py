@@ -36,7 +36,7 @@ def _size(o):
     if isinstance(o, dict): o = [*o.values()]
     return sum(map(_size, o)) if isinstance(o, (list, tuple)) else 0
 
-# %% ../../nbs/lab/02_rewinding.ipynb #b28d12e0
+# %% ../../nbs/lab/02_rewinding.ipynb #48e72d5b
 class Rewindable(Run):
     "A run that can be wound back to recorded moments"
     def __init__(self,
@@ -46,7 +46,8 @@ class Rewindable(Run):
         trainer:Trainer=None,      # one to take over, whose networks stay as they are
         memory:float=256e6,        # for moments, bytes
     ):
-        if described is None: described = Experiment.of(trainer) if trainer else experiment('ring', 'lab')
+        if described is None:
+            described = Experiment.of(trainer) if trainer else experiment('ring', 'lab')
         super().__init__(described, data, device, trainer)
         self.given, self.device, self.memory = trainer, device, memory
         self.recording, self.broken = True, False   # a failure may leave half an iteration

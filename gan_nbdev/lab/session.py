@@ -17,11 +17,12 @@ from .painter import Painter
 from .rewinding import Rewindable
 from ..support.parts import parts
 
-# %% ../../nbs/lab/10_session.ipynb #05cf28ae
+# %% ../../nbs/lab/10_session.ipynb #19859240
 class Session(Painter):
     "A run with all the commands of the Lab; `close` ends it"
-    lesson, compared, source = None, None, ''   # a `Lesson`; (control, value) of the second run; code
-    strokes, own_data = (), None                # of the pen, [x, y] each; the file or data given
+    lesson, source = None, ''       # a `Lesson`; the code that is shown
+    compared = None                 # control and value of the second run
+    strokes, own_data = (), None    # of the pen, [x, y] each; the file or data that were given
 
     def __init__(self,
         run,            # a `Rewindable`, to be steered
@@ -63,7 +64,7 @@ def do_alone(self:Session,
     who, other = ('D', 'G') if player == 'd' else ('G', 'D')
     self.note = f'{who} moved once; {other} stood still. The iteration number counts turns of both.'
 
-# %% ../../nbs/lab/10_session.ipynb #d9514e0b
+# %% ../../nbs/lab/10_session.ipynb #ac31f2a7
 @patch
 def do_set(self:Session,
            **new): # values by the name of a control
@@ -85,7 +86,8 @@ def _take(self:Session, runs):
 
 def _changed(again, new):
     words = ', '.join(map(control_label, new))
-    note = f'Started again with {words} changed.' if again else f'{words}: changed from here on.'*bool(new)
+    note = (f'Started again with {words} changed.' if again else
+            f'{words}: changed from here on.' if new else '')
     return note + ' Compiling may take half a minute.'*(new.get('engine') == 'compiled')
 
 # %% ../../nbs/lab/10_session.ipynb #8e41d4de
@@ -108,7 +110,7 @@ def _data(self:Session, file, name):
         raise ValueError("data 'own' needs a file, or data given to the Lab: Lab(data=…)")
     return self.own_data
 
-# %% ../../nbs/lab/10_session.ipynb #cedad4a5
+# %% ../../nbs/lab/10_session.ipynb #3395f525
 @patch
 def do_stroke(self:Session,
               points:list): # [x, y] each, data units
@@ -125,32 +127,34 @@ def do_undo(self:Session):
 def do_clear(self:Session):
     "Take all strokes away; back to the data that one begins with"
     self.playing = False
-    if self.run.experiment.entries['data'].get('name') == 'drawn': self.do_set(**{'data.name': 'ring'})
+    if self.run.experiment['data'].get('name') == 'drawn': self.do_set(**{'data.name': 'ring'})
     self.strokes = ()
 
 @patch
 def _draw(self:Session, strokes):
-    before, self.strokes = self.strokes, [[[round(float(v), 3) for v in p] for p in o] for o in strokes]
+    before = self.strokes
+    self.strokes = [[[round(float(v), 3) for v in p] for p in o] for o in strokes]
     try: self.do_set(**{'data.name': 'drawn'})
     except BaseException:
         self.strokes = before
         raise
 
-# %% ../../nbs/lab/10_session.ipynb #61224037
+# %% ../../nbs/lab/10_session.ipynb #411e12a7
 @patch
 def do_lesson(self:Session,
               name:str): # one of `lessons`
     "Begin a lesson; `ValueError` for a trainer of one's own, whose networks are not ours to change"
     if name not in lessons:
         raise ValueError(f'unknown lesson {name!r}: choose one of {", ".join(lessons)}')
-    if self.run.given is not None: raise ValueError('lessons need networks that the Lab builds: Lab()')
+    if self.run.given is not None:
+        raise ValueError('lessons need networks that the Lab builds: Lab()')
     self.do_uncompare()
     self.lesson, self.strokes = lessons[name], ()
     self._take([Rewindable(self.lesson.experiment, memory=self.run.memory)])
     self.playing, self.speed, self.error = True, 'full', ''
     self.note = f'{self.lesson.title}: started from iteration 0.'
 
-# %% ../../nbs/lab/10_session.ipynb #839f584d
+# %% ../../nbs/lab/10_session.ipynb #6899696e
 @patch
 def do_compare(self:Session,
                name:str, # of a control
@@ -158,12 +162,13 @@ def do_compare(self:Session,
     "Start two runs that differ in one setting"
     new = self._described(self.run, {name: value})
     if new == self.run.experiment:
-        raise ValueError(f'both runs would have {control_label(name)} = {value}: choose another value')
+        raise ValueError(f'both runs would have {control_label(name)} = {value}: '
+                         'choose another value')
     other = self.run.twin(new)
     self._take([self.run.restarted(), other])
     self.compared, self.playing, self.error = (name, value), False, ''
-    self.note = ('Two runs from the same seed. Solid curves, numbers and diagnosis are those of the '
-                 'first, dashed curves those of the second. Press Play.')
+    self.note = ('Two runs from the same seed. Solid curves, numbers and diagnosis are those of '
+                 'the first, dashed curves those of the second. Press Play.')
 
 @patch
 def do_uncompare(self:Session):
@@ -171,7 +176,7 @@ def do_uncompare(self:Session):
     self._take(self.runs[:1])
     self.compared = None
 
-# %% ../../nbs/lab/10_session.ipynb #6ab2ded3
+# %% ../../nbs/lab/10_session.ipynb #2fa01adf
 @patch
 def do_code(self:Session):
     "Show code that rebuilds this very state"
@@ -184,8 +189,8 @@ def do_save(self:Session,
     out = self.run.save(out)
     own = [o for o in parts if o != 'data' and self.run.begun.is_own(o)]
     self.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if not own else
-                 f'Saved. A trainer made the same way, with engine={self.run.trainer.engine!r}, takes '
-                 f'it up: trainer.load({str(latest_checkpoint(out/"checkpoints"))!r})')
+                 'Saved. A trainer made the same way, with '
+                 f'engine={self.run.trainer.engine!r}, takes it up: trainer.load({str(latest_checkpoint(out/"checkpoints"))!r})')
 
 # %% ../../nbs/lab/10_session.ipynb #4b642d91
 @patch

@@ -72,9 +72,9 @@ def _told_trainer(trainer, tell):
     out.d_step, out.g_step = d_step, g_step
     return out
 
-# %% ../../nbs/lab/01_slow.ipynb #e94f5fa8
+# %% ../../nbs/lab/01_slow.ipynb #6189dd7c
 def slow_iteration(trainer:Trainer, # moves by one iteration, by the eager engine
-                   tell):           # called with an index into `algorithm_lines`, and a dict of what it gave
+                   tell):           # called with an index into `algorithm_lines`, and what it gave
     "One iteration, exactly as `fit(1)` does it, told line by line"
     told, engine = _told_trainer(trainer, tell), trainer.engine
     def step():

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Lab']
 
-# %% ../../nbs/lab/11_window.ipynb #43a5091a
+# %% ../../nbs/lab/11_window.ipynb #d2728c1a
 from pathlib import Path
 
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..experiments import Experiment, experiment
-from .controls import controls, told_controls
+from .controls import control_values, controls, told_controls
 from .course import lessons
 from .eye import Eye, curve_table, layer_table
 from .rewinding import Rewindable
@@ -32,18 +32,20 @@ def _fixed(run):
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 
-# %% ../../nbs/lab/11_window.ipynb #72ecabcb
+# %% ../../nbs/lab/11_window.ipynb #373ba16a
 def _run_for(what, data, changes):
     "The run that the Lab opens with"
     if isinstance(what, Experiment): return Rewindable(what.changed(changes), data)
     if what is None: return _new_run('ring' if data is None else data, changes)
-    if changes or data is not None: raise ValueError('give a trainer or a folder, or data and changes, not both')
+    if changes or isinstance(what, Trainer) and data is not None:
+        raise ValueError('give a trainer or a folder, or data and changes, not both')
     if isinstance(what, Trainer): return Rewindable(trainer=what)
-    if isinstance(what, (str, Path)):
-        if Path(what).expanduser().is_dir(): return Rewindable.open(what)
-        raise ValueError(f'{what} is not a run folder: data are given as Lab(data=…)')
-    raise ValueError(f'what must be a Trainer, an Experiment or a run folder, not {type(what).__name__}: '
-                     'data are given as Lab(data=…)')
+    hint = 'data are given as Lab(data=…)'
+    if not isinstance(what, (str, Path)):
+        raise ValueError('what must be a Trainer, an Experiment or a run folder, not '
+                         f'{type(what).__name__}: {hint}')
+    if not Path(what).expanduser().is_dir(): raise ValueError(f'{what} is not a run folder: {hint}')
+    return Rewindable.open(what, data)
 
 # %% ../../nbs/lab/11_window.ipynb #0e90425e
 def _new_run(data, changes):
@@ -55,18 +57,19 @@ def _new_run(data, changes):
     new = e.changed(changes)
     return Rewindable(new, data if new['data'] == e['data'] else None)
 
-# %% ../../nbs/lab/11_window.ipynb #03dacc5b
+# %% ../../nbs/lab/11_window.ipynb #bd77fae6
 class Lab:
     "A window on a GAN at work; `ValueError` for what does not fit"
     def __init__(self,
         what=None,     # a `Trainer`, an `Experiment`, or a run folder; None: a new game
-        data=None,     # of a new game: a name, a file, an array or a data object; None: the ring
+        data=None,     # a name, a file, an array or a data object; None: the ring, or as described
         **changes      # entries of the description, as `k=5`, `**{'d_rule.lr': 2e-4}`
     ):
         run = _run_for(what, data, changes)
         window = window_class('Lab', ('lab',), ('fixed', 'state'))
         _replace(self)
         self.session = Session(run, self._tell)
+        if run.iteration: self.session.note = _taken_up(run)
         self.widget = window(fixed=_fixed(run), state=self.session.report())
         self.widget.on_msg(self._heard)
 
@@ -82,6 +85,15 @@ class Lab:
         self.session.close()
         why = 'This Lab is closed: its cell was run again, or close() was called.'
         self.widget.state = {**self.session.report(), 'playing': False, 'error': why}
+
+# %% ../../nbs/lab/11_window.ipynb #f9fece6a
+def _taken_up(run):
+    "Where the run stands, in words"
+    moments = ', '.join(f'{i:,}' for i in sorted(run.moments))
+    said = f'Taken up at iteration {run.iteration:,}. Moments to go back to: {moments}. '
+    rates = [v for name, v in control_values(run).items() if name.endswith('.lr')]
+    return said + ('Play goes on from exactly here.' if any(rates) else
+                   'Its rates have fallen to 0: choose gradient rules to train on.')
 
 # %% ../../nbs/lab/11_window.ipynb #56796ee0
 @patch

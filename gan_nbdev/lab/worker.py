@@ -194,10 +194,11 @@ def _until(self:Worker, when):
     while not (self.jobs or self.closed) and (left := when - time.monotonic()) > 0:
         self.rest(left)
 
-# %% ../../nbs/lab/08_worker.ipynb #e8916f33
+# %% ../../nbs/lab/08_worker.ipynb #1042b0c8
 def _explain(e):
     why = one_line(e)
-    if isinstance(e, FloatingPointError): return f'{why}. First rewind to an earlier moment, or reset.'
+    if isinstance(e, FloatingPointError):
+        return f'{why}. First rewind to an earlier moment, or reset.'
     if isinstance(e, (ValueError, OSError)): return why
     return f'{type(e).__name__} while training: {why}. Rewind or reset when it is mended.'
 
