@@ -66,7 +66,7 @@ def _why(e):
     ours = isinstance(e, FloatingPointError)
     return why if ours else f'a network raised {type(e).__name__}: {why}'
 
-# %% ../../nbs/lab/14_explorer.ipynb #63c61885
+# %% ../../nbs/lab/14_explorer.ipynb #c8744a69
 @patch
 def _show(self:Explorer):
     "Tell the window where we are"
@@ -77,7 +77,8 @@ def _show(self:Explorer):
     except Exception as e: error = _why(e)
     self.count += 1
     self.widget.now = _message(arrays, count=self.count, error=self.error or error,
-                               code=self.code(), z=l.z[0].tolist(), at=l.at, t=l.t, seed=l.seed, said=l.said, **info)
+                               code=self.code(), z=l.z[0].tolist(), at=l.at, t=l.t, seed=l.seed,
+                               said=l.said, **info)
 
 @patch
 def _seen(self:Explorer):

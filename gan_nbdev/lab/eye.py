@@ -15,12 +15,13 @@ from .scenes import Scene
 from ..metrics import Coverage, diagnose
 from ..value import LOG4
 
-# %% ../../nbs/lab/05_eye.ipynb #1336fc06
+# %% ../../nbs/lab/05_eye.ipynb #d0fb9ddc
 layer_table = [
     ('real', 'data', 'data', 'Examples x'), ('fakes', 'fakes', 'generator', 'Fakes G(z)'),
     ('heat', 'D', 'discriminator', 'What D believes: blue is real; the line is where D = ½'),
     ('star', 'best D', 'discriminator', 'p/(p + p_g), the best D against this G, counted in cells'),
-    ('manifold', 'manifold', 'generator', 'A lattice of noise, carried to x by G; strong where dense'),
+    ('manifold', 'manifold', 'generator',
+     'A lattice of noise, carried to x by G; strong where dense'),
     ('arrows', 'arrows', 'value', "Where G's own loss pulls each fake, and how hard"),
     ('near', 'nearest', 'data', 'Beside each fake, the real item nearest to it')]
 first_layers = 'real', 'fakes', 'heat'

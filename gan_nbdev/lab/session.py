@@ -176,7 +176,7 @@ def do_uncompare(self:Session):
     self._take(self.runs[:1])
     self.compared = None
 
-# %% ../../nbs/lab/10_session.ipynb #2fa01adf
+# %% ../../nbs/lab/10_session.ipynb #d4bc7978
 @patch
 def do_code(self:Session):
     "Show code that rebuilds this very state"
@@ -188,9 +188,10 @@ def do_save(self:Session,
     "Write a run folder"
     out = self.run.save(out)
     own = [o for o in parts if o != 'data' and self.run.begun.is_own(o)]
+    path = str(latest_checkpoint(out/'checkpoints'))
     self.note = (f'Saved. Measure it in a terminal: gan-eval {out}' if not own else
                  'Saved. A trainer made the same way, with '
-                 f'engine={self.run.trainer.engine!r}, takes it up: trainer.load({str(latest_checkpoint(out/"checkpoints"))!r})')
+                 f'engine={self.run.trainer.engine!r}, takes it up: trainer.load({path!r})')
 
 # %% ../../nbs/lab/10_session.ipynb #4b642d91
 @patch
