@@ -190,7 +190,7 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
-    theirs = {'k_g': 1} | theirs   # which the first files do not mention
+    theirs = {'k_g': 1, 'game': theirs.get('value')} | theirs   # as the first files say it
     for k, v in mine.items():
         if theirs.get(k) == v or (k in _free and not exact): continue
         hint = ' (exact=False allows that)' if k in _free else ''
@@ -314,7 +314,7 @@ class Checkpoints:
     last = True
     def __init__(self, folder,       # made if missing
                  every:int=1000,     # iterations between checkpoints, ≥ 1
-                 notes=None):        # kept in each: anything that JSON can write
+                 notes=None):        # kept in each: what JSON can write, or a function that gives it
         whole_number('every', every, 1)
         self.folder, self.every, self.notes, self.saved = Path(folder), every, notes, None
 
@@ -335,7 +335,8 @@ class Checkpoints:
 
     def after_block(self, trainer):
         if rank() or self.saved == trainer.iteration: return
-        trainer.save(self.folder/f'checkpoint-{trainer.iteration:010}.safetensors', self.notes)
+        notes = self.notes() if callable(self.notes) else self.notes
+        trainer.save(self.folder/f'checkpoint-{trainer.iteration:010}.safetensors', notes)
         self.saved = trainer.iteration
         for _, p in checkpoint_files(self.folder)[:-2]: p.unlink()
 
