@@ -5,11 +5,14 @@ from .datasets.samples import *
 from .datasets.idx import *
 from .datasets.files import *
 from .networks import *
-from .engines.recorded import *
-from .engines.parallel import *
+from .algorithm import *
 from .trainer import *
+from .support.devices import *
+from .support.processes import *
+from .engines.choice import *
 from .engines.ensemble import *
 from .engines.checkpoints import *
+from .engines.parallel import *
 from .metrics import *
 from .plots import *
 from .experiments import *

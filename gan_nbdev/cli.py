@@ -42,7 +42,7 @@ def _together(f):
     @wraps(f)
     def _f(*args, **kwargs):
         if 'RANK' not in os.environ: return f(*args, **kwargs)
-        from gan_nbdev.engines.parallel import parallel
+        from gan_nbdev.support.processes import parallel
         with parallel(): return f(*args, **kwargs)
     return _f
 
@@ -115,7 +115,7 @@ def save_run(trainer,       # a `Trainer`
              measured:dict, # goes into `metrics.json`
             ):
     "Write the run folder, or leave it as it was; `config.json` comes last"
-    from gan_nbdev.engines.checkpoints import umask
+    from gan_nbdev.support.safety import umask
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob('.new-*'): shutil.rmtree(left)   # by a process that was killed
@@ -223,7 +223,7 @@ def _begin(spec, given, device, old, path):
     from gan_nbdev.engines.checkpoints import versions
     from gan_nbdev.datasets.files import get_data
     from gan_nbdev.experiments import make_trainer, settings_for
-    from gan_nbdev.trainer import pick_device
+    from gan_nbdev.support.devices import pick_device
     settings = {**(old['settings'] if old else {}), **given}
     recipe = settings.pop('recipe', None)
     settings_for(recipe or 'points', **settings)  # before any data is read or downloaded
@@ -252,7 +252,7 @@ def _go_on(trainer, path, old, record):
 def _saver(out, every, record, path):
     "The hook that saves; checkpoints of another run are removed if this one begins"
     from gan_nbdev.engines.checkpoints import Checkpoints, checkpoint_files
-    from gan_nbdev.engines.parallel import rank
+    from gan_nbdev.support.processes import rank
     default = max(record['settings']['steps']//10, 100)
     saver = Checkpoints(out/'checkpoints', default if every is None else every, record)
     if not (path or rank()):
@@ -296,8 +296,8 @@ def gan_train(
     name = _name(data or (old['data']['what'] if old else 'ring'))
     out = _check_out(f'runs/{name}' if out is None else out, force, resume)
     from gan_nbdev.support.checks import whole_number
-    from gan_nbdev.engines.parallel import meet, processes, rank, stop_of_all
-    from gan_nbdev.trainer import on_interrupt
+    from gan_nbdev.support.processes import meet, processes, rank, stop_of_all
+    from gan_nbdev.support.safety import on_interrupt
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     if resume: path, old = _last_checkpoint(out, given)
     spec = dict(what=data, data_dir=data_dir, size=size)
@@ -336,7 +336,7 @@ def _table(rows):
 
 def _report(out, trainer, measured):
     from gan_nbdev.metrics import Coverage
-    from gan_nbdev.trainer import diagnose
+    from gan_nbdev.metrics import diagnose
     there = 'modes' in measured
     covered = Coverage(*(measured[k] for k in Coverage._fields)) if there else None
     said = diagnose(trainer.history, covered)
@@ -391,7 +391,7 @@ def load_run(run,  # a run folder
 # %% ../nbs/10_cli.ipynb #683f7282
 def _save_samples(x, shape, out):
     import numpy as np
-    from gan_nbdev.engines.checkpoints import write_atomically
+    from gan_nbdev.support.safety import write_atomically
     if out.suffix == '.npy':
         return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
     if out.suffix == '.csv':

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
-           'js_divergence', 'kl_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics']
+           'js_divergence', 'kl_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics', 'diagnose']
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .data import Distribution, GaussianMixture
+from .value import LOG4
 
 # %% ../nbs/05_metrics.ipynb #c61b1324
 def _rows(x, dim=None, what='samples'):
@@ -200,3 +201,52 @@ def _parzens(x, data, valid, test):
     model, ceiling = (parzen(c, test, parzen_sigma(c, valid)) for c in (x, real))
     return dict(parzen=model.mean, parzen_stderr=model.stderr, parzen_sigma=model.sigma,
                 parzen_real=ceiling.mean)
+
+# %% ../nbs/05_metrics.ipynb #12bc776b
+def _circles(v):
+    "Does V move in waves, rather than by the chance of the minibatch?"
+    v = v - v.mean()
+    return v.std() > .01 and (v[1:]*v[:-1]).mean() > .9*v.var()
+
+def _verdict(v, d_real, d_fake):
+    V, swing = v.mean(), v.std()
+    if V > -0.1:
+        return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
+                'G learns little. Try a smaller rate for D, a larger one for G, dropout in D, '
+                'or the non-saturating game')
+    if swing > 0.35:
+        return (f'The game swings: V varies by ±{swing:.2f} around {V:.2f}. '
+                'Try smaller rates, a decay to 0 at the end, or less momentum')
+    if V < -LOG4 - 0.2:
+        return (f'D does worse than a coin: V = {V:.2f} is below −log 4. '
+                'G moves faster than D can follow. Try a larger rate for D, or k > 1')
+    if abs(V + LOG4) < 0.05 and abs(d_real - d_fake) < 0.05:
+        if _circles(v):
+            return (f'The game circles: V is {V:.2f} ≈ −log 4 on average, but swings slowly around '
+                    f'it, by ±{swing:.2f}. Try smaller rates, a decay to 0 at the end, less momentum, '
+                    'or an average of the weights (EMA)')
+        return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
+                'D answers about ½ for data and fakes alike. So it does before it has learned '
+                'anything: look at the samples too')
+    return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
+            f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
+
+# %% ../nbs/05_metrics.ipynb #19a00371
+def diagnose(history:dict,  # the trainer's record
+             coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
+            ) -> list:      # sentences
+    "What the end of the record says about the game, in words"
+    V = history['value']
+    if len(V) < 100: return [f'Too early to say: {len(V)} iterations']
+    n = max(len(V)//10, 50)
+    v, real, fake = (history[c][-n:] for c in ('value', 'd_real', 'd_fake'))
+    said = [_verdict(v, real.mean(), fake.mean())]
+    if coverage is not None:
+        m, k = coverage.modes, coverage.modes_total
+        if m == k: said.append(f'G covers all {k} modes')
+        elif 0 < m <= k/2 and v.mean() > -1:   # D is right, and G stays where it is
+            said.append(f'G has collapsed to {m} of {k} modes (early in a run it may yet spread). '
+                        'Try fewer steps of D for each of G, smaller rates, or another seed')
+        else: said.append(f'G covers {m} of {k} modes. Try more iterations, a larger minibatch, or '
+                          'a smaller rate for G')
+    return said

@@ -27,10 +27,11 @@ from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest
                                    read_checkpoint, write_checkpoint)
 from gan_nbdev.cli import gan_train, load_run
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines.recorded import has_compiler
+from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
-from gan_nbdev.trainer import EMA, EarlyStop, Rule, Trainer, adam, linear, momentum_sgd
+from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
+from gan_nbdev.trainer import EMA, EarlyStop, Trainer
 
 here, bin_ = Path(__file__).parent, Path(sys.executable).parent
 cases = settings(max_examples=int(os.environ.get('GAN_CASES', '100')), deadline=None,

@@ -14,11 +14,15 @@ from torch.utils.data import TensorDataset
 
 import gan_nbdev.engines.recorded as lib
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines.recorded import Recorded, choose, computing, engine_for, has_compiler
+from gan_nbdev.engines.choice import choose, engine_for
+from gan_nbdev.engines.compiled import has_compiler
+from gan_nbdev.engines.recorded import Recorded
+from gan_nbdev.support.devices import computing
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
-from gan_nbdev.trainer import EMA, Rule, Trainer, adam, linear, momentum_sgd
+from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
+from gan_nbdev.trainer import EMA, Trainer
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, without | with
 # batch norm, which divides by the spread of a minibatch and so magnifies roundings of gradients:

@@ -18,9 +18,11 @@ from torch.utils.data import IterableDataset, TensorDataset
 from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.engines.parallel import launch, parallel, processes, rank
+from gan_nbdev.engines.parallel import launch
+from gan_nbdev.support.processes import parallel, processes, rank
 from gan_nbdev.datasets.samples import Samples, Stream
-from gan_nbdev.trainer import EMA, Trainer, adam, linear, momentum_sgd
+from gan_nbdev.algorithm import adam, linear, momentum_sgd
+from gan_nbdev.trainer import EMA, Trainer
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, for 2 processes
 # against 1, without | with batch norm, which divides by the spread of a minibatch and so magnifies

@@ -14,7 +14,8 @@ from gan_nbdev.metrics import coverage
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.experiments import make_trainer
 from gan_nbdev.datasets.samples import Samples, Stream
-from gan_nbdev.trainer import Rule, Trainer, adam, linear, momentum_sgd
+from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
+from gan_nbdev.trainer import Trainer
 
 rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 datas = dict(distribution=ring(), memory=Samples(rows),
