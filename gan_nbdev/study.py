@@ -5,25 +5,29 @@
 # %% auto #0
 __all__ = ['combinations', 'measures', 'train_group', 'Study', 'study']
 
-# %% ../nbs/09_study.ipynb #e568d18f
-import json, math, os, sys, threading, time, warnings
+# %% ../nbs/09_study.ipynb #6f1e1810
+import io, json, math, sys, threading, time, warnings
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from csv import DictWriter
 from itertools import product
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 from fastcore.basics import patch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from .engines.checkpoints import versions
 from .engines.ensemble import Ensemble, Estimate, mean_and_error
-from .experiments import Experiment, experiment
+from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
 from .support.checks import whole_number
+from .support.folders import check_writable, writing
+from .support.safety import write_atomically
 
 # %% ../nbs/09_study.ipynb #23827bfe
 def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a dict
@@ -48,7 +52,7 @@ def _settings(given):
     if not given: raise ValueError('a study needs at least one experiment')
     given = [e.changed({'seed': 0}) for e in given]
     for i, e in enumerate(given):
-        own = [k for k, v in e.entries.items() if isinstance(v, dict) and 'own' in v]
+        own = [k for k in parts if e.is_own(k)]
         if own: raise ValueError(f'{own[0]} is given as an object: a study makes each run from its '
                                  'description, which needs a name or a file')
         if e in given[:i]: raise ValueError(f'experiments {given.index(e)} and {i} are the same')
@@ -140,7 +144,6 @@ def train_group(descriptions:list, # of experiments of one kind, each a dict as 
                 metrics:dict=None, # name → function of a trainer: a number; None: `measures`
                ) -> list: # one dict a run: 'failed', 'metrics', 'seconds', 'versions'
     "Train a group of runs in this process, one thread, and measure them"
-    from gan_nbdev.engines.checkpoints import versions
     with _one_thread():
         start = time.perf_counter()
         trainers, failed = _train([Experiment(d) for d in descriptions])
@@ -263,7 +266,7 @@ def plot(self:Study,
         ) -> Axes: # the axes
     "Every value, and mean ± standard error, by setting"
     rows = self.table(metric or next(iter(self.metrics), None))
-    if ax is None: ax = _panels(1, len(rows))[0]
+    if ax is None: ax = plt.subplots(figsize=_size(len(rows)), layout='constrained')[1]
     for i, r in enumerate(rows):
         apart = [i + .12*(j % 3 - 1) for j in range(r['n'])]   # so that equal values all show
         ax.plot(r['values'], apart, 'o', ms=4, mew=0, alpha=.6, color=palette['generator'])
@@ -273,28 +276,15 @@ def plot(self:Study,
            ylim=(len(rows) - .5, -.5), xlabel=rows[0]['metric'])
     return ax
 
-def _panels(n, settings):
-    "Axes side by side, high enough for the labels of so many settings"
-    import matplotlib.pyplot as plt
-    size = 4*n, max(2.6, .3*settings + .7)
-    return plt.subplots(1, n, figsize=size, layout='constrained', squeeze=False)[1][0]
+def _size(settings): return 4, max(2.6, .3*settings + .7)   # inches; high enough for the labels
 
-# %% ../nbs/09_study.ipynb #5351ebd7
+# %% ../nbs/09_study.ipynb #f4686bc4
 def _write(path, text):
-    from gan_nbdev.engines.checkpoints import write_atomically
     write_atomically(path, lambda tmp: Path(tmp).write_text(text, encoding='utf-8', newline=''))
 
 def _read(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path} is not valid JSON: {e}') from e
-
-@contextmanager
-def _writing(folder):
-    "Inside, no other process writes to the folder: one that tries is refused"
-    from filelock import FileLock, Timeout
-    try: lock = FileLock(folder/'.lock').acquire(timeout=0)
-    except Timeout as e: raise ValueError(f'another process is writing to {folder}') from e
-    with lock: yield
 
 @patch
 def description(self:Study) -> dict: # for JSON
@@ -325,9 +315,8 @@ def _result(path):
         raise ValueError(f'{path} is not what a study writes: without it, the run is trained again')
     return o
 
-# %% ../nbs/09_study.ipynb #c580992f
+# %% ../nbs/09_study.ipynb #71ef0dd3
 def _csv(path, rows):
-    import io
     out = io.StringIO()
     table = DictWriter(out, list(rows[0]), lineterminator='\n')
     table.writeheader(); table.writerows(rows)
@@ -342,9 +331,10 @@ def save(self:Study,
     if self.rows: _csv(folder/'results.csv', self.rows)
     if not self.metrics: return
     _csv(folder/'summary.csv', [{k: v for k, v in r.items() if k != 'values'} for r in self.table()])
-    fig = Figure(figsize=(4*len(self.metrics), max(2.6, .3*len(self.settings) + .7)), layout='constrained')
-    for m, ax in zip(self.metrics, fig.subplots(1, len(self.metrics), squeeze=False)[0]): self.plot(m, ax)
-    fig.savefig(folder/'study.png', dpi=120)
+    n, (width, height) = len(self.metrics), _size(len(self.settings))
+    fig = Figure(figsize=(n*width, height), layout='constrained')
+    for m, ax in zip(self.metrics, fig.subplots(1, n, squeeze=False)[0]): self.plot(m, ax)
+    write_atomically(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
 
 # %% ../nbs/09_study.ipynb #3ee5ca93
 def _arriving(groups, work, executor):
@@ -397,10 +387,8 @@ def study(experiments,       # `Experiment`s; or arguments of `experiment`, in l
     s = Study(experiments, seeds, metrics, together)
     if folder is None: s._go(executor, None, progress)
     else:
-        folder = Path(folder).expanduser()
-        if folder.exists() and not folder.is_dir(): raise ValueError(f'{folder} is a file')
-        folder.mkdir(parents=True, exist_ok=True)
-        with _writing(folder):
+        folder = check_writable(folder)
+        with writing(folder):
             s._open(folder)
             s._go(executor, folder, progress)
             s.save(folder)
