@@ -21,7 +21,7 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'parallel')}
+          for o in ('dev', 'parallel', 'cluster')}
 
 # Who may know whom: module -> modules of ours that it may import. For `all` and `cli` that is all.
 layers = dict(value='', data='', networks='', samples='data', idx='data samples',
