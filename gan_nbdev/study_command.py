@@ -46,12 +46,11 @@ def _executor(workers, cluster):
             raise ValueError("--cluster needs Dask: pip install 'gan_nbdev[cluster]'") from e
         with Client(cluster) as client: yield client.get_executor()
     elif workers > 1:
-        pool = ProcessPoolExecutor(workers, get_context('spawn'), initializer=signal.signal,
-                                   initargs=(signal.SIGINT, signal.SIG_IGN))
-        try: yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for p in active_children(): p.terminate()
+        with ProcessPoolExecutor(workers, get_context('spawn'), initializer=signal.signal,
+                                 initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+            try: yield pool
+            finally:
+                for p in active_children(): p.terminate()   # what they still do is not wanted
     else: yield None
 
 def _experiment(config):
