@@ -23,7 +23,7 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'parallel')}
+          for o in ('dev', 'parallel', 'cluster')}
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
