@@ -161,7 +161,7 @@ def _data_entry(data):
         raise ValueError(f'unknown data {short(data)}: give one of {names}, or the path of a file')
     return dict(file=str(path.resolve())), None
 
-# %% ../nbs/07_experiments.ipynb #6fdb6c09
+# %% ../nbs/07_experiments.ipynb #9f9fb04d
 def _put(entries, name, v):
     "Set one entry; a schedule that is set to None is taken away"
     *path, last = name.split('.')
@@ -192,6 +192,7 @@ def changed(self:Experiment,
         v, (part, _, rest) = changes[name], name.partition('.')
         if name in parts and not isinstance(v, _plain): v, given[name] = entry_of(name, v), v
         elif name == 'data' and isinstance(v, str): v = _data_entry(v)[0]
+        elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)
         if rest == 'name' and isinstance(entries.get(part), dict):
             entries[part] = _rename(part, entries[part], v)
         else: _put(entries, name, v)
