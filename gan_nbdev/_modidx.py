@@ -1027,6 +1027,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/support/calls.py'),
                                          'gan_nbdev.support.calls.Name.make': ( 'support/calls.html#name.make',
                                                                                 'gan_nbdev/support/calls.py'),
+                                         'gan_nbdev.support.calls._filled': ('support/calls.html#_filled', 'gan_nbdev/support/calls.py'),
                                          'gan_nbdev.support.calls._same': ('support/calls.html#_same', 'gan_nbdev/support/calls.py'),
                                          'gan_nbdev.support.calls._written': ('support/calls.html#_written', 'gan_nbdev/support/calls.py'),
                                          'gan_nbdev.support.calls.call_of': ('support/calls.html#call_of', 'gan_nbdev/support/calls.py'),
