@@ -16,34 +16,13 @@ from fastcore.basics import patch
 from .data import Data
 from .datasets.files import get_data
 from .engines.choice import engines
-from .support.devices import precisions
+from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
+                                     part_form, parts)
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
-from .support.kinds import Kind, mapping, short
-from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
-                                     part_form, parts)
-from .support.devices import pick_device
-from .trainer import Trainer
-
-# %% ../nbs/07_experiments.ipynb #73c75c5d
-import json
-from copy import deepcopy
-from pathlib import Path
-
-import torch
-from fastcore.basics import patch
-
-from .datasets.files import get_data
-from .engines.choice import engines
-from .support.devices import precisions
-from .networks import GAN
-from .support import kinds
-from .support.calls import Assign, Call, Name
-from .support.kinds import Kind, mapping, short
-from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
-                                     part_form, parts)
-from .support.devices import pick_device
+from .support.devices import pick_device, precisions
+from .support.kinds import Kind, leaves, mapping, short
 from .trainer import Trainer
 
 # %% ../nbs/07_experiments.ipynb #580acb51
@@ -264,11 +243,6 @@ def from_json(cls:Experiment,
     return cls(v)
 
 # %% ../nbs/07_experiments.ipynb #1aaed240
-def _leaves(v, at=''):
-    "The dotted names of the entries that hold no further ones"
-    if not isinstance(v, dict): return [at]
-    return [o for k, w in v.items() for o in _leaves(w, f'{at}.{k}' if at else k)]
-
 @patch
 def _get(self:Experiment, name):
     try: return self[name]
@@ -279,7 +253,7 @@ def differences(self:Experiment,
                 other:Experiment, # to compare with
                ) -> dict:         # entry -> (here, there); None for one that does not exist
     "The entries that differ"
-    names = dict.fromkeys(_leaves(self._entries) + _leaves(other._entries))
+    names = {**leaves(self._entries), **leaves(other._entries)}
     both = {k: (self._get(k), other._get(k)) for k in names}
     return {k: o for k, o in both.items() if o[0] != o[1]}
 

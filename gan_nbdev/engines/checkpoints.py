@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors, save as save_tensors
 from torch.utils.data import Dataset, IterableDataset
 
-from ..value import games
+from .parts import describe, describe_rule
 from ..support.checks import whole_number
+from ..support.kinds import leaves
 from ..support.processes import rank
 from ..support.safety import write_atomically
 from ..trainer import Trainer, stateful
@@ -71,13 +72,15 @@ def unpack(tree,    # from `pack`
     return go(tree)
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #fe45783a
+_version = 2
+
 def write_checkpoint(path,       # the file
                      state:dict, # for `pack`
                      **about     # more for the JSON object: what JSON can write
                     ):
     "Write a state as a checkpoint, or leave what was there; `OSError` if it cannot be written"
     tree, tensors = pack(state)
-    head = json.dumps(dict(format='gan_nbdev checkpoint', version=1, **about, state=tree))
+    head = json.dumps(dict(format='gan_nbdev checkpoint', version=_version, **about, state=tree))
     blank = '0'*64
     raw = bytearray(save_tensors(tensors, dict(checkpoint=head, blake2b=blank)))
     at = raw.index(f'"blake2b":"{blank}"'.encode()) + len('"blake2b":"')
@@ -97,9 +100,9 @@ def _head(f, size):
     if 'checkpoint' not in meta: raise ValueError('it is a safetensors file of another kind')
     head = json.loads(meta['checkpoint'])
     if head['format'] != 'gan_nbdev checkpoint': raise ValueError('it is of another kind')
-    if not isinstance(head['version'], int) or head['version'] > 1:
-        raise ValueError(f'it is of format version {head["version"]}, but this gan_nbdev reads 1 '
-                         'at most: a newer one is needed')
+    if head['version'] != _version:
+        raise ValueError(f'it is of format version {str(head["version"])[:20]}, but this gan_nbdev '
+                         f'reads {_version}')
     declared = 8 + n + max((v['data_offsets'][1] for v in tensors.values()), default=0)
     if declared != size: raise ValueError(f'it has {size} bytes, but says {declared}')
     return head, meta['blake2b']
@@ -158,30 +161,27 @@ def fingerprint(data # a distribution, `Samples` or a `Stream`
     return h.hexdigest()
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #80cdd6e4
-def _rule(rule):
-    "A rule's constants, and its schedules"
-    constants = {k: v for k, v in rule.hypers.items() if not callable(v)}
-    schedules = {k: v for k, v in rule.hypers.items() if callable(v)}
-    return f'{rule.optimiser.__name__} {_said(constants)}', _said(schedules)
-
-def _game(game): return next((k for k, v in games.items() if v is game), _said(game))
+def _rule_entry(rule):
+    "The entry of a rule, with all that follows a schedule under `schedule`"
+    v = describe_rule(rule)
+    if 'own' in v: v = {'own': rule.optimiser.__name__, **{k: _said(o) for k, o in rule.hypers.items()}}
+    for k, o in rule.hypers.items():
+        if callable(o): v['schedule'] = {**v.get('schedule', {}), k: _said(o)}; v.pop(k)
+    return v
 
 def settings_of(trainer # a `Trainer`
-               ) -> dict: # texts and numbers by name
+               ) -> dict: # entries, for JSON
     "What a trainer must have in common with another to take over its state"
-    t = trainer
-    if '_fingerprint' not in vars(t): t._fingerprint = fingerprint(t.data)
-    (d_rule, d_schedules), (g_rule, g_schedules) = _rule(t.d_rule), _rule(t.g_rule)
-    return dict(generator=_said(t.gan.generator), discriminator=_said(t.gan.discriminator),
-                noise=_said(t.gan.noise), data=f'{t.data.name} ({t._fingerprint})',
-                game=_game(t.game), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
-                seed=t.seed,
-                d_rule=d_rule, g_rule=g_rule, d_schedules=d_schedules, g_schedules=g_schedules,
-                engine=t.engine, precision=t.precision, device=t.device.type,
+    t, v = trainer, describe(trainer)
+    if not hasattr(t, 'fingerprint'): t.fingerprint = fingerprint(t.data)   # takes a while
+    nets = {k: _said(getattr(t.gan, k)) for k in ('generator', 'discriminator')}
+    del v['steps']
+    return dict(v, **nets, data=f'{t.data.name} ({t.fingerprint})', noise=_said(t.gan.noise),
+                d_rule=_rule_entry(t.d_rule), g_rule=_rule_entry(t.g_rule), device=t.device.type,
                 hooks=', '.join(type(h).__name__ for h in stateful(t.hooks)))
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #f6e5c712
-_free = 'engine', 'd_schedules', 'g_schedules'
+def _free(entry): return entry == 'engine' or '.schedule' in entry
 
 def _differing(theirs, mine):
     "What differs, in words: the first line of it that does"
@@ -190,11 +190,11 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
-    theirs = {'k_g': 1, 'game': theirs.get('value')} | theirs   # as the first files say it
-    for k, v in mine.items():
-        if theirs.get(k) == v or (k in _free and not exact): continue
-        hint = ' (exact=False allows that)' if k in _free else ''
-        raise ValueError(f'{k} differs: {_differing(theirs.get(k), v)}{hint}')
+    theirs, mine = leaves(theirs), leaves(json.loads(json.dumps(mine)))
+    for k in {**mine, **theirs}:
+        if theirs.get(k) == mine.get(k) or (_free(k) and not exact): continue
+        hint = ' (exact=False allows that)' if _free(k) else ''
+        raise ValueError(f'{k} differs: {_differing(theirs.get(k), mine.get(k))}{hint}')
 
 def versions() -> dict: # texts and numbers by name
     "What else must be the same for a run to be repeated to the bit"

@@ -8,7 +8,6 @@ __all__ = ['makers', 'optimisers', 'parts', 'make_rule', 'own_entry', 'part_form
 
 # %% ../../nbs/engines/06_parts.ipynb #47f339bd
 import inspect, re
-from pathlib import Path
 
 import torch
 
@@ -240,10 +239,7 @@ def _describe_noise(part, noise):
 
 def _describe_data(part, data):
     v = dict(call_of(data) or {})
-    if (name := v.pop('name', None)) in makers: return dict(name=name, **v)
-    path = v.pop('path', v.pop('folder', None))   # of a reader
-    if path is None: return own_entry(data)
-    return dict(file=str(Path(path).expanduser().resolve()), **v)
+    return v if 'file' in v or v.get('name') in makers else own_entry(data)
 
 def _describe_game(part, game):
     return next((k for k, v in games.items() if v == game), own_entry(game))
