@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['combinations', 'measures', 'train_group', 'Study', 'study']
 
-# %% ../nbs/09_study.ipynb #6f1e1810
-import io, json, math, sys, threading, time, warnings
+# %% ../nbs/09_study.ipynb #57bfe1e5
+import io, json, math, signal, sys, threading, time, warnings
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
@@ -28,6 +28,7 @@ from .plots import palette
 from .support.checks import whole_number
 from .support.folders import check_writable, writing
 from .support.safety import write_atomically
+from .support.safety import on_interrupt
 
 # %% ../nbs/09_study.ipynb #23827bfe
 def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a dict
@@ -144,7 +145,7 @@ def train_group(descriptions:list, # of experiments of one kind, each a dict as 
                 metrics:dict=None, # name → function of a trainer: a number; None: `measures`
                ) -> list: # one dict a run: 'failed', 'metrics', 'seconds', 'versions'
     "Train a group of runs in this process, one thread, and measure them"
-    with _one_thread():
+    with _one_thread(), on_interrupt(signal.default_int_handler):
         start = time.perf_counter()
         trainers, failed = _train([Experiment(d) for d in descriptions])
         said = [_say_of(t, why, metrics) for t, why in zip(trainers, failed)]
