@@ -35,8 +35,9 @@ js: ## format the windows' JavaScript; needs npm
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
 
-docs: quarto $(VENV)/.dev ## build the site into _docs/; needs Quarto
-	$(RUN) nbdev-docs
+docs: quarto $(VENV)/.dev ## build the site into _docs/ and check its links; needs Quarto
+	$(RUN) env PYTHONPATH=tools nbdev-docs
+	$(RUN) python tools/check_site.py
 
 quarto:   # nbdev would try to install it, with curl and sudo
 	@command -v quarto >/dev/null || { echo "Quarto, which builds the site, is not installed: see https://quarto.org/docs/get-started" >&2; exit 1; }

@@ -1,14 +1,15 @@
 "Everything that a user needs, in one import"
 from .value import *
 from .data import *
+from .datasets.shapes import *
 from .datasets.samples import *
 from .datasets.idx import *
 from .datasets.files import *
 from .networks import *
 from .algorithm import *
 from .trainer import *
-from .support.devices import *
-from .support.processes import *
+from .support.devices import devices, pick_device, precisions
+from .support.processes import parallel, processes, rank
 from .engines.choice import *
 from .engines.ensemble import *
 from .engines.checkpoints import *

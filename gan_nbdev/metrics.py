@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
-           'js_divergence', 'kl_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics', 'diagnose']
+           'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics', 'diagnose']
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
@@ -88,7 +88,6 @@ def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
                       'a better one may lie outside')
     return float(sigmas[best])
 
-# %% ../nbs/05_metrics.ipynb #9ac00452
 Parzen = namedtuple('Parzen', 'mean stderr sigma')
 Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nats; width of the bumps'
 
@@ -112,6 +111,13 @@ def _masses(p, q):
     return p, q
 
 # %% ../nbs/05_metrics.ipynb #7c21c84f
+def kl_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
+                  q:Tensor, # masses of the same cells
+                 ) -> float: # nats, ≥ 0; infinite where q is 0 and p is not
+    "KL(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
+    p, q = _masses(p, q)
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum().clamp_min(0).item()
+
 def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
                   q:Tensor, # masses of the same cells
                  ) -> float: # nats, in [0, log 2]
@@ -119,14 +125,6 @@ def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
     p, q = _masses(p, q)
     def entropy(o): return -torch.xlogy(o, o).sum()
     return (entropy((p + q)/2) - (entropy(p) + entropy(q))/2).clamp(0, math.log(2)).item()
-
-# %% ../nbs/05_metrics.ipynb #387e0b2a
-def kl_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
-                  q:Tensor, # masses of the same cells
-                 ) -> float: # nats, ≥ 0; infinite where q is 0 and p is not
-    "KL(p, q) of two discrete distributions; `ValueError` unless both are, over the same cells"
-    p, q = _masses(p, q)
-    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum().clamp_min(0).item()
 
 # %% ../nbs/05_metrics.ipynb #a10470d1
 def cell_shares(x:Tensor,      # points, (n, d)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'save_rows', 'load_rows', 'check_folder', 'write_picture', 'read_record', 'load_run', 'run_data']
 
-# %% ../nbs/08_runs.ipynb #e09bb1e1
+# %% ../nbs/08_runs.ipynb #a92acce3
 import csv, json, math, os, shutil, tempfile, warnings
 from functools import reduce
 from pathlib import Path
@@ -24,7 +24,7 @@ from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.safety import umask
 
-# %% ../nbs/08_runs.ipynb #d41cd7c0
+# %% ../nbs/08_runs.ipynb #a60331a5
 def _n(act): return act.get('fit', act.get('times'))   # None for a change
 def _again(act, n): return {**act, 'fit' if 'fit' in act else 'times': n}
 def _same(a, b): return _n(a) is not None and (*a, a.get('alone')) == (*b, b.get('alone'))
@@ -38,7 +38,7 @@ def _joined(acts):
         else: out.append(act)
     return out
 
-# %% ../nbs/08_runs.ipynb #768dbee2
+# %% ../nbs/08_runs.ipynb #e53ddcc6
 def _left_of(plan, story):
     "What is left of a plan; nothing where the story took another way"
     if not story: return plan
@@ -49,7 +49,7 @@ def _left_of(plan, story):
     rest = _n(plan[n]) - _n(now) if _same(plan[n], now) else 0
     return [_again(now, rest), *plan[n + 1:]] if rest > 0 else []
 
-# %% ../nbs/08_runs.ipynb #96d08e4b
+# %% ../nbs/08_runs.ipynb #8c77c05c
 class Run:
     "An experiment under way: a trainer, and the story of what was done with it"
     def __init__(self,
@@ -78,7 +78,7 @@ def _after(e, acts):
     "The description that holds after these acts"
     return reduce(lambda e, act: e.changed(act['change']) if 'change' in act else e, acts, e)
 
-# %% ../nbs/08_runs.ipynb #2d39ba05
+# %% ../nbs/08_runs.ipynb #591d7528
 @patch
 def fit(self:Run,
         n:int,              # iterations, ≥ 0
@@ -116,7 +116,7 @@ def _told(old, new):
         out[k] = new[k]
     return {k: v for k, v in out.items() if '.' not in k or k.partition('.')[0] not in out}
 
-# %% ../nbs/08_runs.ipynb #721088a3
+# %% ../nbs/08_runs.ipynb #1e8d0d4f
 @patch
 def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
@@ -131,7 +131,7 @@ def code(self:Run) -> str: # a cell
             lines += map(str, old.change_calls(e))
     return '\n'.join(lines)
 
-# %% ../nbs/08_runs.ipynb #00b0c725
+# %% ../nbs/08_runs.ipynb #1638368f
 @patch
 def play(self:Run,
          acts:list,           # as in a story
@@ -156,7 +156,7 @@ def go_on(self:Run,
         if self.trainer.stopped: break
     return self
 
-# %% ../nbs/08_runs.ipynb #0ad4f41c
+# %% ../nbs/08_runs.ipynb #9626e094
 _form, _schema = 'gan_nbdev run', 1
 
 @patch
@@ -170,7 +170,7 @@ def record(self:Run) -> dict: # what JSON can write
                 left=self.left, data=data, device=str(t.device), processes=processes(),
                 versions=versions())
 
-# %% ../nbs/08_runs.ipynb #bad647a8
+# %% ../nbs/08_runs.ipynb #0371b2e7
 def save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
     "Write rows so that `load_rows` gives the same data, to the bit"
@@ -202,7 +202,7 @@ def _scaling(shift, factor, dim, dtype=torch.float32):
             raise ValueError(f'scale.{name} has shape {shape}, but must be one number or {dim}')
     return s
 
-# %% ../nbs/08_runs.ipynb #c77b4dca
+# %% ../nbs/08_runs.ipynb #8ec3f704
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
           'value.png', 'config.json')
 
@@ -217,8 +217,13 @@ def check_folder(out,                # the folder
                          '--resume to go on with it, or --force to replace it')
     return out
 
-# %% ../nbs/08_runs.ipynb #a3b83494
-def _json(x): return json.dumps(x, indent=2) + '\n'
+# %% ../nbs/08_runs.ipynb #8522b438
+def _json(x, depth=2, pad=''):
+    "JSON with a line for each entry, down to this depth"
+    if not (depth and x and isinstance(x, dict)): return json.dumps(x)
+    inner, end = pad + '  ', '' if pad else '\n'
+    lines = [f'{inner}{json.dumps(k)}: {_json(v, depth - 1, inner)}' for k, v in x.items()]
+    return '{\n' + ',\n'.join(lines) + f'\n{pad}}}{end}'
 
 def _write_history(history, path):
     with open(path, 'w', newline='') as f:
@@ -253,7 +258,7 @@ def _write_files(trainer, d, record, measured):
     write_picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
-# %% ../nbs/08_runs.ipynb #8403e6af
+# %% ../nbs/08_runs.ipynb #e52ffcb4
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
@@ -298,7 +303,7 @@ def _keep_rows(self:Run, out):
         out.mkdir(parents=True, exist_ok=True)
         save_rows(data, out/'data.safetensors')
 
-# %% ../nbs/08_runs.ipynb #753a3b17
+# %% ../nbs/08_runs.ipynb #fe3ae172
 @patch
 def keep(self:Run,
          folder,         # the run folder
@@ -314,7 +319,7 @@ def keep(self:Run,
     self.trainer.hooks.append(hook)
     return self
 
-# %% ../nbs/08_runs.ipynb #e4d2b5b5
+# %% ../nbs/08_runs.ipynb #62948e70
 def _is_whole(v, low): return type(v) is int and low <= v < 2**63
 
 def _check_act(act):
@@ -357,7 +362,7 @@ def _check_record(c, where):
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
 
-# %% ../nbs/08_runs.ipynb #3c6323eb
+# %% ../nbs/08_runs.ipynb #bcb24900
 def _read_json(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e:
@@ -384,7 +389,7 @@ def read_record(run     # a run folder, or its config.json, or a description in 
     except ValueError as e: raise ValueError(f'{path}: {e}') from e
     return dict(experiment=e.entries, story=[], left=[{'fit': e['steps']}])
 
-# %% ../nbs/08_runs.ipynb #a13bfed8
+# %% ../nbs/08_runs.ipynb #0c905f65
 def _read_weights(folder):
     path = folder/'weights.safetensors'
     if not path.is_file(): raise ValueError(f'{folder} has no weights.safetensors')
@@ -415,7 +420,7 @@ def _check_sizes(e, dim, w, path):
         raise ValueError(f'{path} does not fit the settings: it holds {there:,} numbers, and the '
                          f'networks have {need:,} at least')
 
-# %% ../nbs/08_runs.ipynb #c31fd13a
+# %% ../nbs/08_runs.ipynb #0c30fc9b
 def load_run(run     # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the record
     "Read a run folder; `ValueError` if it is none, or if its weights do not fit its settings"
@@ -449,7 +454,7 @@ def _scale(data):
     s = getattr(data, 'scaling', None)
     return {} if s is None else {'scale.shift': s.shift, 'scale.factor': s.factor}
 
-# %% ../nbs/08_runs.ipynb #8bcd2b0f
+# %% ../nbs/08_runs.ipynb #291627b7
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
@@ -478,7 +483,7 @@ def _warn_of_versions(record):
     if other:
         warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ', stacklevel=3)
 
-# %% ../nbs/08_runs.ipynb #7eb09be8
+# %% ../nbs/08_runs.ipynb #9a1a9f13
 @patch(cls_method=True)
 def open(cls:Run,
          folder,    # a run folder

@@ -25,6 +25,12 @@ def _wide(logits):
         raise ValueError(f'logits must hold at least one value, not shape {tuple(logits.shape)}')
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
+def _same_shape(**named):
+    (a, x), (b, y) = named.items()
+    if x.shape != y.shape:
+        raise ValueError(f'{a} has shape {tuple(x.shape)} but {b} has shape {tuple(y.shape)}: '
+                         'they must be equal')
+
 # %% ../nbs/00_value.ipynb #adaf51a5
 def log_d(logits:Tensor, # D's logits, any shape
          ) -> Tensor:    # log D, same shape, at least float32, in (-∞, 0]
@@ -54,13 +60,6 @@ def cross_entropy(logits:Tensor,      # D's logits, any shape
     if not (0 <= lo and hi <= 1):
         raise ValueError(f'label must lie in [0, 1], not {float(hi if hi > 1 else lo)}')
     return -(label*log_d(logits) + (1 - label)*log_not_d(logits))
-
-# %% ../nbs/00_value.ipynb #f90c9de2
-def _same_shape(**named):
-    (a, x), (b, y) = named.items()
-    if x.shape != y.shape:
-        raise ValueError(f'{a} has shape {tuple(x.shape)} but {b} has shape {tuple(y.shape)}: '
-                         'they must be equal')
 
 # %% ../nbs/00_value.ipynb #768f382e
 def value_function(real_logits:Tensor, # D's logits of real items x, shape (m,) or (m, 1)
@@ -95,7 +94,7 @@ def g_loss_nonsaturating(fake_logits:Tensor, # D's logits of fakes G(z), shape (
 # %% ../nbs/00_value.ipynb #3c4a9291
 Game = namedtuple('Game', 'd_loss g_loss')
 Game.__doc__ = ('A game: `d_loss(real_logits, fake_logits)` for D to descend, '
-                 '`g_loss(fake_logits)` for G to descend')
+                '`g_loss(fake_logits)` for G to descend')
 
 games = {'non-saturating': Game(d_loss, g_loss_nonsaturating),
-          'minimax': Game(d_loss, g_loss_minimax)}
+         'minimax': Game(d_loss, g_loss_minimax)}

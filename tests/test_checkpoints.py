@@ -25,7 +25,8 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
                                    read_checkpoint, write_checkpoint)
-from gan_nbdev.cli import gan_train, load_run
+from gan_nbdev.cli import gan_train
+from gan_nbdev.runs import load_run
 from gan_nbdev.data import normal, ring
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
@@ -183,9 +184,9 @@ def test_two_trainers_and_a_thread_do_not_disturb_each_other():
 
 def test_a_long_record_goes_to_a_file_and_comes_back(tmp_path):
     t = make().fit(5, progress=False)
-    t._log = type(t._log)(t._log.rows(), keep=50)
+    t.record = type(t.record)(t.record.width, t.record.rows(), keep=50)
     t.fit(5, progress=False)
-    assert t._log.file._rolled and result(t) == result(make().fit(10, progress=False))
+    assert t.record.file._rolled and result(t) == result(make().fit(10, progress=False))
     t.save(tmp_path/'c.safetensors')
     assert result(make().load(tmp_path/'c.safetensors')) == result(t)
 

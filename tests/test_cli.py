@@ -36,7 +36,8 @@ def test_default_run(ring_run):
     d, r = ring_run
     assert 'ring' in r.stdout and 'runs/ring/samples.png' in r.stdout and 'it/s' in r.stderr
     config = json.loads((d/'runs/ring/config.json').read_text())
-    assert config['settings']['steps'] == 60 and config['settings']['seed'] == 0
+    assert config['experiment']['steps'] == 60 and config['experiment']['seed'] == 0
+    assert config['story'] == [{'fit': 60}] and config['left'] == []
     assert config['versions']['torch']
     metrics = json.loads((d/'runs/ring/metrics.json').read_text())
     assert metrics['modes_total'] == 8 and metrics['iterations'] == 60
@@ -197,7 +198,7 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
                           '--engine', 'eager'],
                          cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
-    assert 'ring' in p.stdout.readline() and 'recipe' in p.stdout.readline()
+    assert 'ring' in p.stdout.readline() and 'iterations' in p.stdout.readline()
     time.sleep(2)
     p.send_signal(signal.SIGINT)
     out, err = p.communicate(timeout=60)
@@ -220,8 +221,8 @@ def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     "What makes it answer at once; benchmarks are for the time itself"
     r = run('gan-train', '--help', cwd=tmp_path)
     assert r.returncode == 0
-    for o in ('steps seed out force resume config checkpoint-every device k batch-size lr recipe '
-              'data-dir engine precision').split():
+    for o in ('steps seed out force resume config checkpoint-every device k k-g batch-size lr recipe '
+              'data-dir engine precision game noise-dim g-hidden d-hidden set size').split():
         assert f'--{o}' in r.stdout
     code = 'import sys, gan_nbdev.cli; sys.exit(bool({"torch", "numpy"} & sys.modules.keys()))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils.data import IterableDataset
 from gan_nbdev.datasets import samples
+from gan_nbdev.datasets.shapes import *
 from gan_nbdev.data import *
 from gan_nbdev.datasets.samples import *
 
@@ -30,7 +31,7 @@ def tilted():
     return GaussianMixture([[0,0],[3,1]], cov=[[[1,.8],[.8,1]],[[.3,0],[0,.1]]], weights=[.7,.3])
 def stretched():
     return GaussianMixture([[0,0],[4,1],[1,1]], [[1,.3],[.5,.5],[.2,2]], weights=[.5,0,.5])
-builders = {**distributions, 'tilted':tilted, 'stretched':stretched}
+builders = {**shapes, 'tilted':tilted, 'stretched':stretched}
 
 @pytest.mark.parametrize('name', builders)
 def test_density_integrates_to_one(name):
@@ -55,7 +56,7 @@ def chi_square(dist, x, n, bins):
 # bins whose edges lie on edges of the fine cells
 @pytest.mark.parametrize('name,bins', dict(
     ring=260, grid=220, mixture_1d=50, two_moons=40, swiss_roll=35,
-    checkerboard=44, tilted=40, stretched=40).items())
+    checkerboard=44, line=40, two_gaussians=40, blobs=40, point=40, tilted=40, stretched=40).items())
 def test_sampler_follows_density(name, bins):
     dist = builders[name]()
     n = 4*bins if name in ('swiss_roll', 'two_moons', 'ring', 'grid') else fine.get(name, 200)
@@ -70,7 +71,7 @@ def test_chi_square_sees_a_wrong_sampler(right, wrong, bins):
 
 @pytest.mark.parametrize('name', ['two_moons', 'swiss_roll'])
 def test_curve_density_against_monte_carlo(name):
-    dist,x = distributions[name](), distributions[name]().sample(20, rng(2)).double()
+    dist,x = shapes[name](), shapes[name]().sample(20, rng(2)).double()
     c = dist.curve(torch.rand(400_000, generator=rng(3), dtype=torch.float64))
     p = torch.stack([(-((c-o)**2).sum(1)/(2*dist.std**2)).exp() for o in x])/(2*math.pi*dist.std**2)
     mean,err = p.mean(1), p.std(1)/math.sqrt(p.shape[1])
@@ -256,8 +257,8 @@ def test_stream_workers_change_nothing():
 
 def test_global_generator_is_left_alone():
     before = torch.get_rng_state()
-    springs = [b() for b in distributions.values()] + [b(3) for b in noises.values()]
-    for o in springs + [Samples(np.eye(4)), Stream(Rows(9))]:
+    samplers = [b() for b in shapes.values()] + [b(3) for b in noises.values()]
+    for o in samplers + [Samples(np.eye(4)), Stream(Rows(9))]:
         o.sample(5); o.sample(5, rng())
         if hasattr(o, 'source'):
             for g in (None, rng()): [src.next() for src in [o.source(2, g)] for _ in range(6)]

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import TensorDataset
 
-import gan_nbdev.engines.recorded as lib
+import gan_nbdev.engines.choice as lib
 from gan_nbdev.data import normal, ring
-from gan_nbdev.engines.choice import choose, engine_for
+from gan_nbdev.engines.choice import choose
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.support.devices import computing
@@ -171,11 +171,11 @@ def test_state_put_back_goes_on_exactly(engine, times, each, kw):
     lambda t: setattr(t, 'd_rule', momentum_sgd(linear(0.1, 0, 100), 0.5))])
 def test_an_engine_is_made_anew_when_what_it_assumed_changes(change):
     eager, t = fit(make(norm='batch'), 10), fit(make('recorded', norm='batch'), 10)
-    engine, bound = t._engine[2], MANY['batch']
-    assert engine_for(fit(t, 5), 0) is engine and deviation(fit(eager, 5), t) < bound
+    engine, bound = t.made_engine[2], MANY['batch']
+    assert fit(t, 5).made_engine[2] is engine and deviation(fit(eager, 5), t) < bound
     change(eager); change(t)
     fit(eager, 20); fit(t, 20)
-    assert t._engine[2] is not engine and deviation(eager, t) < bound
+    assert t.made_engine[2] is not engine and deviation(eager, t) < bound
     assert deviation(t, fit(make(norm='batch'), 35)) > 10*bound   # the change mattered
 
 
@@ -200,7 +200,7 @@ def test_frozen_parameters_keep_their_own_count():
         first = weights_of(fit(t, 5).gan.generator[0])
         freeze(t, True)
         assert torch.equal(first, weights_of(fit(t, 5).gan.generator[0]))
-    assert deviation(*runs) < MANY[None] and runs[1]._engine
+    assert deviation(*runs) < MANY[None] and runs[1].made_engine
     for t in runs: freeze(t, False)
     with pytest.raises(ValueError, match='Adam for parameters that have made different numbers'):
         fit(runs[1], 5)
@@ -233,7 +233,7 @@ def test_a_trainer_with_an_engine_can_be_copied_and_pickled():
 
 def test_auto_keeps_short_runs_eager():
     t = fit(make('auto'), 50)
-    assert t._engine is None and same(t, fit(make(), 50))
+    assert t.made_engine is None and same(t, fit(make(), 50))
     assert choose(t, 10**7) == ('compiled' if has_compiler() else 'eager')
 
 

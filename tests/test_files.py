@@ -253,7 +253,7 @@ def test_real_mnist():
     if not folder: pytest.skip('MNIST_DIR is not set')
     digest = dict(train='6bbc9ace898e44ae57da46a324031adb', test='2646ac647ad5339dbf082846283269ea')
     for split, n in (('train', 60_000), ('test', 10_000)):
-        x = read_idx(idx._find_idx(folder, 'mnist', split))
+        x = read_idx(idx.find_idx(folder, 'mnist', split))
         assert tuple(x.shape) == (n, 28, 28)
         assert hashlib.md5(idx_bytes(x.numpy())).hexdigest() == digest[split]
 
@@ -261,10 +261,10 @@ def test_real_mnist():
 # --- one door ------------------------------------------------------------------------------------
 
 def test_get_data_knows_names():
-    for name in files.distributions: assert get_data(name).name == name
+    for name in files.shapes: assert get_data(name).name == name
     assert len(get_data('digits')) == 1797
     with pytest.raises(ValueError) as e: get_data('rinng')
-    for o in (*files.distributions, *files.datasets, '.csv', '.npy', 'folder'):
+    for o in (*files.shapes, *files.real_data, '.csv', '.npy', 'folder'):
         assert o in str(e.value)
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -274,7 +274,7 @@ def test_get_data_knows_names():
 @example('a'*5000)
 def test_get_data_any_text(what):
     assume('\0' in what or not os.path.exists(os.path.expanduser(what)))
-    assume(what.replace('-', '_') not in {*files.distributions, *files.datasets})
+    assume(what.replace('-', '_') not in {*files.shapes, *files.real_data})
     with pytest.raises((ValueError, FileNotFoundError)): get_data(what)
 
 @pytest.mark.parametrize('what', [None, 3, 2.5, b'ring', [1, 2], {}, object()])

@@ -10,10 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from gan_nbdev.data import GaussianMixture, distributions
+from gan_nbdev.data import GaussianMixture, grid, ring
 from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor,
                                metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share)
 from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.shapes import shapes
 
 LOG2 = math.log(2)
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=20).filter(any)
@@ -62,16 +63,16 @@ def test_cell_shares_agree_with_numpy(seed, dim, bins):
     np.testing.assert_allclose(got[:-1].numpy()*200, want.ravel(), atol=1e-9)
     assert got.sum().item() == pytest.approx(1)
 
-@pytest.mark.parametrize('name', [k for k, build in distributions.items() if build().dim <= 2])
+@pytest.mark.parametrize('name', [k for k, build in shapes.items() if build().dim <= 2])
 def test_a_perfect_sampler_sits_on_the_floor(name):
-    data = distributions[name]()
+    data = shapes[name]()
     floor = jsd_floor(2500, data)
     assert floor < .04
     for seed in (1, 2, 3):
         assert jsd(data.sample(2500, rng(seed)), data) == pytest.approx(floor, abs=floor)
 
 def test_the_floor_falls_as_one_over_n():
-    data = distributions['ring']()
+    data = ring()
     assert jsd_floor(10_000, data)/jsd_floor(100_000, data) == pytest.approx(10, rel=.3)
 
 
@@ -90,7 +91,7 @@ def test_share_of_a_perfect_sampler_in_any_dimension(dim, n_std, seed):
 @given(st.sets(st.integers(0, 24), min_size=1), seeds)
 @settings(max_examples=25, deadline=None)
 def test_coverage_counts_the_modes_that_were_sampled(found, seed):
-    data, which = distributions['grid'](), torch.tensor(sorted(found)).repeat(40)
+    data, which = grid(), torch.tensor(sorted(found)).repeat(40)
     x = data.means[which] + .05*torch.randn(len(which), 2, generator=rng(seed))
     got = coverage(x, data)
     assert (got.modes, got.modes_total) == (len(found), 25)

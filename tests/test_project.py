@@ -140,48 +140,120 @@ def test_quarto_yml():
     link = root/'nbs/_quarto.yml'
     assert link.is_symlink() and os.readlink(link) == '../_quarto.yml'
     assert site['metadata-files'] == ['nbdev.yml']
-    assert 'commonmark' in site['format']   # which that file links to
+    assert site['format']['html']['format-links'] is False   # it would link to pages not made here
     theirs = {'title', 'description', 'site-url', 'repo-url'}   # which that file says
     assert not site['website'].keys() & theirs
     assert (root/'nbs'/site['format']['html']['css']).exists()
 
 def test_sidebar_lists_the_notebooks():
-    "All of them, once, in reading order: index, the numbered ones, then the folders"
+    "All of them, once; the numbered ones in reading order"
     names = list(sidebar(site['website']['sidebar']['contents']))
-    assert names == sorted(nb_ids, key=lambda o: (o != 'index.ipynb', '/' in o, o))
+    absent, gone = sorted({*nb_ids} - {*names}), sorted({*names} - {*nb_ids})
+    assert not absent and not gone, f'_quarto.yml lacks {absent} and still names {gone}'
+    assert len(names) == len(set(names))
+    folder = lambda o: str(Path(o).parent)
+    numbered = [o for o in names if Path(o).name[0].isdigit()]
+    for here in set(map(folder, numbered)):
+        assert (own := [o for o in numbered if folder(o) == here]) == sorted(own)
     assert {o['href'] for o in site['website']['navbar']['left']} <= set(names)
-    folders = {f'/{Path(o).parent.as_posix()}/*.ipynb'.replace('/./', '/') for o in names}
-    assert folders == set(site['project']['render'])
 
-def test_processed_notebooks(tmp_path):
-    "What nbdev hands to Quarto: each page with title and reference, and links that resolve"
-    proj = copy_to(tmp_path)
-    code = '''from nbdev.quarto import refresh_quarto_yml
+@pytest.fixture
+def tools(monkeypatch):
+    "A module in tools/ by name"
+    monkeypatch.syspath_prepend(root/'tools')
+    return importlib.import_module
+
+def processed(proj, **only):
+    "What nbdev hands to Quarto of the notebooks in `proj`: page -> (title, Markdown of the page)"
+    code = f'''from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 refresh_quarto_yml()
-proc_nbs(n_workers=2)'''
-    log = run(sys.executable, '-c', code, cwd=proj)
+proc_nbs(n_workers=2, **{only})'''
+    path = os.pathsep.join(map(str, (proj, proj/'tools')))
+    log = run(sys.executable, '-c', code, cwd=proj, PYTHONPATH=path)
     assert 'imports and other code' not in log
-    assert (proj/'_proc/_quarto.yml').read_bytes() == (root/'_quarto.yml').read_bytes()
-    assert yaml.safe_load((proj/'_proc/nbdev.yml').read_text())['website']['title'] == 'gan_nbdev'
-    done = snapshot(proj/'_proc', '**/*.ipynb')
-    assert sorted(done) == sorted(nb_ids), log
-    text, html = {}, set()
-    for name,b in done.items():
+    pages = {}
+    for name,b in snapshot(proj/'_proc', '**/*.ipynb').items():
         cs = json.loads(b)['cells']
         front = yaml.safe_load(''.join(cs[0]['source']).strip('-\n'))
         assert front['title'] and front.get('description'), name
-        page = front.get('output-file', Path(name).with_suffix('.html').name)
-        html.add((Path(name).parent/page).as_posix())
         outs = [o for c in cs for o in c.get('outputs', [])]
         assert not [o for o in outs if o['output_type'] == 'error'], name
-        docs = ''.join(''.join(o.get('data', {}).get('text/markdown', '')) for o in outs)
-        text[name] = docs + '\n'.join(markdown(cs))
-    for name,o in text.items():
-        assert {p for p in re.findall(r'\]\(/([\w/-]+\.html)', o)} <= html, name
-    reference = '\n'.join(text.values())
-    names = [o.__name__ for m in modules for o in public(m)]
-    assert [o for o in names if f'### {o}\n' not in reference] == []
+        docs = [''.join(o.get('data', {}).get('text/markdown', '')) for o in outs]
+        page = Path(name).with_name(front['output-file']).as_posix()
+        pages[page] = front['title'], '\n'.join([*docs, *markdown(cs)])
+    return pages
+
+def test_processed_notebooks(tmp_path, tools):
+    "Each page with its own title, the reference, and links to what is there"
+    proj = copy_to(tmp_path)
+    with (proj/'pyproject.toml').open('a') as f:
+        f.write('\n[project.urls]\nRepository = "https://a.b/c"\n')
+    run('nbdev-export', cwd=proj)
+    pages = processed(proj)
+    assert (proj/'_proc/_quarto.yml').read_bytes() == (root/'_quarto.yml').read_bytes()
+    assert yaml.safe_load((proj/'_proc/nbdev.yml').read_text())['website']['title'] == 'gan_nbdev'
+    assert len(pages) == len(nb_ids) == len({title for title,_ in pages.values()})
+    assert pages.keys() == {tools('check_site').nbpath2html(o).as_posix() for o in nb_ids}
+
+    known = tools('doc_links').known
+    assert len(known) > 100
+    for name,place in known.items():
+        page, _, anchor = place.strip('/').partition('#')
+        headings = map(str.lower, re.findall(r'^### (\S+)$', pages[page][1], flags=re.M))
+        assert anchor in headings, name
+    for page,(_, text) in pages.items():
+        assert not re.findall(r'\[\[`', text), f'{page}: a link inside a link'
+        assert {*re.findall(r'\]\((/[^)]*\.html[^)]*)\)', text)} <= {*known.values()}, page
+
+    source = r'\[source\]\(https://a\.b/c/blob/main/(\S+?)#L(\d+)\)[^\n]*\s+### (\S+)'
+    sources = [o for _,text in pages.values() for o in re.findall(source, text)]
+    for file, line, name in sources:
+        there = (proj/file).read_text(encoding='utf-8').splitlines()[int(line) - 1]
+        assert re.match(rf"(def|class) {name.split('.')[-1]}\b", there), f'{file}#L{line}: {name}'
+    assert {name for *_,name in sources} >= {o for o in known if known[o].endswith(f'#{o.lower()}')}
+
+def test_no_source_links_without_address(tmp_path):
+    "Where no address of the repository is known there is nothing to link to"
+    text = processed(copy_to(tmp_path), file_glob='00_value.ipynb')['value.html'][1]
+    assert '### ' in text and '](/value.html#' in text
+    assert 'source]' not in text and 'blob/' not in text
+
+def test_names_in_backticks_become_links(tools):
+    linked = tools('doc_links').linked
+    assert linked('A `ring`.') == 'A [`ring`](/data.html#ring).'
+    assert linked('`ring()`') == '[`ring()`](/data.html#ring)'
+    assert linked('`Lab`') == '[`Lab`](/lab/lab.html#lab)'
+    assert linked('`Sampler.sample`') == '[`Sampler.sample`](/data.html#sampler)'   # with its class
+    as_it_is = ['`_draw`', '`GAN._draw`', '`no_such_name`', '[`ring`](a.ipynb)',
+                '[a `ring`](a.ipynb)', '## A `ring`', '    `ring`', '```\n`ring`\n```']
+    for o in as_it_is: assert linked(o) == o
+
+def test_check_site(tmp_path, tools):
+    "It finds what is wrong, and is content with what is right"
+    check, site, nbs = tools('check_site').check, tmp_path/'_docs', tmp_path/'nbs'
+    for o in (site/'lab', nbs/'lab'): o.mkdir(parents=True)
+    def write(page, title, body):
+        (site/page).write_text(f'<title>{title}</title><body>{body}</body>')
+    def wrong(body):
+        write('lab/a.html', 'A', body)
+        return [(str(page), line) for page,line in check(site, nbs)[1]]
+    (site/'a.png').touch()
+    for o in ('index', 'lab/00_a'): (nbs/f'{o}.ipynb').touch()
+    write('index.html', 'Home', '<h2 id="top">x</h2>')
+    assert wrong('''<a href="../">a</a><a href="../index.html#top">a</a><br>
+        <a href="#b" id="b">a</a><img src="../a.png"><img src="data:,"><a href="https://a.b/c">a</a>
+        <code>[a](b)</code><span class="math">[a](b)</span>''') == []
+    assert wrong('<a href="b.html">a</a>') == [('lab/a.html', 'no file behind b.html')]
+    assert wrong('<img src="a.png">') == [('lab/a.html', 'no file behind a.png')]
+    no_anchor = [('lab/a.html', 'no anchor behind ../index.html#b')]
+    assert wrong('<a href="../index.html#b">a</a>') == no_anchor
+    assert wrong('\nsee [a](b)') == [('lab/a.html', 'Markdown left as it is: see [a](b)')]
+    write('index.html', 'A', '')
+    assert wrong('') == [(o, 'title of another page: A') for o in ('index.html', 'lab/a.html')]
+    (nbs/'b.ipynb').touch()
+    write('index.html', 'Home', '')
+    assert wrong('') == [('b.html', 'no page for b.ipynb')]
 
 # ---- modules
 

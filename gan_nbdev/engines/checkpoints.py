@@ -190,7 +190,7 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
-    theirs = {'k_g': 1} | theirs   # which the first files do not mention
+    theirs = {'k_g': 1, 'game': theirs.get('value')} | theirs   # as the first files say it
     for k, v in mine.items():
         if theirs.get(k) == v or (k in _free and not exact): continue
         hint = ' (exact=False allows that)' if k in _free else ''

@@ -9,7 +9,7 @@ __all__ = ['Name', 'Call', 'Assign', 'remembers', 'call_of']
 import inspect
 from functools import reduce, wraps
 
-# %% ../../nbs/support/01_calls.ipynb #4191943a
+# %% ../../nbs/support/01_calls.ipynb #df68cdb2
 class Name:
     "Stands for what has this name when a call is made"
     def __init__(self, text:str # a name, or names with dots between: 'data', 'data.dim'
@@ -32,7 +32,8 @@ class Call:
             ):                # what the call gives
         "Make the call"
         def real(o): return o.make(names) if isinstance(o, (Call, Name)) else o
-        return real(self.what)(*map(real, self.args), **{k: real(v) for k, v in self.kwargs.items()})
+        kwargs = {k: real(v) for k, v in self.kwargs.items()}
+        return real(self.what)(*map(real, self.args), **kwargs)
 
     def __repr__(self): return _written(self)
 
@@ -68,7 +69,7 @@ class Assign:
 
     def __repr__(self): return f'{self.target} = {_written(self.value)}'
 
-# %% ../../nbs/support/01_calls.ipynb #7b3ae7a4
+# %% ../../nbs/support/01_calls.ipynb #874538d8
 def remembers(f): # a function that gives an object
     "`f`, but what it gives has `made_by`: its name, and those arguments that are not the defaults"
     parameters = inspect.signature(f).parameters.values()
@@ -76,7 +77,8 @@ def remembers(f): # a function that gives an object
     def made(*args, **kwargs):
         o = f(*args, **kwargs)
         given = inspect.signature(f).bind(*args, **kwargs).arguments
-        given |= {k: v for p in parameters if p.kind is p.VAR_KEYWORD for k, v in given.pop(p.name, {}).items()}
+        for p in parameters:
+            if p.kind is p.VAR_KEYWORD: given |= given.pop(p.name, {})
         defaults = {p.name: p.default for p in parameters}
         o.made_by = dict(name=f.__name__, **{k: v for k, v in given.items()
                                              if not _same(v, defaults.get(k, inspect._empty))})
