@@ -88,6 +88,6 @@ def gan_study(
     with _executor(workers, cluster) as executor:
         s = study(combinations(e, lists), seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
-    print(s, s.markdown(metric), f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png',
-          sep='\n')
+    print(s, s.markdown(metric), sep='\n')
+    print(f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png')
     if s.stopped: return 130 if s.stopped == 'interrupted' else 1
