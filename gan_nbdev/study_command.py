@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['parse_values', 'gan_study']
 
-# %% ../nbs/10b_study_command.ipynb #10d71f12
-import json, signal
+# %% ../nbs/10b_study_command.ipynb #b554aab7
+import json, os, signal
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
@@ -50,7 +50,7 @@ def _executor(workers, cluster):
                                  initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
             try: yield pool
             finally:
-                for p in active_children(): p.terminate()   # what they still do is not wanted
+                for p in active_children(): os.kill(p.pid, signal.SIGINT)   # if still at work
     else: yield None
 
 def _experiment(config):
@@ -88,6 +88,6 @@ def gan_study(
     with _executor(workers, cluster) as executor:
         s = study(combinations(e, lists), seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
-    print(s, s.markdown(metric), f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png',
-          sep='\n')
+    print(s, s.markdown(metric), sep='\n')
+    print(f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png')
     if s.stopped: return 130 if s.stopped == 'interrupted' else 1
