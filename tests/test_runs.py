@@ -1,0 +1,227 @@
+"A story is done again to the bit, wherever it was cut; a folder is enough for all of it."
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from gan_nbdev.cli import gan_eval, gan_sample, gan_train
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.engines.checkpoints import Checkpoints, checkpoint_files, pack, read_checkpoint
+from gan_nbdev.experiments import experiment
+from gan_nbdev.runs import Run, load_run, read_record
+from gan_nbdev.support.folders import writing
+from gan_nbdev.trainer import Trainer
+
+small = {'device': 'cpu', 'batch_size': 16, 'generator.hidden': [8], 'discriminator.hidden': [8],
+         'discriminator.dropout': 0.3, 'generator.norm': 'batch', 'steps': 60}
+plan = [{'fit': 20}, {'change': {'k': 2, 'd_rule.lr': 2e-4}}, {'alone': 'd', 'times': 3}, {'fit': 11},
+        {'change': {'game': 'minimax', 'batch_size': 24, 'k_g': 2}}, {'alone': 'g', 'times': 1},
+        {'alone': 'd', 'times': 1}, {'fit': 5},
+        {'change': {'g_rule': {'name': 'sgd', 'lr': 0.01, 'momentum': 0.5}}}, {'fit': 9},
+        {'change': {'steps': 90, 'engine': 'eager'}}, {'fit': 10}]
+rows = Samples(np.random.default_rng(0).normal([170, .02], [8, .001], (100, 2)), name='people')
+
+
+def state(run):
+    tree, tensors = pack(run.trainer.state_dict())
+    return json.dumps(tree), {k: v.numpy().tobytes() for k, v in tensors.items()}
+
+
+def new(data='ring'): return Run(experiment(data, **small), None if isinstance(data, str) else data)
+
+
+@pytest.fixture(scope='module', params=['ring', 'rows'])
+def whole(request, tmp_path_factory):
+    "A run with every act in its story, done by hand as the Lab does, and saved"
+    run = new('ring' if request.param == 'ring' else rows)
+    for act in plan:
+        if 'fit' in act:   # in pieces, which the story joins
+            for n in (1, act['fit'] - 1): run.fit(n, progress=False)
+        elif 'alone' in act:
+            for _ in range(act['times']): run.alone(act['alone'])
+        else: run.change(act['change'])
+    assert run.story == plan
+    return run, run.save(tmp_path_factory.mktemp('whole')/'run')
+
+
+def test_repeated_and_opened(whole):
+    run, folder = whole
+    for other in (Run.repeat(folder), Run.repeat(folder/'config.json'), Run.open(folder)):
+        assert state(other) == state(run) and other.record() == run.record()
+    opened, on = Run.open(folder), Run.open(folder).alone('d').fit(3, progress=False)
+    assert state(opened.alone('d').fit(3, progress=False)) == state(on)
+
+
+def test_the_code_arrives_at_the_same_state(whole):
+    run, folder = whole
+    names = {'data': rows}
+    exec(run.code().replace('.fit(', '.fit(progress=False, n='), names)
+    weights = names['trainer'].gan.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in run.trainer.gan.state_dict().items())
+
+
+def test_the_commands_repeat_resume_and_measure_it(whole, tmp_path, capsys):
+    run, folder = whole
+    gan_train(config=folder, out=tmp_path/'again', quiet=True)
+    for name in ('weights.safetensors', 'history.csv', 'config.json'):
+        assert (folder/name).read_bytes() == (tmp_path/'again'/name).read_bytes(), name
+    gan_train(resume=True, out=tmp_path/'again', steps=95, quiet=True)
+    record = read_record(tmp_path/'again')
+    assert record['story'] == plan + [{'change': {'steps': 95}}, {'fit': 40}]
+    gan_train(config=tmp_path/'again', out=tmp_path/'third', quiet=True)
+    for name in ('weights.safetensors', 'history.csv', 'config.json'):
+        assert (tmp_path/'third'/name).read_bytes() == (tmp_path/'again'/name).read_bytes(), name
+    capsys.readouterr()
+    gan_sample(folder, n=20, out=tmp_path/'x.npy')
+    assert np.array_equal(np.load(tmp_path/'x.npy'), run.trainer.sample(20).numpy())
+    gan_eval(folder, json=True)
+    said = capsys.readouterr().out
+    json.loads(said[said.index('{'):])
+
+
+class StopAt:
+    def __init__(self, n): self.n = n
+    def after_iteration(self, trainer):
+        if trainer.iteration == self.n: trainer.stop()
+
+
+@pytest.mark.parametrize('n', [1, 19, 20, 25, 31, 36, 40, 45, 54])
+def test_stopped_anywhere_it_goes_on_to_the_bit(whole, tmp_path, n):
+    run, _ = whole
+    first = new() if 'name' in run.begun['data'] else new(rows)
+    first.plan = plan
+    first.trainer.hooks.append(StopAt(n))
+    first.keep(tmp_path, every=7).go_on()
+    assert first.iteration == n
+    second = Run.open(tmp_path)
+    assert second.story == first.story and second.left == first.left and second.iteration == n
+    assert state(second.go_on()) == state(run)
+
+
+def test_killed_between_two_acts(whole, tmp_path, monkeypatch):
+    "What was done since the last checkpoint is lost, and done again"
+    run, _ = whole
+    first = new() if 'name' in run.begun['data'] else new(rows)
+    first.plan = plan
+    class Killed(BaseException): pass
+    def killed(*_): raise Killed
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, 'alone', killed)
+        with pytest.raises(Killed): first.keep(tmp_path, every=7).go_on()
+    second = Run.open(tmp_path)
+    assert second.story == plan[:1] and second.left == plan[1:]
+    assert state(second.go_on()) == state(run)
+
+
+def test_own_rows_go_along_and_survive_a_kill(tmp_path):
+    "A repeated run writes its rows at its start"
+    run = Run(experiment(rows, **small), rows).fit(5, progress=False)
+    run.save(tmp_path/'a')
+    again = Run.again(tmp_path/'a', {'steps': 30})
+    again.trainer.hooks.append(StopAt(12))
+    again.keep(tmp_path/'b', every=5).go_on()
+    with pytest.warns(UserWarning, match='b was not finished: this is iteration 12 of 30'):
+        gan_sample(tmp_path/'b', n=5, out=tmp_path/'x.npy')
+    assert 100 < np.load(tmp_path/'x.npy')[:, 0].mean() < 240
+    gan_train(resume=True, out=tmp_path/'b', quiet=True)
+    assert state(Run.open(tmp_path/'b')) == state(Run(experiment(rows, **{**small, 'steps': 30}), rows).fit(30, progress=False))
+
+
+def test_runs_of_0_1_are_refused(tmp_path):
+    "The folder, and a checkpoint in it"
+    old = dict(data=dict(what='ring', name='ring', dim=2, shape=[2], bounded=False),
+               settings=dict(recipe='points', steps=5))
+    (tmp_path/'a').mkdir()
+    (tmp_path/'a/config.json').write_text(json.dumps(old))
+    run = new().fit(2, progress=False)
+    run.trainer.hooks.append(Checkpoints(tmp_path/'b/checkpoints', notes=old))
+    run.fit(1, progress=False)
+    for f in (load_run, Run.open, Run.repeat, gan_eval):
+        for d in 'ab':
+            if (f, d) == (Run.open, 'a'): continue   # which has no checkpoint
+            with pytest.raises(ValueError, match='begin the run anew') as e: f(tmp_path/d)
+            assert str(e.value).count('\n') == 0
+    with pytest.raises(ValueError, match='begin the run anew'): gan_train(resume=True, out=tmp_path/'b')
+
+
+def test_saving_over_a_longer_run_leaves_none_of_its_checkpoints(tmp_path):
+    new().fit(30, progress=False).save(tmp_path)
+    run = new().fit(10, progress=False)
+    with pytest.raises(ValueError, match='already holds a run'): run.save(tmp_path)
+    run.save(tmp_path, replace=True)
+    assert [i for i, _ in checkpoint_files(tmp_path/'checkpoints')] == [10]
+    assert state(Run.open(tmp_path)) == state(run)
+
+
+def test_a_folder_that_another_writes_is_not_saved_to(tmp_path):
+    run, held, done = new().fit(1, progress=False), threading.Event(), threading.Event()
+    def hold():
+        with writing(tmp_path/'run'): held.set(); done.wait(60)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(60)
+        with pytest.raises(ValueError, match='is being written by process'): run.save(tmp_path/'run')
+        with pytest.raises(ValueError, match='is being written by process'):
+            gan_train('ring', steps=1, out=tmp_path/'run')
+    finally: done.set(); thread.join()
+    assert not (tmp_path/'run').exists()
+    run.save(tmp_path/'run')
+    load_run(tmp_path/'run')
+
+
+@pytest.mark.parametrize('more, entries', [
+    (['k=2', 'seed=7', 'steps=0'], dict(k=2, seed=7)),
+    (['game=minimax', 'engine=eager', 'precision=medium'], dict(game='minimax', precision='medium')),
+    (['generator.hidden=[8, 4]', 'discriminator.hidden=[]'],
+     {'generator.hidden': [8, 4], 'discriminator.hidden': []}),
+    (['generator.norm=batch', 'generator.act=tanh', 'discriminator.dropout=0.3'],
+     {'generator.norm': 'batch', 'discriminator.dropout': .3}),
+    (['noise.name=uniform', 'noise.dim=5'], {'noise.name': 'uniform', 'noise.dim': 5}),
+    (['data.n=5', 'data.std=0.1'], {'data.n': 5, 'data.std': .1}),
+    (['data=grid'], {'data.name': 'grid'}),
+    (['d_rule.lr=2e-4', 'd_rule.betas=[0, 0.9]'], {'d_rule.lr': 2e-4, 'd_rule.betas': [0, .9]}),
+    (['g_rule.name=rmsprop', 'g_rule.alpha=0.9'], {'g_rule.name': 'rmsprop', 'g_rule.alpha': .9}),
+    (['d_rule.schedule={}', 'g_rule.schedule.lr={"kind": "exponential", "factor": 0.999}'],
+     {'g_rule.schedule.lr.factor': .999}),
+    (['g_rule.schedule.lr.to=1e-5'], {'g_rule.schedule.lr.to': 1e-5}),
+])
+def test_set_changes_every_kind_of_entry(tmp_path, more, entries):
+    gan_train('ring', steps=None if 'steps=0' in more else 1, set=more, out=tmp_path/'run', device='cpu',
+              quiet=True)
+    e = Run.open(tmp_path/'run').begun
+    assert {k: e[k] for k in entries} == entries
+
+
+def test_a_description_alone_is_enough(tmp_path):
+    (tmp_path/'mine.json').write_text(experiment('ring', **small, seed=4).json())
+    gan_train(config=tmp_path/'mine.json', out=tmp_path/'run', quiet=True)
+    run = Run(experiment('ring', **small, seed=4)).fit(60, progress=False)
+    assert state(Run.open(tmp_path/'run')) == state(run)
+
+
+def test_python_m(tmp_path):
+    def m(*args, module='gan_nbdev'):
+        return subprocess.run([sys.executable, '-m', module, *map(str, args)], cwd=tmp_path,
+                              capture_output=True, text=True)
+    r = m('train', 'ring', '--steps', 2, '--set', 'k=2', '--batch_size', 16, '--set', 'seed=3',
+          'g_rule.lr=1e-4', '--quiet', '--device', 'cpu')
+    assert r.returncode == 0, r.stderr
+    e = Run.open(tmp_path/'runs/ring').begun
+    assert (e['k'], e['seed'], e['g_rule.lr'], e['batch_size']) == (2, 3, 1e-4, 16)
+    r = m('sample', 'runs/ring', '--n', 3, '--out', 'x.csv')
+    assert r.returncode == 0 and len((tmp_path/'x.csv').read_text().splitlines()) == 3
+    assert 'modes_total' in json.loads(m('eval', 'runs/ring', '--json').stdout)
+    r = m('train', 'ring', '--k', 0)
+    assert (r.returncode, r.stderr.count('\n')) == (2, 1) and r.stderr.startswith('gan-train: error: k must')
+    assert m('--help').returncode == 0 and 'train,sample,eval' in m('--help').stdout
+    r = m('tarin')
+    assert r.returncode == 2 and 'usage: python -m gan_nbdev' in r.stderr
+    before = sorted(tmp_path.rglob('*'))
+    r = m('ring', '--steps', 1, module='gan_nbdev.cli')
+    assert (r.returncode, r.stderr.count('\n')) == (2, 1) and 'python -m gan_nbdev train' in r.stderr
+    assert sorted(tmp_path.rglob('*')) == before
