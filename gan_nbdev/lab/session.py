@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Session']
 
-# %% ../../nbs/lab/10_session.ipynb #6b8ddc3d
+# %% ../../nbs/lab/10_session.ipynb #ba6f43ba
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -15,7 +15,7 @@ from .controls import control_label, control_values, controls, turned
 from .course import lessons
 from .painter import Painter
 from .rewinding import Rewindable
-from ..support.parts import parts
+from ..engines.parts import parts
 
 # %% ../../nbs/lab/10_session.ipynb #19859240
 class Session(Painter):

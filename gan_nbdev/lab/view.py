@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Found', 'find_gan', 'View']
 
-# %% ../../nbs/lab/13_view.ipynb #0a487a9c
+# %% ../../nbs/lab/13_view.ipynb #8ac8d6f2
 import math
 from collections import namedtuple
 from copy import deepcopy
@@ -22,7 +22,7 @@ from .scenes import Scene
 from .window import Lab
 from ..networks import GAN
 from ..runs import Run, load_run, run_data
-from ..support.parts import parts
+from ..engines.parts import parts
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/13_view.ipynb #81e1eba6
