@@ -27,16 +27,16 @@ extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
-    support.checks support.safety support.record support.calls support.kinds
-    support.chance support.devices support.processes support.tensors
+    support.checks support.calls support.kinds support.tensors support.chance support.devices
+    support.processes support.record support.safety support.folders support.commands
     value data datasets.shapes datasets.samples datasets.idx datasets.files networks
     algorithm trainer
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
     metrics plots experiments runs study
-    lab.widgets lab.scenes lab.rewinding lab.session lab.lessons lab.window
-    lab.explorer lab.film
-    cli all""".split()
+    lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
+    lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
+    study_command cli all""".split()
 
 # Private names of other libraries that ours use, and names that Python or Jupyter call by convention.
 foreign = {'_asdict', '_fields', '_replace', '_buffers', '_foreach_lerp_', '_repr_markdown_',
@@ -228,7 +228,7 @@ def test_names_in_backticks_become_links(tools):
     linked = tools('doc_links').linked
     assert linked('A `ring`.') == 'A [`ring`](/data.html#ring).'
     assert linked('`ring()`') == '[`ring()`](/data.html#ring)'
-    assert linked('`Lab`') == '[`Lab`](/lab/lab.html#lab)'
+    assert linked('`Lab`') == '[`Lab`](/lab/window.html#lab)'
     assert linked('`Sampler.sample`') == '[`Sampler.sample`](/data.html#sampler)'   # with its class
     as_it_is = ['`_draw`', '`GAN._draw`', '`no_such_name`', '[`ring`](a.ipynb)',
                 '[a `ring`](a.ipynb)', '## A `ring`', '    `ring`', '```\n`ring`\n```']
