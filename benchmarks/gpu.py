@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from contenders import mnist_task, ring_task
 from machine import by_turns, machine, report, table
 from speed import Ours, others, per_iteration, seeds
-from gan_nbdev.all import coverage, make_trainer, mnist, parzen, parzen_sigma, ring
+from gan_nbdev.all import coverage, experiment, mnist, parzen, parzen_sigma, ring
 
 here = Path(__file__).parent
 MINUTES = float(os.environ.get('MINUTES', 6))
@@ -41,9 +41,10 @@ def kernels(n=200):
 def whole_runs():
     "The default ring, and the paper's recipe of 250 epochs"
     def run(data, **kw):
-        trainer, s = make_trainer(data, device='cuda', **kw)
+        e = experiment(data, device='cuda', **kw)
+        trainer = e.trainer(data)
         start = time.perf_counter()
-        trainer.fit(s['steps'], progress=False)
+        trainer.fit(e['steps'], progress=False)
         return trainer, time.perf_counter() - start
     t, seconds = run(ring())
     c = coverage(t.sample(2500), ring())

@@ -15,7 +15,7 @@ from contenders import contenders, mnist_task, ring_task
 from machine import machine, report, table
 from speed import Ours
 from gan_nbdev.all import coverage, mean_and_error, mnist, parzen, parzen_sigma, ring
-from gan_nbdev.experiments import recipes
+from gan_nbdev.experiments import experiment
 
 here = Path(__file__).parent
 
@@ -49,13 +49,14 @@ def ways(task, others, ours):
 
 def by_recipe(task, data, name, seed=0):
     "The task with a recipe's networks, rates and minibatch, and the recipe's length"
-    r = recipes[name]
-    d_rate, g_rate = (rule.hypers['lr'] for rule in r.rules(r.lr, r.steps))
+    e = experiment(data, name, seed=2*seed, device='cpu')
+    t = e.trainer(data)
+    d_rate, g_rate = (rule.hypers['lr'] for rule in (t.d_rule, t.g_rule))
     def nets():
-        gan = r.nets(data, 2*seed)
+        gan = e.gan(data)
         return gan.generator, gan.discriminator
-    return replace(task, nets=nets, seed=seed, batch=r.batch_size, lr=d_rate.start,
-                   g_lr=g_rate.start, falls=(d_rate.begin, d_rate.n)), r.steps
+    return replace(task, nets=nets, seed=seed, batch=e['batch_size'], lr=d_rate.start,
+                   g_lr=g_rate.start, falls=(d_rate.begin, d_rate.n)), e['steps']
 
 
 def ring_by_precision(seeds=range(5), every=250):

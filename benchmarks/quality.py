@@ -11,24 +11,25 @@ from pathlib import Path
 os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
 
 from machine import machine, table
-from gan_nbdev.all import coverage, jsd, make_trainer, perfect_share, ring
+from gan_nbdev.all import coverage, experiment, jsd, perfect_share
 
 
 def run(seed):
-    trainer, s = make_trainer(ring(), seed=seed, device='cpu')
+    e = experiment('ring', seed=seed, device='cpu')
+    trainer = e.trainer()
     start = time.perf_counter()
-    trainer.fit(s['steps'])
+    trainer.fit(e['steps'])
     seconds = time.perf_counter() - start
     x = trainer.sample(2500)
     c = coverage(x, trainer.data)
     return [seed, f'{c.modes} of {c.modes_total}', f'{c.high_quality:.1%}',
-            f'{jsd(x, trainer.data):.4f}', f'{seconds:.0f} s'], s
+            f'{jsd(x, trainer.data):.4f}', f'{seconds:.0f} s'], e
 
 
-rows, s = zip(*(run(seed) for seed in range(5)))
+rows, e = zip(*(run(seed) for seed in range(5)))
 text = f"""# The default GAN on the ring of eight Gaussians
 
-`gan-train ring`: {s[0]['steps']:,} iterations, m = {s[0]['batch_size']}, k = {s[0]['k']}. \
+`gan-train ring`: {e[0]['steps']:,} iterations, m = {e[0]['batch_size']}, k = {e[0]['k']}. \
 High quality is the share of 2,500 samples within 3σ of
 a mode; a perfect sampler scores {perfect_share(2):.1%}.
 

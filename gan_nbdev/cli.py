@@ -26,7 +26,7 @@ def _together(f):
     @wraps(f)
     def _f(*args, **kwargs):
         if 'RANK' not in os.environ: return f(*args, **kwargs)
-        from gan_nbdev.engines.parallel import parallel
+        from gan_nbdev.support.processes import parallel
         with parallel(): return f(*args, **kwargs)
     return _f
 

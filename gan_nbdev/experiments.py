@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['schema', 'recipes', 'live', 'Experiment', 'recipe_for', 'experiment', 'parse_entry']
 
-# %% ../nbs/07_experiments.ipynb #73c75c5d
+# %% ../nbs/07_experiments.ipynb #1d798639
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -13,17 +13,16 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
+from .data import Data
 from .datasets.files import get_data
-from .engines.choice import engines
-from .support.devices import precisions
+from .engines.recorded import engines, precisions
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
 from .support.kinds import Kind, mapping, short
 from .support.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
                                      part_form, parts)
-from .support.devices import pick_device
-from .trainer import Trainer
+from .trainer import Trainer, pick_device
 
 # %% ../nbs/07_experiments.ipynb #580acb51
 schema = 1
@@ -163,7 +162,7 @@ def _data_entry(data):
         raise ValueError(f'unknown data {short(data)}: give one of {names}, or the path of a file')
     return dict(file=str(path.resolve())), None
 
-# %% ../nbs/07_experiments.ipynb #6fdb6c09
+# %% ../nbs/07_experiments.ipynb #9f9fb04d
 def _put(entries, name, v):
     "Set one entry; a schedule that is set to None is taken away"
     *path, last = name.split('.')
@@ -194,6 +193,7 @@ def changed(self:Experiment,
         v, (part, _, rest) = changes[name], name.partition('.')
         if name in parts and not isinstance(v, _plain): v, given[name] = entry_of(name, v), v
         elif name == 'data' and isinstance(v, str): v = _data_entry(v)[0]
+        elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)
         if rest == 'name' and isinstance(entries.get(part), dict):
             entries[part] = _rename(part, entries[part], v)
         else: _put(entries, name, v)
@@ -261,12 +261,12 @@ def differences(self:Experiment,
     both = {k: (self._get(k), other._get(k)) for k in names}
     return {k: o for k, o in both.items() if o[0] != o[1]}
 
-# %% ../nbs/07_experiments.ipynb #8d290f20
+# %% ../nbs/07_experiments.ipynb #c63791ea
 def _words(v):
     if isinstance(v, dict):
         words = {k: f'({_words(o)})' if isinstance(o, dict) else _words(o) for k, o in v.items()}
         return ', '.join(w if k in ('name', 'kind') else f'{k} {w}' for k, w in words.items())
-    if isinstance(v, list): return short('-'.join(map(_words, v)) or 'none').strip("'")
+    if isinstance(v, list): return short('-'.join(map(str, v)) or 'none').strip("'")
     return 'none' if v is None else f'{v:,}' if isinstance(v, int) else str(v)
 
 @patch
@@ -308,9 +308,9 @@ def code(self:Experiment,
     own = [f'# {p}: your own, {self._entries[p]["own"]}' for p in parts if self.is_own(p)]
     return own + [repr(o) for o in self.statements(data)]
 
-# %% ../nbs/07_experiments.ipynb #8fba2c44
+# %% ../nbs/07_experiments.ipynb #8ff623ff
 @patch
-def load_data(self:Experiment): # a data object
+def load_data(self:Experiment) -> Data: # by its `sample`, `source`, …
     "The data; `ValueError` if the entries do not fit, `FileNotFoundError` for a missing path"
     if (data := self.given.get('data')) is not None: return data
     self._names({}, ['data'])

@@ -93,7 +93,9 @@ def write_down(self:Trainer,
     "Add rows to the record; `FloatingPointError`, and only those before it, at the first NaN"
     first = self.iteration - len(rows)
     bad = (~rows.isfinite()).any(1).nonzero()
-    if not len(bad): return self.record.append(rows)
+    if not len(bad):
+        self.record.append(rows)
+        return
     i = bad[0].item()
     self.record.append(rows[:i])
     self.iteration = first + i
@@ -243,12 +245,12 @@ def may_draw(self:Trainer) -> bool: # False only where all code is known not to
                    for o in others))
 
 @patch
-def lending(self:Trainer):
+def lending(self:Trainer) -> object: # a context manager
     "Inside, the global generators have the trainer's own states, where some code may draw from them"
     return self.lent if self.may_draw else nullcontext()
 
 @patch
-def undisturbed(self:Trainer):
+def undisturbed(self:Trainer) -> object: # a context manager
     "Inside, networks may draw from the global generators; their states are put back afterwards"
     return unchanged(self.device) if self.may_draw else nullcontext()
 

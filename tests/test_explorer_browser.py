@@ -14,7 +14,7 @@ from test_lab_browser import chromium, notebook, pictures, url
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 setup = '''from gan_nbdev.all import *
 from gan_nbdev.lab.explorer import Explorer
-trainer, _ = make_trainer({data}, device='cpu', steps=400)
+trainer = experiment({data}, device='cpu', steps=400).trainer()
 trainer.fit(400, progress=False);'''
 show = 'e = Explorer(trainer)\ne'
 

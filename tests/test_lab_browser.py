@@ -312,7 +312,7 @@ def test_compiled_engine(lab):
 def test_live_plot(notebook):
     "No Lab: the picture of a training in progress is replaced in place"
     nb = notebook('''from gan_nbdev.all import *
-t, _ = make_trainer(ring(), device='cpu', steps=400)
+t = experiment('ring', device='cpu', steps=400).trainer()
 t.hooks = [LivePlot(every_s=0)]
 t.fit(400)''')
     assert nb.page.locator('.jp-OutputArea-output img').count() == 1

@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 from gan_nbdev.data import normal, ring, sphere, uniform
 from gan_nbdev.metrics import coverage
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.experiments import make_trainer
+from gan_nbdev.experiments import experiment
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import Trainer
@@ -129,8 +129,8 @@ def test_user_frozen_parameters_stay_frozen():
 
 def test_the_default_ring_is_learned():
     "The README's promise for one seed; benchmarks/quality.py measures all five"
-    trainer, settings = make_trainer(ring(), device='cpu')
-    trainer.fit(settings['steps'], progress=False)
+    default = experiment('ring', device='cpu')
+    trainer = default.trainer().fit(default['steps'], progress=False)
     c = coverage(trainer.sample(2500), trainer.data)
     assert c.modes == 8 and c.high_quality >= 0.9, c
 

@@ -69,7 +69,7 @@ class Stacked:
         for r, own in zip(part.rules, part.states):
             for k in r.keys:
                 for p, s in zip(r.params, own): s[k] = r.opt.state[p][k] = next(left)
-        part.fixed = part._state()
+        part.fixed = part.moving()
 
     def _draw_each(self, j): return lambda: torch.stack([p.draws[j]() for p in self.parts])
 

@@ -201,14 +201,14 @@ class Recorded:
         self.whose = [[names[p] for p in r.params] for r in self.rules]
         self.hypers = [list(r.numbers(trainer.iteration, 1)) for r in self.rules]
         self.states = [[{k: s[k] for k in r.keys} for s in r.state()] for r in self.rules]
-        self.fixed = self._state()
+        self.fixed = self.moving()
         with computing(trainer.precision, trainer.device):
             self.kinds, self.draws, examples = zip(*_draws(trainer))
             self.example = [*self.fixed, self.numbers(1)[0], *examples]
             self.program = self.run = like.program if like else self._write()
 
-    def _state(self):
-        "The tensors that the program moves, as `_iteration` takes them apart"
+    def moving(self) -> list: # tensors
+        "What the program moves: parameters, buffers, the rules' state"
         kept = [s[k] for r, own in zip(self.rules, self.states) for k in r.keys for s in own]
         return [*(p.detach() for p in self.params.values()), *self.buffers.values(), *kept]
 

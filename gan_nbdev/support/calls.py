@@ -37,21 +37,30 @@ class Call:
 
     def __repr__(self): return _written(self)
 
-# %% ../../nbs/support/01_calls.ipynb #3887f813
+# %% ../../nbs/support/01_calls.ipynb #68e1d288
 _width = 96
 
 def _written(o, indent=0):
-    "`o` as Python, from a column on; a call that is too long gets a line for each argument"
+    "`o` as Python; a call that is too long goes on in further lines, which are indented"
     if isinstance(o, Call):
-        what, pad = _written(o.what), '\n' + ' '*(indent + 4)
-        def args(at): return [_written(v, at) for v in o.args] + [
-            f'{k}={_written(v, at)}' for k, v in o.kwargs.items()]
-        line = f'{what}({", ".join(args(0))})'
-        if indent + len(line) <= _width and '\n' not in line: return line
-        return f'{what}({pad}{("," + pad).join(args(indent + 4))})'
+        kwargs = [f'{k}={_written(v, indent + 4)}' for k, v in o.kwargs.items()]
+        args, what = [_written(v, indent + 4) for v in o.args] + kwargs, _written(o.what)
+        line = f'{what}({", ".join(args)})'
+        fits = indent + len(line) <= _width and '\n' not in line
+        return line if fits else f'{what}({_filled(args, indent + 4)})'
     if callable(o):
         return f'torch.optim.{o.__name__}' if o.__module__.startswith('torch.optim') else o.__name__
     return repr(o)
+
+def _filled(args, indent):
+    "Lines with as many arguments as fit; one of several lines has them for itself"
+    lines = []
+    for a in args:
+        more = f'{lines[-1]}, {a}' if lines else a
+        if lines and '\n' not in more and indent + len(more) < _width: lines[-1] = more
+        else: lines.append(a)
+    pad = '\n' + ' '*indent
+    return pad + f',{pad}'.join(lines)
 
 # %% ../../nbs/support/01_calls.ipynb #1ba721be
 class Assign:

@@ -1,0 +1,233 @@
+"""Studies as they are used: many processes, a cluster, kills on the way; the same figures to the bit.
+
+Nothing here waits for a time to pass: each step waits for a file that the one before it writes.
+"""
+import csv, json, os, signal, subprocess, sys, threading, time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from gan_nbdev.experiments import experiment
+from gan_nbdev.study import Study, combinations, study
+
+root, bin_ = Path(__file__).resolve().parent.parent, Path(sys.executable).parent
+small = {'steps': 20, 'batch_size': 16, 'device': 'cpu', 'generator.hidden': [16], 'discriminator.hidden': [16]}
+ring = experiment('ring', **small)
+three = combinations(ring, {'k': [1, 2, 3]})   # of three kinds, so three groups of two seeds
+
+def until(true, of=None, seconds=120):
+    "Wait until `true()` holds, and fail if process `of` ends before, or nothing happens for long"
+    end = time.monotonic() + seconds
+    while not (got := true()):
+        assert time.monotonic() < end, 'it did not happen'
+        assert of is None or of.poll() is None, of.communicate()
+        time.sleep(0.02)
+    return got
+
+def weights(trainer): return sum(p.double().abs().sum().item() for p in trainer.gan.parameters())
+
+def gate(trainer):
+    "`weights`; leaves a note, and lets runs with k > 1 pass only once there is a file `go`"
+    d = Path(os.environ['GATE'])
+    (d/f'{trainer.k}-{trainer.seed}-{os.getpid()}').touch()
+    if trainer.k > 1: until((d/'go').exists)
+    return weights(trainer)
+
+def notes(d):
+    "(k, seed, process) of all runs that came to the gate"
+    return sorted(tuple(map(int, p.name.split('-'))) for p in d.iterdir() if p.name != 'go')
+
+@pytest.fixture
+def at_gate(tmp_path, monkeypatch):
+    d = tmp_path/'gate'; d.mkdir()
+    monkeypatch.setenv('GATE', str(d))
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(root), str(root/'tests')]))
+    return d
+
+@pytest.fixture(scope='module')
+def figures(): return study(three, 2, dict(w=weights), progress=False).values('w')
+
+def files(folder): return {p.name: p.stat().st_mtime_ns for p in (folder/'runs').glob('[!.]*.json')}
+
+@contextmanager
+def pool(n=2):
+    with ProcessPoolExecutor(n, get_context('spawn')) as p: yield p
+
+class InThread(threading.Thread):
+    "A study under way"
+    def __init__(self, *args, **kwargs):
+        super().__init__(daemon=True)
+        self.args, self.kwargs, self.result = args, kwargs, None
+        self.start()
+    def run(self): self.result = study(*self.args, **self.kwargs, progress=False)
+    def end(self):
+        self.join(120)
+        return self.result
+
+# ---- the same figures
+
+def test_processes(figures):
+    with pool() as p:
+        s = study(three, 2, dict(w=weights), executor=p, progress=False)
+        assert s.values('w') == figures
+        a, b = study(ring, 2, executor=p, progress=False), study(ring, 2, progress=False)
+        assert [r | dict(seconds=0) for r in a.rows] == [r | dict(seconds=0) for r in b.rows]
+
+def test_threads_do_not_matter(figures):
+    "Neither how many torch has, nor what it is told by the environment"
+    code = ('import torch; torch.set_num_threads(2); from test_study import *; '
+            'print(json.dumps(study(three, 2, dict(w=weights), progress=False).values("w"))); '
+            'assert torch.get_num_threads() == 2')
+    env = {**os.environ, 'OMP_NUM_THREADS': '2', 'PYTHONPATH': f'{root}{os.pathsep}{root/"tests"}'}
+    r = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    assert json.loads(r.stdout) == figures
+
+# ---- kills
+
+def test_killed_and_started_again(tmp_path, at_gate, figures):
+    "What is done stays as it is; each other run is made once more"
+    code = 'from test_study import *; study(three, 2, dict(w=gate), sys.argv[1], progress=False)'
+    cmd = [sys.executable, '-c', code, tmp_path/'s']
+    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: any(k == 2 for k, *_ in notes(at_gate)), p)
+    p.kill(); p.communicate()
+    before, began = files(tmp_path/'s'), notes(at_gate)
+    assert sorted(before) == ['0-0.json', '0-1.json'] and len(began) == 3
+    (at_gate/'go').touch()
+    r = subprocess.run(cmd, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    after = files(tmp_path/'s')
+    assert len(after) == 6 and {k: after[k] for k in before} == before
+    again = [o[:2] for o in notes(at_gate) if o not in began]
+    assert again == [(2, 0), (2, 1), (3, 0), (3, 1)]
+    with open(tmp_path/'s/results.csv') as f: rows = list(csv.DictReader(f))
+    assert [float(r['w']) for r in rows] == sum(figures, [])
+
+def test_broken_pool(tmp_path, at_gate, figures, capsys):
+    with pool(1) as p:
+        t = InThread(three, 2, dict(w=gate), tmp_path/'s', p)
+        note = until(lambda: [o for o in notes(at_gate) if o[0] == 2])[0]
+        os.kill(note[2], signal.SIGKILL)
+        s = t.end()
+    said = capsys.readouterr().out
+    assert said.count('\n') == 1 and '2 of 6 runs are done and kept in' in said
+    assert s.stopped and sorted(s.results) == [(0, 0), (0, 1)]
+    (at_gate/'go').touch()
+    with pool(1) as p: s = study(three, 2, dict(w=gate), tmp_path/'s', p, progress=False)
+    assert s.values('w') == figures and s.stopped is None
+    assert [o[:2] for o in notes(at_gate)] == sorted([(k, i) for k in (1, 2, 3) for i in (0, 1)] + [(2, 0)])
+
+# ---- a cluster
+
+@contextmanager
+def cluster(d, workers=2):
+    "A scheduler and workers, started as a user would: the address, the workers by process id"
+    def start(*args, **more):
+        return subprocess.Popen([bin_/'dask', *map(str, args)], cwd=d, text=True, **more,
+                                stdout=subprocess.DEVNULL, stderr=open(d/'dask.log', 'a'))
+    file = d/'scheduler.json'
+    ps = [start('scheduler', '--host', '127.0.0.1', '--port', 0, '--no-dashboard', '--scheduler-file', file)]
+    try:
+        until(file.exists, ps[0])
+        for _ in range(workers):
+            ps.append(start('worker', '--scheduler-file', file, '--nthreads', 1, '--no-nanny', '--no-dashboard'))
+        yield until(lambda: json.loads(file.read_text() or '{}').get('address')), {p.pid: p for p in ps[1:]}
+    finally:
+        for p in ps[::-1]: p.kill()
+        for p in ps: p.wait()
+
+def test_cluster(tmp_path, at_gate, figures):
+    "A worker that is killed costs the runs under way there; the others take them over"
+    from dask.distributed import Client
+    with cluster(tmp_path) as (address, workers), Client(address) as client:
+        client.wait_for_workers(2)
+        e = client.get_executor()
+        assert study(three, 2, dict(w=weights), executor=e, progress=False).values('w') == figures
+        t = InThread(three, 2, dict(w=gate), tmp_path/'s', e)
+        until(lambda: len(files(tmp_path/'s')) == 2)
+        held = until(lambda: len(o := [o for o in notes(at_gate) if o[0] > 1]) == 2 and o)
+        before, victim = files(tmp_path/'s'), held[0]
+        assert {o[2] for o in held} == set(workers)   # each has a group
+        workers[victim[2]].kill()
+        (at_gate/'go').touch()
+        s = t.end()
+    assert s.values('w') == figures and s.stopped is None
+    after = files(tmp_path/'s')
+    assert len(after) == 6 and {k: after[k] for k in before} == before
+    once = [(k, i) for k in (1, 2, 3) for i in (0, 1)]
+    assert [o[:2] for o in notes(at_gate)] == sorted([*once, victim[:2]])   # only that group twice
+
+def test_scheduler_lost(tmp_path, at_gate, capsys):
+    from dask.distributed import Client
+    d = tmp_path/'s'
+    with cluster(tmp_path, 1) as (address, workers):
+        with Client(address) as client:
+            t = InThread(three, 2, dict(w=gate), d, client.get_executor())
+            until(lambda: len(files(d)) == 2)
+            client.shutdown()
+            s = t.end()
+    assert s.stopped and '2 of 6 runs are done and kept in' in capsys.readouterr().out
+
+# ---- the command
+
+def run(*args, cwd, start=subprocess.run, **more):
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(root)}
+    if start is subprocess.run: more |= dict(capture_output=True, timeout=300)
+    else: more |= dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return start([bin_/'gan-study', *map(str, args)], cwd=cwd, env=env, text=True, **more)
+
+def results(folder):
+    with open(folder/'results.csv') as f: rows = list(csv.DictReader(f))
+    return [{k: v for k, v in r.items() if k != 'seconds'} for r in rows]
+
+def test_command(tmp_path):
+    "Here, in processes, on a cluster: one table"
+    (tmp_path/'ring.json').write_text(ring.json())
+    args = ['ring.json', '--vary', 'k=1,2', 'g_rule.lr=1e-4,5e-4', '--seeds', 2]
+    r = run(*args, '--out', 'here', cwd=tmp_path)
+    assert r.returncode == 0, r.stderr
+    assert '8 of 8 runs done' in r.stdout and '8/8' in r.stderr
+    rows = results(tmp_path/'here')
+    assert [(o['k'], o['g_rule.lr'], o['seed']) for o in rows[:3]] == [('1', '0.0001', '0'), ('1', '0.0001', '1'), ('1', '0.0005', '0')]
+    names = {p.name for p in (tmp_path/'here').iterdir()}
+    assert names == {'study.json', 'runs', 'results.csv', 'summary.csv', 'study.png'}
+    r = run(*args, '--out', 'processes', '--workers', 2, '--quiet', cwd=tmp_path)
+    assert r.returncode == 0 and r.stderr == ''
+    with cluster(tmp_path) as (address, _):
+        r = run(*args, '--out', 'cluster', '--cluster', address, cwd=tmp_path)
+        assert r.returncode == 0, r.stderr
+    assert results(tmp_path/'processes') == results(tmp_path/'cluster') == rows
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_interrupted(tmp_path, workers):
+    "Ctrl-C, which a terminal sends to all processes: in a moment, in one line, with what is done"
+    (tmp_path/'ring.json').write_text(ring.json())
+    args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--quiet', '--workers', workers]
+    p = run(*args, cwd=tmp_path, start=subprocess.Popen, start_new_session=True)
+    until(lambda: len(files(tmp_path/'s')) == 2, p)
+    os.killpg(p.pid, signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 130 and err == '', err
+    assert 'interrupted: 2 of 4 runs are done and kept in s; the same call goes on' in out
+    assert len(results(tmp_path/'s')) == 2
+    with pytest.raises(ProcessLookupError): os.killpg(p.pid, 0)   # no process is left
+
+@pytest.mark.parametrize('args, why', [
+    (['rign'], 'unknown data'), (['--vary', 'k'], 'as k=1,5'), (['--vary', 'k=0'], 'k must be'),
+    (['--seeds', 0], 'seeds must be'), (['--cluster', 'tcp://127.0.0.1:1', '--workers', 2], 'not both'),
+    (['--out', 'file'], 'is a file'), (['--out', 'other'], 'another study')])
+def test_refused(tmp_path, args, why):
+    (tmp_path/'file').touch()
+    (tmp_path/'other').mkdir()
+    (tmp_path/'other/study.json').write_text('{}')
+    r = run(*args, cwd=tmp_path)
+    assert r.returncode == 2 and r.stdout == '' and why in r.stderr
+    assert r.stderr.startswith('gan-study: error: ') and r.stderr.count('\n') == 1
+
+def test_help_is_quick():
+    code = ('import sys; sys.argv = ["gan-study"]; import gan_nbdev.study_command; '
+            'assert not {"torch", "matplotlib", "dask"} & sys.modules.keys()')
+    subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(root)}, check=True)
