@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/10_cli.ipynb #55bae596
+# %% ../nbs/10_cli.ipynb #c5db2870
 import os, signal, sys, time
 from functools import wraps
 from json import dumps
@@ -15,7 +15,7 @@ from typing import Annotated
 from fastcore.script import call_parse
 from .support.commands import one_line, prepare
 
-# %% ../nbs/10_cli.ipynb #0e2c65a3
+# %% ../nbs/10_cli.ipynb #9eebc731
 if __name__ == '__main__' and '__file__' in globals():   # as a script, not in a notebook
     print('gan_nbdev.cli is no command: use python -m gan_nbdev train …', file=sys.stderr)
     raise SystemExit(2)
@@ -30,7 +30,7 @@ def _together(f):
         with parallel(): return f(*args, **kwargs)
     return _f
 
-# %% ../nbs/10_cli.ipynb #fef3d3d7
+# %% ../nbs/10_cli.ipynb #bbfaa336
 _Entries = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE')]
 
 @call_parse(pos=['data'])
@@ -81,17 +81,18 @@ def gan_train(
         else: run = _new(data, recipe, lr, changes)
         return _train(run, out, checkpoint_every, quiet)
 
-# %% ../nbs/10_cli.ipynb #9c673242
+# %% ../nbs/10_cli.ipynb #9a89cf3c
 def _new(data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
     from gan_nbdev.runs import Run
-    e = experiment(data or 'ring', recipe, **changes)
+    changes = {**_data_change(data), **changes}
+    e = experiment(changes.pop('data', 'ring'), recipe, **changes)
     if lr is not None: e = e.changed(e.rates(lr))
     run = Run(e)
     run.plan = [{'fit': e['steps']}]
     return run
 
-# %% ../nbs/10_cli.ipynb #b1453e1a
+# %% ../nbs/10_cli.ipynb #4e119656
 _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='discriminator.hidden',
                 data_dir='data.data_dir', size='data.size')
 
@@ -120,7 +121,7 @@ def _name(data, config):
     p = Path(data or 'ring').expanduser().resolve()
     return (p.name if p.is_dir() else p.stem) or 'data'
 
-# %% ../nbs/10_cli.ipynb #2669de5f
+# %% ../nbs/10_cli.ipynb #ec90233a
 def _train(run, out, every, quiet):
     "Do what is left of the plan, and write the folder; the exit status"
     from gan_nbdev.support.processes import meet, rank, stop_of_all
@@ -143,7 +144,7 @@ def _plan(run):
     n = run.iteration + sum(act.get('fit', 0) for act in run.left)
     return f'{n:,} iterations' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
 
-# %% ../nbs/10_cli.ipynb #a4089bed
+# %% ../nbs/10_cli.ipynb #c1daf00c
 _headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
 
 def _table(rows):
@@ -159,7 +160,7 @@ def _report(out, trainer, measured):
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
     print(_table(short), *said, pictures, sep='\n')
 
-# %% ../nbs/10_cli.ipynb #60defb1e
+# %% ../nbs/10_cli.ipynb #e31e2ed4
 def _data_change(data):
     if data is None: return {}
     from gan_nbdev.experiments import experiment
@@ -173,7 +174,7 @@ def _again(config, data, lr, changes):
         changes |= Experiment(read_record(config)['experiment']).changed(changes).rates(lr)
     return Run.again(config, changes)
 
-# %% ../nbs/10_cli.ipynb #e8696aae
+# %% ../nbs/10_cli.ipynb #917a5a81
 def _resumed(out, data, recipe, lr, changes):
     from gan_nbdev.engines.checkpoints import checkpoint_files
     from gan_nbdev.runs import Run
@@ -205,7 +206,7 @@ def _lengthen(run, steps):
     run.change({'steps': steps})
     run.plan = [*run.story, {'fit': steps - run.iteration}]
 
-# %% ../nbs/10_cli.ipynb #a9ee9e15
+# %% ../nbs/10_cli.ipynb #42984353
 def _save_samples(x, shape, out):
     import numpy as np
     from gan_nbdev.support.safety import write_atomically
@@ -218,7 +219,7 @@ def _save_samples(x, shape, out):
     def plot(ax): plot_samples(x, ax=ax, shape=shape)
     write_atomically(out, lambda p: write_picture(p, plot))
 
-# %% ../nbs/10_cli.ipynb #fab4aff4
+# %% ../nbs/10_cli.ipynb #8b7b4819
 @call_parse
 @one_line
 def gan_sample(
@@ -247,7 +248,7 @@ def _check_sampling(n, seed):
     if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
     if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
 
-# %% ../nbs/10_cli.ipynb #83b79035
+# %% ../nbs/10_cli.ipynb #bf2440a6
 @call_parse
 @one_line
 def gan_eval(

@@ -15,14 +15,16 @@ from fastcore.basics import patch
 
 from .data import Data
 from .datasets.files import get_data
-from .engines.recorded import engines, precisions
+from .engines.choice import engines
+from .support.devices import precisions
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
 from .support.kinds import Kind, mapping, short
 from .support.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
                                      part_form, parts)
-from .trainer import Trainer, pick_device
+from .support.devices import pick_device
+from .trainer import Trainer
 
 # %% ../nbs/07_experiments.ipynb #580acb51
 schema = 1
