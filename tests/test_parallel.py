@@ -336,7 +336,7 @@ def test_gan_train_writes_the_same_run(tmp_path):
     for n in (1, 2):
         status, out, err = finish(gan_train(n, tmp_path, 'ring', '--steps', 10))
         assert status == 0, err
-        assert out.count('10 iterations') == out.count('pictures:') == 1
+        assert out.count('10 iterations on') == out.count('pictures:') == 1
         with open(tmp_path/f'{n}/history.csv') as f: lines = [*csv.reader(f)]
         history[n] = torch.tensor([[float(v) for v in o] for o in lines[1:]])
         config[n] = json.loads((tmp_path/f'{n}/config.json').read_text())
