@@ -16,15 +16,16 @@ here = Path(__file__).parent
 sys.path.insert(0, str(here.parent/'tests'))
 
 import browser as tool
-from gan_nbdev.lab.lab import Session
-from gan_nbdev.lab.runs import Run
+from gan_nbdev.experiments import experiment
+from gan_nbdev.lab.rewinding import Rewindable
+from gan_nbdev.lab.session import Session
 from machine import by_turns, machine, report, table
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
 SECONDS = float(os.environ.get('LAB_SECONDS', 4))
 cell = '''import time
-from gan_nbdev.lab.lab import Lab
-lab = Lab({settings})
+from gan_nbdev.lab import Lab
+lab = Lab(**{changes})
 def play(seconds):
     "Iterations a second with the Lab, by the clock"
     i = lab.run.iteration
@@ -39,14 +40,14 @@ def alone(seconds):
     while time.perf_counter() < start + seconds: t.fit(50, progress=False)
     return (t.iteration - i)/(time.perf_counter() - start)
 lab'''
-cases = {'64 × 3 units (the default)': {}, '128 × 3 units': dict(g_width=128, d_width=128)}
+cases = {'64 × 3 units (the default)': {}, '128 × 3 units': {'generator.hidden': [128]*3, 'discriminator.hidden': [128]*3}}
 
 
 def kernel():
     "Training beside a painter whose frames nobody draws: what the Lab itself costs"
     rows = []
     for name, how in cases.items():
-        s = Session(Run(how))
+        s = Session(Rewindable(experiment('ring', 'lab', **how)))
         def alone():
             start, i = time.perf_counter(), s.run.iteration
             while time.perf_counter() < start + SECONDS: s.run.trainer.fit(50, progress=False)
@@ -117,10 +118,10 @@ def answers(nb, lab, n=20):
 
 
 def in_browser():
-    rows, settings = [], cases.items()
+    rows = []
     with tempfile.TemporaryDirectory() as d, tool.server(d) as url, tool.chromium() as b:
-        for name, how in settings:
-            nb = tool.Notebook(b, url, d, [cell.format(settings=f'**{how}')], name=f'n{len(rows)}')
+        for name, how in cases.items():
+            nb = tool.Notebook(b, url, d, [cell.format(changes=how)], name=f'n{len(rows)}')
             nb.run()
             frames, with_lab, alone, ms = measure(nb)
             loss = 1 - statistics.median(a/b for a, b in zip(with_lab, alone))

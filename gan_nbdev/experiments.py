@@ -16,14 +16,13 @@ from fastcore.basics import patch
 from .data import Data
 from .datasets.files import get_data
 from .engines.choice import engines
-from .support.devices import precisions
+from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
+                                     part_form, parts)
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
-from .support.kinds import Kind, mapping, short
-from .support.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
-                                     part_form, parts)
-from .support.devices import pick_device
+from .support.devices import pick_device, precisions
+from .support.kinds import Kind, leaves, mapping, short
 from .trainer import Trainer
 
 # %% ../nbs/07_experiments.ipynb #580acb51
@@ -146,7 +145,7 @@ def recipe_for(data        # a data object
     return 'digits' if data.dim < 256 else 'images'
 
 _for_name = dict(digits='digits', mnist='images', fashion_mnist='images')   # others are points
-_training = dict(mnist=50_000, fashion_mnist=50_000)   # images; the others are for validation
+_in_parts = 'mnist', 'fashion_mnist'   # of which the paper keeps images back for validation
 
 def _data_entry(data):
     "The entry for a name, a path, an entry or an object, and the recipe that fits, if it is known"
@@ -155,8 +154,8 @@ def _data_entry(data):
         return data, _for_name.get(str(data.get('name')), 'points') if known else None
     name = data.replace('-', '_') if isinstance(data, str) else None
     if name in makers:
-        rows = {'n': _training[name]} if name in _training else {}
-        return dict(name=name, **rows), _for_name.get(name, 'points')
+        part = {'split': 'paper'} if name in _in_parts else {}
+        return dict(name=name, **part), _for_name.get(name, 'points')
     if not isinstance(data, (str, Path)): return entry_of('data', data), recipe_for(data)
     path = Path(data).expanduser()
     if isinstance(data, str) and not (path.suffix or '/' in data or path.exists()):
@@ -244,11 +243,6 @@ def from_json(cls:Experiment,
     return cls(v)
 
 # %% ../nbs/07_experiments.ipynb #1aaed240
-def _leaves(v, at=''):
-    "The dotted names of the entries that hold no further ones"
-    if not isinstance(v, dict): return [at]
-    return [o for k, w in v.items() for o in _leaves(w, f'{at}.{k}' if at else k)]
-
 @patch
 def _get(self:Experiment, name):
     try: return self[name]
@@ -259,7 +253,7 @@ def differences(self:Experiment,
                 other:Experiment, # to compare with
                ) -> dict:         # entry -> (here, there); None for one that does not exist
     "The entries that differ"
-    names = dict.fromkeys(_leaves(self._entries) + _leaves(other._entries))
+    names = {**leaves(self._entries), **leaves(other._entries)}
     both = {k: (self._get(k), other._get(k)) for k in names}
     return {k: o for k, o in both.items() if o[0] != o[1]}
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['combinations', 'measures', 'train_group', 'Study', 'study']
 
-# %% ../nbs/09_study.ipynb #6f1e1810
-import io, json, math, sys, threading, time, warnings
+# %% ../nbs/09_study.ipynb #57bfe1e5
+import io, json, math, signal, sys, threading, time, warnings
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
@@ -28,6 +28,7 @@ from .plots import palette
 from .support.checks import whole_number
 from .support.folders import check_writable, writing
 from .support.safety import write_atomically
+from .support.safety import on_interrupt
 
 # %% ../nbs/09_study.ipynb #23827bfe
 def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a dict
@@ -63,10 +64,13 @@ def _differing(experiments):
     first, *_ = experiments
     apart = [first.differences(e) for e in experiments]
     firsts = {name: mine for d in apart for name, (mine, _) in d.items()}
-    return [{**firsts, **{name: theirs for name, (_, theirs) in d.items()}} for d in apart]
+    found = [{**firsts, **{name: theirs for name, (_, theirs) in d.items()}} for d in apart]
+    def changes(name): return sum(a[name] != b[name] for a, b in zip(found, found[1:]))
+    names = sorted(firsts, key=changes)   # as in a table: the last changes fastest
+    return [{name: d[name] for name in names} for d in found]
 
 def _seeds(seeds):
-    if not isinstance(seeds, (list, tuple, range)): return list(range(whole_number('seeds', seeds, 1)))
+    if not isinstance(seeds, (list, tuple, range)): seeds = range(whole_number('seeds', seeds, 1))
     seeds = [whole_number('each seed', s, 0) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different numbers, at least one, not {seeds}')
@@ -97,7 +101,7 @@ def measures(trainer,  # a `Trainer` at its end
     said = measured(trainer.sample(2500), trainer.data)
     v = trainer.history['value']
     if len(v): said['final_value'] = float(v[-max(len(v)//10, 1):].mean())
-    return {k: v for k, v in said.items() if k not in ('n', 'modes_total')}   # the same for all
+    return {k: v for k, v in said.items() if k not in ('n', 'modes_total', 'jsd_floor')}
 
 # %% ../nbs/09_study.ipynb #e70d06e6
 _turn = threading.Lock()
@@ -144,7 +148,7 @@ def train_group(descriptions:list, # of experiments of one kind, each a dict as 
                 metrics:dict=None, # name → function of a trainer: a number; None: `measures`
                ) -> list: # one dict a run: 'failed', 'metrics', 'seconds', 'versions'
     "Train a group of runs in this process, one thread, and measure them"
-    with _one_thread():
+    with _one_thread(), on_interrupt(signal.default_int_handler):
         start = time.perf_counter()
         trainers, failed = _train([Experiment(d) for d in descriptions])
         said = [_say_of(t, why, metrics) for t, why in zip(trainers, failed)]
@@ -167,7 +171,7 @@ class Study:
             raise ValueError('metrics must be functions of a trainer by name, at least one')
         self.settings = _differing(self.experiments)
         self.groups = _groups(self.experiments, self.seeds, self.together)
-        self.results, self.stopped = {}, None   # by (number of the setting, seed); why it ended early
+        self.results, self.stopped = {}, None   # by run, as in `runs`; why it ended early
 
     @property
     def runs(self) -> list: # of (number of the setting, seed)
@@ -182,7 +186,8 @@ class Study:
     def __len__(self): return len(self.runs)
     def __repr__(self):
         done, lost = f'{len(self.results)} of {len(self)} runs done', len(self.failed)
-        return f'Study of {len(self.settings)} × {len(self.seeds)}: {done}{f", {lost} failed"*(lost > 0)}'
+        failed = f', {lost} failed'*(lost > 0)
+        return f'Study of {len(self.settings)} × {len(self.seeds)}: {done}{failed}'
 
 # %% ../nbs/09_study.ipynb #86a9ed36
 @patch(as_prop=True)
@@ -289,8 +294,9 @@ def _read(path):
 @patch
 def description(self:Study) -> dict: # for JSON
     "What makes it this study and no other"
-    return dict(format='gan_nbdev study', schema=1, experiments=[e.entries for e in self.experiments],
-                seeds=self.seeds, metrics=self.own and list(self.own), together=self.together)
+    experiments, names = [e.entries for e in self.experiments], self.own and list(self.own)
+    return dict(format='gan_nbdev study', schema=1, experiments=experiments, seeds=self.seeds,
+                metrics=names, together=self.together)
 
 @patch
 def _open(self:Study, folder):
@@ -330,10 +336,12 @@ def save(self:Study,
     folder = Path(folder)
     if self.rows: _csv(folder/'results.csv', self.rows)
     if not self.metrics: return
-    _csv(folder/'summary.csv', [{k: v for k, v in r.items() if k != 'values'} for r in self.table()])
+    means = [{k: v for k, v in r.items() if k != 'values'} for r in self.table()]
+    _csv(folder/'summary.csv', means)
     n, (width, height) = len(self.metrics), _size(len(self.settings))
-    fig = Figure(figsize=(n*width, height), layout='constrained')
-    for m, ax in zip(self.metrics, fig.subplots(1, n, squeeze=False)[0]): self.plot(m, ax)
+    fig = Figure(figsize=(width + 2.6*(n - 1), height), layout='constrained')
+    panels = fig.subplots(1, n, sharey=True, squeeze=False)[0]
+    for m, ax in zip(self.metrics, panels): self.plot(m, ax)
     write_atomically(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
 
 # %% ../nbs/09_study.ipynb #3ee5ca93
@@ -380,7 +388,7 @@ def study(experiments,       # `Experiment`s; or arguments of `experiment`, in l
           metrics:dict=None, # name → function of a trainer: a number; None: `measures`
           folder=None,       # where to keep the results; None: only in memory
           executor=None,     # a `concurrent.futures.Executor`; None: in this process
-          together:int=4,    # runs trained as one, at most; more on a GPU; 1: each as in `gan-train`
+          together:int=4,    # runs trained as one, at most; more on a GPU; 1: as `gan-train` does
           progress:bool=True,# show runs done and time left?
          ) -> Study: # with `table`, `plot`, `values`, `rows`
     "Train all combinations from all seeds, but for what the folder holds already"

@@ -12,7 +12,7 @@ from gan_nbdev.all import (GAN, Rule, Samples, Trainer, adam, digits, exponentia
 from gan_nbdev.experiments import Experiment, experiment, live, parse_entry, recipes
 from gan_nbdev.networks import paper_discriminator, paper_generator
 from gan_nbdev.support.calls import remembers
-from gan_nbdev.support.parts import describe_rule, make_rule, optimisers
+from gan_nbdev.engines.parts import describe_rule, make_rule, optimisers
 
 def run(code):
     "The names that these statements make"
@@ -89,7 +89,7 @@ def test_recipes_fit_the_data():
     assert experiment('ring', steps=8000) == experiment('ring', 'points')
     assert experiment('digits') == experiment('digits', 'digits')
     assert experiment('mnist') == experiment('mnist', 'images')
-    assert experiment('mnist')['data'] == dict(name='mnist', n=50_000)
+    assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
     assert {'points', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
 

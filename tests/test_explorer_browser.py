@@ -13,7 +13,7 @@ from test_lab_browser import chromium, notebook, pictures, url
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 setup = '''from gan_nbdev.all import *
-from gan_nbdev.lab.explorer import Explorer
+from gan_nbdev.lab import Explorer
 trainer = experiment({data}, device='cpu', steps=400).trainer()
 trainer.fit(400, progress=False);'''
 show = 'e = Explorer(trainer)\ne'
@@ -250,8 +250,8 @@ for e in es: display(e)''')
 # ---- what is explored
 
 def test_runs_and_folders(notebook, pictures):
-    nb = notebook('from gan_nbdev.lab.lab import Lab\nfrom gan_nbdev.lab.explorer import Explorer\n'
-                  'lab = Lab(g_width=8, d_width=8, data="line")\n'
+    nb = notebook('from gan_nbdev.lab import Lab\nfrom gan_nbdev.lab import Explorer\n'
+                  'lab = Lab(data="line", **{"generator.hidden": [8], "discriminator.hidden": [8]})\n'
                   'lab.session.do("step", n=30).result(); out = lab.run.save()\n'
                   'lab.session.do("play").result(); e = Explorer(lab); lab.close()\ne',
                   'f = Explorer(out)\nf')

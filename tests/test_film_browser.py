@@ -7,18 +7,19 @@ from contextlib import contextmanager
 import nbformat, numpy as np, pytest
 
 import browser as tool
-from gan_nbdev.lab.film import record
-from gan_nbdev.lab.runs import Run
+from gan_nbdev.lab import record
+from gan_nbdev.experiments import experiment
+from gan_nbdev.lab.rewinding import Rewindable
 from test_lab_browser import chromium, pictures
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
-small = dict(g_width=16, d_width=16, batch_size=64)
+small = {'generator.hidden': [16]*3, 'discriminator.hidden': [16]*3, 'batch_size': 64}
 
 @pytest.fixture(scope='module')
-def ring(): return record(Run(small), 400, frames=12)
+def ring(): return record(Rewindable(experiment('ring', 'lab', **small)), 400, frames=12)
 
 @pytest.fixture(scope='module')
-def digits(): return record(Run(small | dict(data='digits')), 40, frames=4)
+def digits(): return record(Rewindable(experiment('digits', 'lab', **small)), 40, frames=4)
 
 def outputs(film):
     "What a notebook keeps of it"
@@ -37,7 +38,7 @@ def site(films, dark=False):
     """
     png, html = zip(*((a['image/png'], b['text/html']) for a, b in map(outputs, films)))
     display = '<div class="cell-output cell-output-display">{}</div>'
-    cells = [f'''<div class="cell"><pre>record(Run(), 3000)</pre>
+    cells = [f'''<div class="cell"><pre>record(Rewindable(), 3000)</pre>
 {display.format(f'<figure><p><img src="data:image/png;base64,{p}"></p></figure>')}
 {display.format(h)}</div>''' for p, h in zip(png, html)]
     ground, text = ('#222', '#fff') if dark else ('#fff', '#373a3c')
@@ -265,9 +266,10 @@ def test_exported(chromium, ring, tmp_path, pictures):
 
 # ---- JupyterLab
 
-run = f'''from gan_nbdev.lab.film import record
-from gan_nbdev.lab.runs import Run
-record(Run({small!r}), 400, frames=12)'''
+run = f'''from gan_nbdev.lab import record
+from gan_nbdev.experiments import experiment
+from gan_nbdev.lab.rewinding import Rewindable
+record(Rewindable(experiment('ring', 'lab', **{small})), 400, frames=12)'''
 
 @contextmanager
 def lab(tmp_path, chromium, theme, source=run):
@@ -290,7 +292,7 @@ def test_reopened(tmp_path, chromium, theme, pictures):
         nb.open()
         nb.until(lambda: film.count() == 1 and film.get_attribute('data-iteration') == '400')
         assert nb.page.locator('.jp-RenderedImage img').is_hidden()
-        assert nb.ask('"Run" in globals()') is False
+        assert nb.ask('"Rewindable" in globals()') is False
         nb.page.locator('.gl-big').click()
         nb.until(lambda: int(film.get_attribute('data-iteration')) < 400)
         nb.page.locator('[data-do="pause"]').click()

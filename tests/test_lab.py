@@ -7,17 +7,23 @@ import numpy as np
 import pytest, torch
 
 from gan_nbdev.all import *
-from gan_nbdev.lab.lab import Session, lessons
-from gan_nbdev.lab.runs import Run, choices, defaults, limits, live as changeable
+from gan_nbdev.experiments import experiment
+from gan_nbdev.lab.controls import control_values, controls, turned
+from gan_nbdev.lab.course import lessons, play_lesson
+from gan_nbdev.lab.rewinding import Rewindable
 from gan_nbdev.lab.scenes import Scene
+from gan_nbdev.lab.session import Session
+from gan_nbdev.runs import Run
 
-tiny = dict(g_width=8, d_width=8, g_layers=1, d_layers=1, batch_size=32)
+small = {'generator.hidden': [8], 'discriminator.hidden': [8], 'batch_size': 32}
+
+def tiny(data='ring', **more): return Rewindable(experiment(data, 'lab', **small | more))
 
 @pytest.fixture
 def session():
     made = []
     def make(run=None, **kw):
-        made.append(Session(run or Run(tiny), **kw))
+        made.append(Session(run or tiny(), **kw))
         return made[-1]
     yield make
     for s in made: s.close()
@@ -35,39 +41,40 @@ def weights(run): return torch.cat([p.detach().flatten() for p in run.trainer.ga
 
 # ---- runs
 
-lists = 'data', 'noise', 'game', 'engine', 'g_act', 'd_act', 'g_rule', 'd_rule', 'g_norm', 'd_norm', 'device'
+lists = [name for name, c in controls.items() if c.options]
+numbers = [name for name, c in controls.items() if c.limits]
 
 @pytest.mark.parametrize('name', lists)
 def test_every_choice_trains(name):
     "Each choice of each list builds, trains, is drawn, and is rebuilt by its code"
     skip = {'drawn', 'own', 'graphed', 'compiled'}   # the last two: tests/test_engines.py
-    for option in set(choices[name]) - skip:
-        run = Run(tiny | {name: option})
-        run.advance(3)
+    for option in set(controls[name].options) - skip:
+        run = tiny()
+        if name == 'data.name': run = tiny(option)
+        else: run = run.become(turned(run, {name: option}))
+        assert control_values(run)[name] == option
+        run.fit(3)
         frame = Scene(run.trainer.gan, run.trainer.data, n=50, cells=20).frame(
             run.trainer.gan, run.trainer.game, ('heat', 'star', 'arrows', 'manifold', 'near'))
         assert all(np.isfinite(v).all() for v in frame.values()), option
-        names = {}
-        exec(run.code(), names)
-        assert names['trainer'].iteration == 3
-        assert torch.equal(weights(run), torch.cat(
-            [p.detach().flatten() for p in names['trainer'].gan.parameters()]))
+        assert torch.equal(weights(run), rebuilt(run)) and run.iteration == 3
 
-@pytest.mark.parametrize('name', limits)
+def rebuilt(run):
+    exec(run.code(), names := {})
+    return torch.cat([p.detach().flatten() for p in names['trainer'].gan.parameters()])
+
+@pytest.mark.parametrize('name', numbers)
 def test_every_end_of_a_range_builds(name):
-    for v in limits[name]:
-        run = Run(dict(tiny, data='two_gaussians') | {name: v})
-        exec(run.code(), names := {})
-        assert torch.equal(weights(run), torch.cat(
-            [p.detach().flatten() for p in names['trainer'].gan.parameters()]))
-        live = {k: v for k in (name,) if k in changeable}
-        other = Run(tiny)
-        other.change(**live)
-        assert all(other.settings[k] == v for k in live)
+    for v in controls[name].limits:
+        first = tiny('two_gaussians')
+        run = first.become(turned(first, {name: v}))
+        assert torch.equal(weights(run), rebuilt(run))
+        assert control_values(run)[name] == v
+        assert (run is first) == (controls[name].live or v == control_values(tiny())[name])
 
 def nets(): return GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
 
-def given(**kw): return Run(trainer=Trainer(nets(), ring(), batch_size=32, device='cpu', **kw))
+def given(**kw): return Rewindable(trainer=Trainer(nets(), ring(), batch_size=32, device='cpu', **kw))
 
 own = dict(schedule=adam(linear(1e-3, 0, 200)), adamw=Rule(torch.optim.AdamW, lr=1e-3),
            betas=adam(1e-3, (0., .9)), decay=adam(1e-3, weight_decay=.1))
@@ -75,85 +82,123 @@ own = dict(schedule=adam(linear(1e-3, 0, 200)), adamw=Rule(torch.optim.AdamW, lr
 @pytest.mark.parametrize('name', own)
 def test_rules_of_ones_own_survive_changes_and_rewinding(name):
     run = given(d_rule=own[name], g_rule=own[name])
-    run.advance(20); run.note(force=True); run.advance(15)
+    run.fit(20).note(force=True).fit(15)
     end = weights(run)
     run.rewind(20)
-    run.change(k=2); run.change(d_rule='rmsprop')
-    if name in ('schedule', 'adamw'):
-        with pytest.raises(ValueError, match='rate and momentum of G cannot change: they are those of'):
-            run.change(g_lr=.1)
+    run.change({'k': 2})
+    run.become(turned(run, {'d_rule.name': 'rmsprop'}))
+    if name == 'schedule':
+        with pytest.raises(ValueError, match='G: Rate cannot change: it follows the schedule of g_rule'):
+            turned(run, {'g_rule.lr': .1})
     else:
-        run.change(g_lr=.1)
-        assert run.trainer.g_rule.hypers == own[name].hypers | dict(lr=.1)
-    run.advance(3); run.rewind(0)
+        run.become(turned(run, {'g_rule.lr': .1}))
+        assert run.trainer.g_rule.hypers == {**run.trainer.g_rule.hypers, **own[name].hypers, 'lr': .1}
+    run.fit(3).rewind(0)
     assert run.trainer.d_rule is own[name] and run.trainer.k == 1
-    run.advance(35)
+    run.fit(35)
     assert torch.equal(weights(run), end)
-    twin = run.twin(k=1)
-    twin.advance(35)
+    twin = run.twin(run.experiment.changed({'k': 1})).fit(35)
     assert torch.equal(weights(twin), end)
+
+def test_a_rule_without_a_form():
+    "It is shown as it is; to turn it, another one has to be chosen"
+    run = given(d_rule=adam(lambda t: 1e-3/(1 + t)))
+    run.fit(5)
+    assert control_values(run)['d_rule.name'] == 'own'
+    assert control_values(run)['d_rule.lr'] == pytest.approx(1e-3/5)
+    with pytest.raises(ValueError, match='it follows a rule of your own. Choose another'):
+        turned(run, {'d_rule.lr': .1})
+    run.become(turned(run, {'d_rule.name': 'sgd', 'd_rule.lr': .1}))
+    assert type(run.trainer.d_opt) is torch.optim.SGD
 
 def test_a_game_of_ones_own_is_kept():
     game = Game(*(lambda *o, f=f: f(*o) for f in games['minimax']))
-    run = given(value=game)
-    assert run.settings['game'] == 'own'
-    run.advance(5); run.change(game='minimax'); run.advance(2); run.rewind(0)
+    run = given(game=game)
+    assert control_values(run)['game'] == 'own'
+    run.fit(5).change({'game': 'minimax'}).fit(2).rewind(0)
     assert run.trainer.game is game
-    with pytest.raises(ValueError, match='game must be one of'): run.change(game='own')
+    run.change({'game': 'minimax'})
+    with pytest.raises(ValueError, match='game must be one of'): turned(run, {'game': 'own'})
 
 def test_what_fails_is_not_recorded():
     "Half an iteration is no state: nothing goes on from there but back"
     gan = nets()
-    run = Run(trainer=Trainer(gan, ring(), batch_size=32, k=3, device='cpu'))
-    run.advance(4); run.note(force=True); before = weights(run)
+    run = Rewindable(trainer=Trainer(gan, ring(), batch_size=32, k=3, device='cpu'))
+    run.fit(4).note(force=True)
+    before = weights(run)
     calls = []
     def raises(*_):
         calls.append(1)
         if len(calls) == 2: raise RuntimeError('no idea')
     hook = gan.discriminator.register_forward_pre_hook(raises)
-    with pytest.raises(RuntimeError): run.advance(5)
+    with pytest.raises(RuntimeError): run.fit(5)
     hook.remove()
-    run.note(force=True); run.change(k=2)
-    for act in (lambda: run.advance(1), lambda: run.alone('d'), run.code, run.save):
+    run.note(force=True).change({'k': 2})
+    for act in (lambda: run.fit(1), lambda: run.alone('d'), run.code, run.save):
         with pytest.raises(ValueError, match='training failed here'): act()
     run.rewind(4)
     assert torch.equal(weights(run), before) and run.trainer.k == 3
-    run.advance(1)
+    run.fit(1)
 
 def test_a_minibatch_larger_than_the_data_is_refused():
-    run = Run(dict(tiny, data='own'), data=get_data(np.random.default_rng(0).normal(size=(100, 2))))
-    with pytest.raises(ValueError, match='100'): run.change(batch_size=512)
-    assert run.settings['batch_size'] == 32
+    run = tiny(get_data(np.random.default_rng(0).normal(size=(100, 2))))
+    with pytest.raises(ValueError, match='100'): run.change({'batch_size': 512})
+    assert run.experiment['batch_size'] == run.trainer.batch_size == 32
 
-def test_the_command_line_does_not_mistake_a_run_of_the_lab(tmp_path):
+def same(a, b):
+    "Two trainers, to the bit"
+    return all(torch.equal(u, v) for u, v in zip(a.gan.state_dict().values(), b.gan.state_dict().values())) \
+        and all((a.history[k] == b.history[k]).all() for k in a.history)
+
+def test_the_commands_repeat_resume_and_measure_a_run_of_the_lab(tmp_path):
+    "A run with a change, a step of D alone and a line-by-line iteration"
+    from gan_nbdev.cli import gan_eval, gan_sample, gan_train
+    run = tiny('line').fit(10).alone('d').change({'g_rule.lr': .01, 'k': 2}).fit(5).slowly(lambda *_: None)
+    out = run.save(tmp_path/'lab')
+    gan_train(config=str(out/'config.json'), out=str(tmp_path/'again'), quiet=True)
+    again = Run.open(tmp_path/'again')
+    assert again.iteration == 16 and again.story == run.story and same(again.trainer, run.trainer)
+    gan_sample(str(out), n=5, out=str(tmp_path/'fakes.csv'))
+    gan_eval(str(out), n=200)
+    gan_train(resume=True, out=str(out), steps=30, quiet=True)
+    assert same(Run.open(out).trainer, run.fit(14).trainer)
+
+def test_the_lab_takes_up_a_run_of_the_commands(tmp_path):
+    "It goes on, goes back, and its folder is again one for the commands"
     from gan_nbdev.cli import gan_train
-    out = Run(tiny).save(tmp_path/'run')
-    with pytest.raises(ValueError, match='written by the Lab'):
-        gan_train(config=str(out/'config.json'), out=str(tmp_path/'again'))
-    assert not (tmp_path/'again').exists()
+    out = tmp_path/'run'
+    gan_train('ring', g_hidden='8', d_hidden='8', steps=40, out=str(out), quiet=True, device='cpu')
+    run = Rewindable.open(out)
+    assert run.iteration == 40 and {0, 40} <= {*run.moments}
+    end = weights(run)
+    run.rewind(0); run.fit(40)
+    assert torch.equal(weights(run), end)                    # its rates fall, as they did
+    run.change({'steps': 60}); run.fit(20)
+    more = run.save(tmp_path/'more')
+    gan_train(config=str(more/'config.json'), out=str(tmp_path/'again'), quiet=True)
+    assert same(Run.open(tmp_path/'again').trainer, run.trainer)
 
 def test_a_rewound_run_goes_on_as_it_did():
     "Through changes of rule, value, k and batch, from every moment"
-    run = Run(tiny | dict(d_dropout=.3))
-    changes = {14: dict(game='minimax', batch_size=16), 21: dict(g_rule='momentum')}
-    for change in (dict(), dict(k=3), *changes.values()):
-        run.change(**change); run.advance(7); run.alone('d')
-    end, score, moments = weights(run), run.score, sorted(run.moments)
+    run = tiny(**{'discriminator.dropout': .3})
+    changes = {14: {'game': 'minimax', 'batch_size': 16}, 21: {'g_rule': dict(name='sgd', lr=.01, momentum=.5)}}
+    for change in ({}, {'k': 3}, *changes.values()): run.change(change).fit(7).alone('d')
+    end, story, moments = weights(run), run.story, sorted(run.moments)
     for i in (14, 21, 28):
         assert i in moments
         run.rewind(i)
         for k in changes:
-            if k >= i: run.change(**changes[k]); run.advance(7); run.alone('d')
+            if k >= i: run.change(changes[k]).fit(7).alone('d')
         assert torch.equal(weights(run), end)
-    assert run.score == score
+    assert run.story == story
 
 def test_forks_forget_what_will_not_be():
-    run = Run(tiny)
-    for _ in range(5): run.advance(2); run.note(force=True)
+    run = tiny()
+    for _ in range(5): run.fit(2).note(force=True)
     run.rewind(4)
     assert max(run.moments) == 10                # still there to go forward to
     run.rewind(10); assert run.iteration == 10 and len(run.trainer.history['value']) == 10
-    run.rewind(4); run.advance(1)
+    run.rewind(4); run.fit(1)
     assert max(run.moments) <= 5 and len(run.trainer.history['value']) == 5
 
 # ---- sessions
@@ -162,7 +207,7 @@ def test_answers_while_training(session):
     s = session()
     ask(s, 'play')
     for i in range(20): ask(s, 'set', k=1 + i%3)
-    assert s.playing and s.error == '' and s.run.settings['k'] == 2
+    assert s.playing and s.error == '' and s.run.trainer.k == 2
 
 def test_two_sessions_do_not_disturb_each_other(session):
     "Each gets what it gets alone"
@@ -170,8 +215,9 @@ def test_two_sessions_do_not_disturb_each_other(session):
         ask(s, 'rewind', iteration=0)
         ask(s, 'step', n=n)
         return weights(s.run)
-    alone = end(session(Run(tiny | dict(d_dropout=.5))), 40)
-    a, b = session(Run(tiny | dict(d_dropout=.5))), session(Run(tiny | dict(seed=4)))
+    drops = {'discriminator.dropout': .5}
+    alone = end(session(tiny(**drops)), 40)
+    a, b = session(tiny(**drops)), session(tiny(seed=4))
     ask(a, 'play'); ask(b, 'play')
     until(lambda: a.run.iteration > 60 and b.run.iteration > 60)
     assert torch.equal(end(a, 40), alone)
@@ -179,7 +225,7 @@ def test_two_sessions_do_not_disturb_each_other(session):
 def test_others_train_while_a_line_waits(session):
     "Another Lab, in full or slow; a trainer of one's own"
     a, b, c = session(line_s=60.), session(), session(line_s=60.)
-    alone = Run(tiny); alone.advance(2)
+    alone = tiny().fit(2)
     a.do('line'); until(lambda: hasattr(a, 'losses') and not a.presses)
     ask(b, 'play'); until(lambda: b.run.iteration > 30)
     c.do('line'); until(lambda: hasattr(c, 'losses') and not c.presses)
@@ -192,12 +238,12 @@ class Shaky(torch.nn.Linear):
     def forward(self, z): return super().forward(z) + .01*torch.randn(len(z), 2)
 
 def test_looking_disturbs_no_network_that_draws(session):
-    def run(): return Run(trainer=Trainer(GAN(Shaky(2, 2), mlp_discriminator(2, (8,), seed=1),
+    def run(): return Rewindable(trainer=Trainer(GAN(Shaky(2, 2), mlp_discriminator(2, (8,), seed=1),
                                               normal(2)), ring(), device='cpu'))
     torch.manual_seed(0); plain = run()
     torch.manual_seed(0); s = session(run())
     ask(s, 'play'); until(lambda: s.run.iteration > 100); ask(s, 'pause')
-    s.close(); plain.advance(s.run.iteration)
+    s.close(); plain.fit(s.run.iteration)
     assert torch.equal(weights(s.run), weights(plain))
 
 def test_a_hook_that_stops_the_training(session):
@@ -211,7 +257,7 @@ def given_stop():
         def after_iteration(self, trainer):
             if trainer.iteration >= 20: trainer.stop('enough')
     t = Trainer(nets(), ring(), batch_size=32, device='cpu', hooks=[Enough()])
-    return Run(trainer=t)
+    return Rewindable(trainer=t)
 
 def test_close_in_the_middle_of_everything(session):
     for speed in ('full', 'slow', '1'):
@@ -226,7 +272,7 @@ def test_slow_motion_is_the_same_run(session):
     ask(s, 'speed', speed='slow'); ask(s, 'play')
     until(lambda: s.run.iteration >= 3)
     ask(s, 'pause')
-    plain = Run(tiny); plain.advance(s.run.iteration)
+    plain = tiny().fit(s.run.iteration)
     assert torch.equal(weights(s.run), weights(plain))
 
 def test_a_command_finishes_the_iteration_that_is_shown(session):
@@ -234,21 +280,21 @@ def test_a_command_finishes_the_iteration_that_is_shown(session):
     s.do('line')
     until(lambda: s.presses == 0 and s.run.trainer.iteration == 0 and hasattr(s, 'losses'))
     ask(s, 'set', k=2)
-    assert s.run.iteration == 1 and s.run.settings['k'] == 2
+    assert s.run.iteration == 1 and s.run.experiment['k'] == 2
 
 def test_compare(session):
     s = session()
     ask(s, 'step', n=3); ask(s, 'compare', name='k', value=4)
     assert [r.iteration for r in s.runs] == [0, 0]
-    ask(s, 'step', n=5); ask(s, 'set', k=2, d_lr=2e-3)
-    now = [(r.iteration, r.trainer.k, r.settings['d_lr']) for r in s.runs]
+    ask(s, 'step', n=5); ask(s, 'set', **{'k': 2, 'd_rule.lr': 2e-3})
+    now = [(r.iteration, r.trainer.k, r.experiment['d_rule.lr']) for r in s.runs]
     assert now == [(5, 2, 2e-3), (5, 4, 2e-3)]
     ask(s, 'rewind', iteration=0)
     assert [r.iteration for r in s.runs] == [0, 0]
-    ask(s, 'set', g_width=9)
-    assert all(r.settings['g_width'] == 9 and r.iteration == 0 for r in s.runs)
+    ask(s, 'set', **{'generator.width': 9})
+    assert all(r.experiment['generator.hidden'] == [9] and r.iteration == 0 for r in s.runs)
     with pytest.raises(ValueError, match='both runs would have'):
-        ask(s, 'compare', name='k', value=s.run.settings['k'])
+        ask(s, 'compare', name='k', value=s.run.trainer.k)
     ask(s, 'play'); until(lambda: len(s.run.moments) > 4); ask(s, 'pause')
     for i in (s.run.iteration//2, s.run.iteration//3):
         ask(s, 'rewind', iteration=i)
@@ -266,8 +312,7 @@ def test_lessons(session, name):
     assert s.error == ''
 
 def reached(name, n):
-    run = Run(lessons[name].settings)
-    run.advance(n)
+    run = play_lesson(name, n)
     found = Scene(run.trainer.gan, run.trainer.data).measure(run.trainer.gan)
     return run.trainer.history, found
 
@@ -293,7 +338,7 @@ class Moody(torch.nn.Linear):
 
 def test_a_network_that_raises(session):
     gan = GAN(Moody(2, 2), mlp_discriminator(2, (8,)), normal(2))
-    s = session(Run(trainer=Trainer(gan, ring(), device='cpu')))
+    s = session(Rewindable(trainer=Trainer(gan, ring(), device='cpu')))
     ask(s, 'step', n=2)
     gan.generator.bad = True
     ask(s, 'play')
@@ -313,7 +358,7 @@ def test_an_error_is_told_at_once(session):
     def hear(what, info, _):
         if what == 'state': told.append((info['playing'], info['error']))
     gan = GAN(Slow(2, 2), mlp_discriminator(2, (8,)), normal(2))
-    s = session(Run(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
+    s = session(Rewindable(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
     ask(s, 'play'); until(lambda: s.run.iteration > 3)
     gan.generator.bad = True
     until(lambda: told and told[-1][1] and not told[-1][0])
@@ -323,13 +368,14 @@ def test_an_error_is_told_at_once(session):
             return super().forward(x)
     told.clear()
     gan = GAN(Few(2, 2), mlp_discriminator(2, (8,)), normal(2))
-    s = session(Run(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
+    s = session(Rewindable(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
     ask(s, 'play')
     until(lambda: told and 'cannot be drawn. RuntimeError: too many' in told[-1][1])
 
 def test_nan(session):
     s = session()
-    wild = dict(g_rule='momentum', g_lr=10., d_rule='momentum', d_lr=10., d_momentum=.99)
+    wild = {'g_rule.name': 'sgd', 'g_rule.lr': 10., 'd_rule.name': 'sgd', 'd_rule.lr': 10.,
+            'd_rule.momentum': .99}
     ask(s, 'set', **wild); ask(s, 'play')
     until(lambda: s.error)
     assert 'NaN or infinite' in s.error and 'rewind' in s.error and not s.playing
@@ -339,27 +385,30 @@ def test_nan(session):
 def test_what_does_not_fit_changes_nothing(session):
     s = session()
     ask(s, 'step', n=4)
-    before = weights(s.run), dict(s.run.settings)
-    for bad in (dict(k=0), dict(data='nothing'), dict(depth=3), dict(data='drawn'),
-                dict(file='there/is/none.csv'), dict(g_lr=float('nan'))):
+    before = weights(s.run), s.run.experiment
+    for bad in ({'k': 0}, {'data.name': 'nothing'}, {'depth': 3}, {'data.name': 'drawn'}, {'data.name': 'own'},
+                {'data.file': 'there/is/none.csv'}, {'g_rule.lr': float('nan')}):
         with pytest.raises((ValueError, OSError)): ask(s, 'set', **bad)
         assert s.error
-    assert torch.equal(weights(s.run), before[0]) and s.run.settings == before[1]
+    assert torch.equal(weights(s.run), before[0]) and s.run.experiment == before[1]
 
 def test_dropped_sessions_leave_no_thread(session): session()
 
 # ---- what was saved, and then changed by somebody
 
-@pytest.mark.parametrize('bad', [7, [], dict(g_width='wide'), dict(g_act=['relu']), dict(d_act={}),
-                                 dict(g_layers=10**9), dict(noise='__import__("os")'),
-                                 dict(noise_dim=True), dict(d_dropout=None), dict(seed=-1),
-                                 dict(depth=3), dict(g_width=9)], ids=str)
-def test_a_saved_run_with_other_settings_is_refused(tmp_path, bad):
-    from gan_nbdev.cli import load_run
-    run = Run(tiny); run.advance(2); out = run.save(tmp_path/'run')
+@pytest.mark.parametrize('name, bad', [
+    ('generator', 7), ('generator', []), ('generator.hidden', 'wide'), ('generator.act', ['relu']),
+    ('discriminator.act', {}), ('generator.hidden', [10**9]*9), ('noise.name', '__import__("os")'),
+    ('noise.dim', True), ('discriminator.dropout', None), ('seed', -1), ('depth', 3),
+    ('generator.hidden', [9])], ids=str)
+def test_a_saved_run_with_another_description_is_refused(tmp_path, name, bad):
+    from gan_nbdev.runs import load_run
+    out = tiny().fit(2).save(tmp_path/'run')
     config = json.loads((out/'config.json').read_text())
     assert load_run(out)[0].noise.dim == 2
-    config['run'] = {**config['run'], **bad} if isinstance(bad, dict) else bad
+    part, _, entry = name.partition('.')
+    if entry: config['experiment'][part][entry] = bad
+    else: config['experiment'][part] = bad
     (out/'config.json').write_text(json.dumps(config))
     with pytest.raises(ValueError, match=str(out)): load_run(out)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import browser as tool
-from gan_nbdev.lab.lab import lessons
-from gan_nbdev.lab.runs import defaults
+from gan_nbdev.lab import lessons
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
-small = 'from gan_nbdev.lab.lab import Lab\nlab = Lab(g_width=16, d_width=16, batch_size=64)\nlab'
+widths = {'generator.hidden': [16]*3, 'discriminator.hidden': [16]*3, 'batch_size': 64}
+small = f'from gan_nbdev.lab import Lab\nlab = Lab(**{widths})\nlab'
 
 @pytest.fixture(scope='module')
 def pictures(tmp_path_factory):
@@ -48,6 +48,7 @@ def shared(url, chromium):
     nb = tool.Notebook(chromium, *url, [small], name='shared')
     nb.run()
     nb.until(lambda: int(look(nb).get_attribute('data-iteration') or -1) == 0, 'the first frame')
+    nb.at_first = nb.ask('lab.session.report()["settings"]')
     yield nb
     nb.close()
 
@@ -55,8 +56,8 @@ def shared(url, chromium):
 def lab(shared):
     "At iteration 20, paused, without errors from before"
     do(shared, 'pause'); do(shared, 'speed', speed='full'); do(shared, 'uncompare')
-    do(shared, 'set', **defaults | dict(g_width=16, d_width=16, batch_size=64))
-    do(shared, 'reset')
+    do(shared, 'set', **{k: v for k, v in shared.at_first.items() if k != 'data.file'})
+    do(shared, 'clear'); do(shared, 'reset')
     do(shared, 'step', n=20)
     shared.until(lambda: 'iteration 20' in count(shared), 'iteration 20')
     shared.errors.clear()
@@ -65,7 +66,7 @@ def lab(shared):
 
 def do(nb, what, **how):
     "A command from the kernel's side, awaited"
-    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(20))')
+    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(60))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
 def count(nb): return look(nb).locator('.gl-when').inner_text()
@@ -107,7 +108,7 @@ def test_play_and_pause(lab):
 
 @pytest.mark.parametrize('what', ['step', 'alone-d', 'alone-g', 'line', 'reset'])
 def test_steps(lab, what):
-    story = lab.ask('[len(lab.run.score), lab.run.iteration]')
+    story = lab.ask('lab.run.story')
     selector = '.gan-lab .gl-flow' if what == 'line' else '.gl-canvas'
     if what == 'line':
         button(lab, what).click()
@@ -117,7 +118,7 @@ def test_steps(lab, what):
         lab.until('lab.run.iteration == 21')
         return
     changes(lab, lambda: button(lab, what).click())
-    lab.until(f'[len(lab.run.score), lab.run.iteration] != {story}')
+    lab.until(f'lab.run.story != {story}')
 
 def test_rewind(lab):
     "To the start by the slider, and on: the same as before"
@@ -163,21 +164,24 @@ def test_morph_from_the_diagram(lab):
 
 # ---- every control
 
-knobs = dict(data='checkerboard', noise='uniform', noise_dim=5, seed=3, game='minimax', k=3,
-             k_g=2, batch_size=32, engine='compiled', g_layers=1, g_width=9, g_act='tanh', g_norm='batch', g_dropout=.3,
-             g_rule='momentum', g_lr=.002, g_momentum=.8, d_layers=2, d_width=7, d_act='maxout',
-             d_norm='batch', d_dropout=.2, d_rule='rmsprop', d_lr=.004, d_momentum=.3)
+knobs = {
+    'data.name': 'checkerboard', 'noise.name': 'uniform', 'noise.dim': 5, 'seed': 3, 'game': 'minimax', 'k': 3,
+    'k_g': 2, 'batch_size': 32, 'engine': 'compiled', 'generator.layers': 1, 'generator.width': 9,
+    'generator.act': 'tanh', 'generator.norm': 'batch', 'generator.dropout': .3, 'g_rule.name': 'sgd',
+    'g_rule.lr': .002, 'g_rule.momentum': .8, 'discriminator.layers': 2, 'discriminator.width': 7,
+    'discriminator.act': 'maxout', 'discriminator.norm': 'batch', 'discriminator.dropout': .2,
+    'd_rule.name': 'rmsprop', 'd_rule.lr': .004, 'd_rule.momentum': .3}
 
 def test_every_control_is_tried(lab):
     names = lab.ask('[c["name"] for _, o in lab.widget.fixed["controls"] for c in o]')
-    assert {*names} - {'file', 'device'} == {*knobs}     # the only device here is the CPU
+    assert {*names} - {'data.file', 'device'} == {*knobs}     # the only device here is the CPU
 
 @pytest.mark.parametrize('name', knobs)
 def test_controls(lab, name):
     "The setting arrives, the picture changes, and the Lab says whether it started again"
-    value, old = knobs[name], lab.ask(f'lab.run.settings[{name!r}]')
+    value, old = knobs[name], lab.at_first[name]
     choose(lab, name, value)
-    lab.until(f'lab.run.settings[{name!r}] == {value!r}')
+    lab.until(f'lab.session.report()["settings"][{name!r}] == {value!r}')
     live = lab.ask(f'{name!r} in lab.widget.fixed["live"]')
     note = look(lab).locator('.gl-note')
     lab.until(lambda: ('changed from here on' if live else 'Started again') in note.inner_text())
@@ -188,16 +192,16 @@ def test_controls(lab, name):
 def test_own_file(lab, url):
     import numpy as np
     np.save(url[1]/'mine.npy', np.random.default_rng(0).normal(size=(600, 2))*[1, 5] + 3)
-    changes(lab, lambda: choose(lab, 'file', 'mine.npy'))
-    lab.until('lab.run.settings["data"] == "own" and lab.trainer.data.dim == 2')
-    do(lab, 'set', file='', data='ring')
+    changes(lab, lambda: choose(lab, 'data.file', 'mine.npy'))
+    lab.until('lab.run.experiment["data.file"].endswith("mine.npy") and lab.trainer.data.dim == 2')
+    do(lab, 'set', **{'data.file': '', 'data.name': 'ring'})
 
 def test_a_wrong_value_is_explained(lab):
-    choose(lab, 'g_lr', -1)
+    choose(lab, 'g_rule.lr', -1)
     error = look(lab).locator('.gl-error').nth(1)
-    lab.until(lambda: 'g_lr must be a number from' in error.inner_text())
+    lab.until(lambda: 'g_rule.lr must be a number from' in error.inner_text())
     assert lab.ask('lab.run.iteration') == 20
-    choose(lab, 'g_lr', .001)
+    choose(lab, 'g_rule.lr', .001)
     lab.until(lambda: error.is_hidden(), 'the message to go')
 
 def test_draw(lab, pictures):
@@ -211,20 +215,20 @@ def test_draw(lab, pictures):
         mouse.down()
         mouse.move(b['x'] + b['width'] - 60, b['y'] + b['height']*y, steps=8)
         mouse.up()
-        lab.until(f'len(lab.run.strokes) == {n} and lab.trainer.data.name == "drawn"')
+        lab.until(f'len(lab.session.strokes) == {n} and lab.trainer.data.name == "drawn"')
     lab.page.screenshot(path=pictures/'draw.png')
     button(lab, 'undo').click()
-    lab.until('len(lab.run.strokes) == 1')
+    lab.until('len(lab.session.strokes) == 1')
     button(lab, 'draw').click()
     changes(lab, lambda: do(lab, 'step', n=30))
     lab.page.screenshot(path=pictures/'drawn.png')
     button(lab, 'draw').click()
     do(lab, 'lesson', name='healthy')                # which ends the drawing
     lab.until(lambda: 'gl-drawing' not in look(lab).get_attribute('class'))
-    assert lab.ask('lab.run.strokes') == []
+    assert lab.ask('lab.session.strokes') == []
     do(lab, 'stroke', points=[[0, 0], [1, 1]])
     button(lab, 'clear').click()
-    lab.until('lab.trainer.data.name == "ring" and not lab.run.strokes')
+    lab.until('lab.trainer.data.name == "ring" and not lab.session.strokes')
 
 def test_speed(lab):
     button(lab, 'speed').select_option('10')
@@ -260,7 +264,7 @@ def test_compare(lab, pictures):
     lab.until('lab.session.runs[1].iteration > 30', seconds=60)
     button(lab, 'pause').click()
     lab.until('not lab.session.playing')
-    (i, a), (j, b) = lab.ask('[(r.iteration, r.settings['game']) for r in lab.session.runs]')
+    (i, a), (j, b) = lab.ask('[(r.iteration, r.experiment["game"]) for r in lab.session.runs]')
     assert i == j and (a, b) == ('non-saturating', 'minimax')
     lab.page.screenshot(path=pictures/'compare.png')
     look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')
@@ -271,10 +275,10 @@ def test_code_and_save(lab, url):
     "The cell that is shown rebuilds this very state; the folder is one that gan-eval reads"
     look(lab).locator('.gl-fold-code').evaluate('e => { e.open = true }')
     button(lab, 'alone-d').click()
-    lab.until('len(lab.run.score) > 1')
+    lab.until('len(lab.run.story) > 1')
     button(lab, 'code').click()
     code = look(lab).locator('.gl-code')
-    lab.until(lambda: 'only(trainer' in code.inner_text(), 'the code')
+    lab.until(lambda: 'trainer.alone(' in code.inner_text(), 'the code')
     check = f'''(lambda names: (exec({code.inner_text()!r}, names), bool(
         (names["trainer"].gan.state_dict()["generator.0.weight"]
          == lab.trainer.gan.state_dict()["generator.0.weight"]).all()))[1])(dict())'''
@@ -307,7 +311,7 @@ def test_compiled_engine(lab):
     button(lab, 'step').click()
     button(lab, 'speed').select_option('100')
     lab.until('lab.run.iteration == 21 and lab.session.speed == "100"', seconds=120)
-    assert lab.ask('type(lab.trainer._engine[-1]).__name__') == 'Compiled'
+    assert lab.ask('type(lab.trainer.made_engine[-1]).__name__') == 'Compiled'
 
 def test_live_plot(notebook):
     "No Lab: the picture of a training in progress is replaced in place"
@@ -322,7 +326,7 @@ t.fit(400)''')
 
 @pytest.mark.parametrize('data', ['digits', 'mixture_1d', 'two_gaussians'])
 def test_other_data(notebook, pictures, data):
-    nb = notebook(f'from gan_nbdev.lab.lab import Lab\nlab = Lab(data="{data}")\nlab')
+    nb = notebook(f'from gan_nbdev.lab import Lab\nlab = Lab(data="{data}")\nlab')
     changes(nb, lambda: button(nb, 'play').click())
     nb.until('lab.run.iteration > 100', seconds=60)
     button(nb, 'pause').click()
@@ -382,8 +386,8 @@ def test_draw_with_a_finger(phone):
     touch('touchStart', (.3, .2))
     for i in range(1, 7): touch('touchMove', (.3, .2 + .1*i))
     touch('touchEnd')
-    nb.until('len(lab.run.strokes) == 1 and lab.trainer.data.name == "drawn"')
-    assert nb.ask('lab.run.strokes[0][0][1] - lab.run.strokes[0][-1][1]') > 1
+    nb.until('len(lab.session.strokes) == 1 and lab.trainer.data.name == "drawn"')
+    assert nb.ask('lab.session.strokes[0][0][1] - lab.session.strokes[0][-1][1]') > 1
     assert abs(canvas.bounding_box()['y'] - b['y']) < 1
     assert nb.errors == []
 
@@ -410,7 +414,7 @@ def test_the_cell_runs_again(notebook):
     assert nb.ask('lab.session.closed')
 
 def test_two_labs(notebook):
-    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab.lab')
+    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab')
                   + '\n__import__("IPython").display.display(one)\n' + small.split('\n', 1)[1])
     assert nb.page.locator('.gan-lab').count() == 2
     for i in (0, 1): nb.page.locator('.gan-lab').nth(i).locator('[data-do="play"]').click()
@@ -419,7 +423,7 @@ def test_two_labs(notebook):
 def test_errors_in_training(notebook, pictures):
     own = '''import torch
 from gan_nbdev.all import *
-from gan_nbdev.lab.lab import Lab
+from gan_nbdev.lab import Lab
 class Mine(torch.nn.Linear):
     bad = False
     def forward(self, z):
@@ -435,7 +439,8 @@ lab'''
     nb.until(lambda: 'RuntimeError while training: no idea what to do' in look(nb).inner_text())
     nb.ask('setattr(lab.trainer.gan.generator, "bad", False)')
     do(nb, 'reset')
-    do(nb, 'set', g_rule='momentum', g_lr=10., d_lr=10., d_rule='momentum', g_momentum=.99)
+    do(nb, 'set', **{'g_rule.name': 'sgd', 'g_rule.lr': 10., 'd_rule.name': 'sgd', 'd_rule.lr': 10.,
+                      'g_rule.momentum': .99})
     button(nb, 'play').click()
     nb.until(lambda: 'NaN or infinite' in look(nb).inner_text(), seconds=60)
     nb.page.screenshot(path=pictures/'error.png')

@@ -316,16 +316,9 @@ def _make(what, options):
     except TypeError as e:
         known = ', '.join([*signature.parameters][len(path):]) or 'none'
         raise ValueError(f'data {what!r}: {e}; its options: {known}') from None
-    data = make(*path, **options)
-    part = 'split' in signature.parameters and not {'split', 'n'} & options.keys()
-    return _training_part(data) if part else data
-
-def _training_part(data):
-    "As in the paper; the other 10,000 images are for validation"
-    data.x = data.x[:50_000]
-    del data.made_by['split']
-    data.made_as = repr(data)
-    return data
+    if 'split' in signature.parameters and not {'split', 'n'} & options.keys():
+        options = dict(options, split='paper')   # the other 10,000 images are for validation
+    return make(*path, **options)
 
 def _item_scale(dataset):
     first = next(iter(dataset), None)

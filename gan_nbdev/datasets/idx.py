@@ -193,19 +193,23 @@ _sha256 = {
     ('fashion_mnist', 'test'): '346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073'}
 
 # %% ../../nbs/datasets/02_idx.ipynb #84e437e1
+_most = dict(train=60_000, paper=50_000, test=10_000)
+
 def _idx_set(name, data_dir, split, n):
     "`name` from `data_dir`, the environment's folder, or the cache, filled by a download"
-    _check_split(split)
-    _check_n(n, 60_000 if split == 'train' else 10_000, f"{name}'s {split} split")
-    folder = data_dir or os.environ.get(f'{name.upper()}_DIR')
+    if split not in _most:
+        raise ValueError(f"split must be 'train', 'paper' or 'test', not {split!r}")
+    _check_n(n, _most[split], f"{name}'s {split} split")
+    folder, file = data_dir or os.environ.get(f'{name.upper()}_DIR'), split.replace('paper', 'train')
     if not folder:
         folder = xdg_cache_home()/'gan_nbdev'/name
-        if not find_idx(folder, name, split): _idx_download(name, split, folder)
-    data = idx_images(folder, name, split, n)
+        if not find_idx(folder, name, file): _idx_download(name, file, folder)
+    data = idx_images(folder, name, file, n)
     if data.shape != (28, 28):
         raise ValueError(f'{folder}: {name} has images of shape (28, 28), not {data.shape}')
+    data.x = data.x[:_most[split]]
     given = dict(data_dir=data_dir and os.path.abspath(os.path.expanduser(data_dir)), n=n)
-    # `split` even if it is the default: for `get_data`, the name alone means part of it
+    # `split` even if it is the default: for `get_data`, the name alone means the paper's part
     data.made_by = dict(name=name, split=split, **{k: v for k, v in given.items() if v is not None})
     data.made_as = repr(data)
     return data
@@ -218,7 +222,7 @@ def _idx_download(name, split, folder):
 # %% ../../nbs/datasets/02_idx.ipynb #0bb25b30
 def mnist(
     data_dir:str=None, # where the IDX files are; None: `MNIST_DIR`, the cache, a download
-    split:str='train', # 'train' (60,000 images) or 'test' (10,000)
+    split:str='train', # 'train' (60,000 images), 'paper' (the first 50,000 of these) or 'test' (10,000)
     n:int=None # take the first `n` images only
 ) -> Samples: # pixels in [0, 1]; an item's shape is (28, 28)
     "Handwritten digits (LeCun, Cortes and Burges)"
@@ -226,7 +230,7 @@ def mnist(
 
 def fashion_mnist(
     data_dir:str=None, # where the IDX files are; None: `FASHION_MNIST_DIR`, the cache, a download
-    split:str='train', # 'train' (60,000 images) or 'test' (10,000)
+    split:str='train', # 'train' (60,000 images), 'paper' (the first 50,000 of these) or 'test' (10,000)
     n:int=None # take the first `n` images only
 ) -> Samples: # pixels in [0, 1]; an item's shape is (28, 28)
     "Articles of clothing (Xiao, Rasul and Vollgraf, 2017)"

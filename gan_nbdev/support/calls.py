@@ -90,7 +90,7 @@ def remembers(f): # a function that gives an object
             if p.kind is p.VAR_KEYWORD: given |= given.pop(p.name, {})
         defaults = {p.name: p.default for p in parameters}
         o.made_by = dict(name=f.__name__, **{k: v for k, v in given.items()
-                                             if not _same(v, defaults.get(k, inspect._empty))})
+                                             if not _same(v, defaults.get(k, p.empty))})
         o.made_as = repr(o)
         return o
     return made

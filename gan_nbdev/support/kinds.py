@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['number', 'data', 'above_0', 'share', 'flag', 'text', 'Form', 'short', 'plain', 'Kind', 'is_number', 'whole', 'just',
-           'one_of', 'list_of', 'mapping', 'checked', 'form_of']
+           'one_of', 'list_of', 'mapping', 'checked', 'leaves', 'form_of']
 
 # %% ../../nbs/support/02_kinds.ipynb #6f3e383e
 import inspect, json, sys
@@ -104,6 +104,17 @@ def checked(name:str,  # of the object, with a dot: 'generator.'
         if k not in v and k not in defaults: raise ValueError(f'{name}{k} is missing')
         o = kind(f'{name}{k}', v[k]) if k in v else defaults[k]
         if k in shown or k not in defaults or o != defaults[k]: out[k] = o
+    return out
+
+# %% ../../nbs/support/02_kinds.ipynb #979fe7a6
+def leaves(v:dict,   # entries, perhaps with entries of their own
+           at:str='' # the name of what holds them
+          ) -> dict: # value by dotted name; a dict is taken apart, unless it is empty
+    "The entries that hold no further ones"
+    out = {}
+    for k, o in v.items():
+        name = f'{at}.{k}' if at else str(k)
+        out |= leaves(o, name) if isinstance(o, dict) and o else {name: o}
     return out
 
 # %% ../../nbs/support/02_kinds.ipynb #8b5d953f

@@ -686,7 +686,7 @@ function control(app, c) {
         if (!way || c.text || c.whole) return;
         e.preventDefault(); // the browser's step would be 1
         const v = Number(input.value),
-          next = c.name.endsWith("_lr") ? v * 1.25 ** way : v + 0.05 * way;
+          next = c.name.endsWith(".lr") ? v * 1.25 ** way : v + 0.05 * way;
         input.value = Number(Math.min(Math.max(next, c.low), c.high).toPrecision(3));
         input.dataset.editing = "yes";
       },
@@ -927,7 +927,7 @@ class App {
       "select",
       { "aria-label": "Setting that differs", "data-do": "compare-which", onchange: () => pick() },
       ...all
-        .filter((c) => !["file", "data"].includes(c.name) && (c.live || !this.state.given))
+        .filter((c) => !["data.file", "data.name"].includes(c.name) && (c.live || !this.state.given))
         .map((c) => h("option", { value: c.name }, `${c.title}: ${c.label}`)),
     );
     const pick = () => {
@@ -1005,7 +1005,7 @@ class App {
   // -- what the user does
 
   change(c, value) {
-    if (c.name === "data" && value === "drawn" && !(this.state.strokes || []).length) return this.draw(true);
+    if (c.name === "data.name" && value === "drawn" && !(this.state.strokes || []).length) return this.draw(true);
     this.send("set", { [c.name]: value });
   }
 
