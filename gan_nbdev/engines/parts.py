@@ -123,6 +123,7 @@ def _schedule_call(start, s, steps):
 
 def _rule_call(v, steps):
     v = _tuples(v)
+    if 'betas' in v: v['betas'] = tuple(map(float, v['betas']))   # torch wants no whole numbers
     name, schedule = v.pop('name'), v.pop('schedule', {})
     for k, s in schedule.items(): v[k] = _schedule_call(v[k], s, steps)
     if name not in _ours: return Call(Rule, optimisers[name], **v)
