@@ -460,7 +460,7 @@ def _scale(data):
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
-            ):              # a data object
+            ) -> object:    # a data object
     "The data that a run is trained on; `ValueError` if they are not at hand, or have changed"
     e, folder = Experiment(record['experiment']), Path(run).expanduser()
     if folder.suffix == '.json': folder = folder.parent
