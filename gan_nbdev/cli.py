@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastcore.script import call_parse
-from .support.commands import one_line, prepare
+from .support.commands import errors_in_one_line, prepare
 
 # %% ../nbs/10_cli.ipynb #2feddbc5
 if __name__ == '__main__' and '__file__' in globals():   # as a script, not in a notebook
@@ -34,7 +34,7 @@ def _together(f):
 _Entries = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE')]
 
 @call_parse(pos=['data'])
-@one_line
+@errors_in_one_line
 @_together
 def gan_train(
     data:str=None,         # a name (ring, the default, digits, …) or a path: .csv, .npy, images
@@ -222,7 +222,7 @@ def _save_samples(x, shape, out):
 
 # %% ../nbs/10_cli.ipynb #365f4921
 @call_parse
-@one_line
+@errors_in_one_line
 def gan_sample(
     run:str,       # a run folder, as written by gan-train
     n:int=2500,    # how many samples, ≥ 1
@@ -251,7 +251,7 @@ def _check_sampling(n, seed):
 
 # %% ../nbs/10_cli.ipynb #daf0ef4d
 @call_parse
-@one_line
+@errors_in_one_line
 def gan_eval(
     run:str,           # a run folder, as written by gan-train
     json:bool=False,   # print JSON instead of a table

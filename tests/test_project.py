@@ -317,7 +317,8 @@ def code_elsewhere():
         text = '\n'.join(''.join(c['source']) for c in cells(p) if c['cell_type'] == 'code')
         makes = re.search(r'#\| default_exp (\S+)', text)
         res.setdefault(makes[1] if makes else '', []).append(text)
-    rest = [*root.glob('tests/*.py'), *root.glob('benchmarks/*.py'), lib/'all.py', lib/'lab/__init__.py']
+    rest = [*root.glob('tests/*.py'), *root.glob('benchmarks/*.py'), lib/'all.py', lib/'lab/__init__.py',
+            root/'settings.ini']
     res.setdefault('', []).extend(p.read_text(encoding='utf-8') for p in rest)
     return {k: {*re.findall(r'\w+', '\n'.join(v))} for k,v in res.items()}
 
@@ -336,7 +337,7 @@ def test_dependencies_are_declared(name):
     dists = {'PIL': 'pillow', 'sklearn': 'scikit-learn', 'mpl_toolkits': 'matplotlib'}
     used = {o.split('.')[0] for o, _ in imported(name)}
     used -= {*sys.stdlib_module_names, 'gan_nbdev', '__future__'}
-    optional = {'IPython', 'ipywidgets', 'anywidget', 'traitlets'}
+    optional = {'IPython', 'ipywidgets', 'anywidget', 'traitlets', 'dask'}
     assert {dists.get(o, o) for o in used - optional} <= {o.name for o in requirements}
     assert not {o.split('.')[0] for o, _ in imported(name, tree(name).body)} & optional
 
