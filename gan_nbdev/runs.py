@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from .data import Data
 from .datasets.samples import Samples, Scaling
 from .engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint,
                                            latest_checkpoint, read_checkpoint, versions)
@@ -460,7 +461,7 @@ def _scale(data):
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
-            ) -> object:    # a data object
+            ) -> Data:      # by its `sample`, `source`, …
     "The data that a run is trained on; `ValueError` if they are not at hand, or have changed"
     e, folder = Experiment(record['experiment']), Path(run).expanduser()
     if folder.suffix == '.json': folder = folder.parent
