@@ -1509,7 +1509,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer._call': ('trainer.html#_call', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._check_data': ('trainer.html#_check_data', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._next': ('trainer.html#_next', 'gan_nbdev/trainer.py'),
-                                   'gan_nbdev.trainer._others': ('trainer.html#_others', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer._room': ('trainer.html#_room', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._stop_button': ('trainer.html#_stop_button', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.check_engine': ('trainer.html#check_engine', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.stateful': ('trainer.html#stateful', 'gan_nbdev/trainer.py'),

@@ -132,11 +132,11 @@ class Eager:
         return statistics(*(torch.stack(o) for o in zip(*self.log))).cpu()
 
 # %% ../nbs/04_trainer.ipynb #759ad891
-def _others(): return import_module('gan_nbdev.engines.choice')   # found when one is asked for
+def _room(name): return import_module('gan_nbdev.engines.' + name)   # found when it is asked for
 
 def check_engine(engine): # a name
     "`ValueError` unless `engine` is 'auto', 'eager' or another engine's name"
-    if engine not in ('auto', 'eager'): _others().check_engine(engine)
+    if engine not in ('auto', 'eager'): _room('choice').check_engine(engine)
 
 @patch
 def engine_name(self:Trainer,
@@ -144,7 +144,7 @@ def engine_name(self:Trainer,
                ) -> str:  # 'eager', or another engine's name
     "The engine that will run; 'auto' is decided by the length that was planned, or else by `end`"
     if self.engine != 'auto': return self.engine
-    return _others().choose(self, max(end, self.length or 0))
+    return _room('choice').choose(self, max(end, self.length or 0))
 
 @patch
 def compiles(self:Trainer,
@@ -155,9 +155,9 @@ def compiles(self:Trainer,
 
 @patch
 def _engine(self:Trainer, end):
-    if processes() > 1: return import_module('gan_nbdev.engines.parallel').Parallel(self)
+    if processes() > 1: return _room('parallel').Parallel(self)
     name = self.engine_name(end)
-    return Eager(self) if name == 'eager' else _others().engine_for(self, name)
+    return Eager(self) if name == 'eager' else _room('choice').engine_for(self, name)
 
 # %% ../nbs/04_trainer.ipynb #8e9613df
 @patch
