@@ -170,8 +170,13 @@ class Study:
         if metrics is not None and not (metrics and all(map(callable, metrics.values()))):
             raise ValueError('metrics must be functions of a trainer by name, at least one')
         self.settings = _differing(self.experiments)
-        self.groups = _groups(self.experiments, self.seeds, self.together)
+        self.batches = [self.seeds]             # those of the first call, those added by a later one …
         self.results, self.stopped = {}, None   # by run, as in `runs`; why it ended early
+
+    @property
+    def groups(self) -> list: # of lists of runs
+        "The runs that are trained together: those of the first seeds stay as they are when more come"
+        return [g for seeds in self.batches for g in _groups(self.experiments, seeds, self.together)]
 
     @property
     def runs(self) -> list: # of (number of the setting, seed)
@@ -295,25 +300,36 @@ def _read(path):
 def description(self:Study) -> dict: # for JSON
     "What makes it this study and no other"
     experiments, names = [e.entries for e in self.experiments], self.own and list(self.own)
-    return dict(format='gan_nbdev study', schema=1, experiments=experiments, seeds=self.seeds,
+    return dict(format='gan_nbdev study', schema=1, experiments=experiments, seeds=self.batches,
                 metrics=names, together=self.together)
 
 @patch
 def _open(self:Study, folder):
     "Begin in an empty folder, or go on in that of this study; `ValueError` for any other"
-    path, mine = folder/'study.json', json.loads(json.dumps(self.description()))
-    if not path.exists():
+    path = folder/'study.json'
+    if path.exists(): self._take_up(_read(path), folder)
+    else:
         other = sorted(p.name for p in folder.iterdir() if p.name[0] != '.')
         if other: raise ValueError(f'{folder} holds no study but {other[0]}: choose another folder')
         (folder/'runs').mkdir()
-        return _write(path, json.dumps(mine, indent=2) + '\n')
-    theirs = _read(path)
+    _write(path, json.dumps(self.description(), indent=2) + '\n')
+    for i, s in self.runs:
+        if (run := folder/f'runs/{i}-{s}.json').exists(): self.results[i, s] = _result(run)
+
+@patch
+def _take_up(self:Study, theirs, folder):
+    "The same study, perhaps with more seeds"
+    mine = json.loads(json.dumps(self.description()))
     if not isinstance(theirs, dict): theirs = {}
+    before = theirs.get('seeds')
+    try: known = (done := sum(before, [])) == self.seeds[:len(done)]
+    except TypeError: known = False   # no study wrote that
+    if known:
+        more = self.seeds[len(done):]
+        self.batches, mine['seeds'] = [*before, *[more]*bool(more)], before
     apart = [k for k, v in mine.items() if theirs.get(k) != v]
     if apart: raise ValueError(f'{folder} holds another study, which differs in its {apart[0]}: '
                                'choose another folder')
-    for i, s in self.runs:
-        if (run := folder/f'runs/{i}-{s}.json').exists(): self.results[i, s] = _result(run)
 
 def _result(path):
     o = _read(path)
