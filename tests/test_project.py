@@ -34,8 +34,9 @@ floors = """
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
     metrics plots experiments runs study
-    lab.widgets lab.scenes lab.rewinding lab.session lab.lessons lab.window
-    lab.explorer lab.film
+    lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course
+    lab.worker lab.painter lab.session lab.window
+    lab.latent lab.view lab.explorer lab.film lab.camera
     cli all""".split()
 
 # Private names of other libraries that ours use, and names that Python or Jupyter call by convention.
