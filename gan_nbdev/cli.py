@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/10_cli.ipynb #55bae596
+# %% ../nbs/10_cli.ipynb #f798ff10
 import os, signal, sys, time
 from functools import wraps
 from json import dumps
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated
 
 from fastcore.script import call_parse
-from .support.commands import one_line, prepare
+from .support.commands import errors_in_one_line, prepare
 
-# %% ../nbs/10_cli.ipynb #0e2c65a3
+# %% ../nbs/10_cli.ipynb #d129dc1a
 if __name__ == '__main__' and '__file__' in globals():   # as a script, not in a notebook
     print('gan_nbdev.cli is no command: use python -m gan_nbdev train …', file=sys.stderr)
     raise SystemExit(2)
@@ -30,11 +30,11 @@ def _together(f):
         with parallel(): return f(*args, **kwargs)
     return _f
 
-# %% ../nbs/10_cli.ipynb #fef3d3d7
+# %% ../nbs/10_cli.ipynb #2b7257aa
 _Entries = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE')]
 
 @call_parse(pos=['data'])
-@one_line
+@errors_in_one_line
 @_together
 def gan_train(
     data:str=None,         # a name (ring, the default, digits, …) or a path: .csv, .npy, images
@@ -69,29 +69,31 @@ def gan_train(
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
                  game=game, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
                  engine=engine, precision=precision, data_dir=data_dir, size=size)
-    from gan_nbdev.runs import check_folder, writing
+    from gan_nbdev.runs import check_folder
     from gan_nbdev.support.checks import whole_number
+    from gan_nbdev.support.folders import writing_together
     changes = _changes(given, set or ())
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     out = check_folder(f'runs/{_name(data, config)}' if out is None else out, force or resume)
-    with writing(out):
+    with writing_together(out):
         check_folder(out, force or resume)   # another command may have been faster
         if resume: run = _resumed(out, data, recipe, lr, changes)
         elif config: run = _again(config, data, lr, changes)
         else: run = _new(data, recipe, lr, changes)
         return _train(run, out, checkpoint_every, quiet)
 
-# %% ../nbs/10_cli.ipynb #9c673242
+# %% ../nbs/10_cli.ipynb #ff49c43c
 def _new(data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
     from gan_nbdev.runs import Run
-    e = experiment(data or 'ring', recipe, **changes)
+    changes = {**_data_change(data), **changes}
+    e = experiment(changes.pop('data', 'ring'), recipe, **changes)
     if lr is not None: e = e.changed(e.rates(lr))
     run = Run(e)
     run.plan = [{'fit': e['steps']}]
     return run
 
-# %% ../nbs/10_cli.ipynb #b1453e1a
+# %% ../nbs/10_cli.ipynb #9f32c8dd
 _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='discriminator.hidden',
                 data_dir='data.data_dir', size='data.size')
 
@@ -120,7 +122,7 @@ def _name(data, config):
     p = Path(data or 'ring').expanduser().resolve()
     return (p.name if p.is_dir() else p.stem) or 'data'
 
-# %% ../nbs/10_cli.ipynb #2669de5f
+# %% ../nbs/10_cli.ipynb #df04a588
 def _train(run, out, every, quiet):
     "Do what is left of the plan, and write the folder; the exit status"
     from gan_nbdev.support.processes import meet, rank, stop_of_all
@@ -143,7 +145,7 @@ def _plan(run):
     n = run.iteration + sum(act.get('fit', 0) for act in run.left)
     return f'{n:,} iterations' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
 
-# %% ../nbs/10_cli.ipynb #a4089bed
+# %% ../nbs/10_cli.ipynb #55fd3f8b
 _headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
 
 def _table(rows):
@@ -159,7 +161,7 @@ def _report(out, trainer, measured):
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
     print(_table(short), *said, pictures, sep='\n')
 
-# %% ../nbs/10_cli.ipynb #60defb1e
+# %% ../nbs/10_cli.ipynb #0036d0dc
 def _data_change(data):
     if data is None: return {}
     from gan_nbdev.experiments import experiment
@@ -173,7 +175,7 @@ def _again(config, data, lr, changes):
         changes |= Experiment(read_record(config)['experiment']).changed(changes).rates(lr)
     return Run.again(config, changes)
 
-# %% ../nbs/10_cli.ipynb #e8696aae
+# %% ../nbs/10_cli.ipynb #6dff977b
 def _resumed(out, data, recipe, lr, changes):
     from gan_nbdev.engines.checkpoints import checkpoint_files
     from gan_nbdev.runs import Run
@@ -205,7 +207,7 @@ def _lengthen(run, steps):
     run.change({'steps': steps})
     run.plan = [*run.story, {'fit': steps - run.iteration}]
 
-# %% ../nbs/10_cli.ipynb #a9ee9e15
+# %% ../nbs/10_cli.ipynb #5be8fe12
 def _save_samples(x, shape, out):
     import numpy as np
     from gan_nbdev.support.safety import write_atomically
@@ -218,9 +220,9 @@ def _save_samples(x, shape, out):
     def plot(ax): plot_samples(x, ax=ax, shape=shape)
     write_atomically(out, lambda p: write_picture(p, plot))
 
-# %% ../nbs/10_cli.ipynb #fab4aff4
+# %% ../nbs/10_cli.ipynb #7dc5f563
 @call_parse
-@one_line
+@errors_in_one_line
 def gan_sample(
     run:str,       # a run folder, as written by gan-train
     n:int=2500,    # how many samples, ≥ 1
@@ -247,9 +249,9 @@ def _check_sampling(n, seed):
     if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
     if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
 
-# %% ../nbs/10_cli.ipynb #83b79035
+# %% ../nbs/10_cli.ipynb #e01a71a7
 @call_parse
-@one_line
+@errors_in_one_line
 def gan_eval(
     run:str,           # a run folder, as written by gan-train
     json:bool=False,   # print JSON instead of a table

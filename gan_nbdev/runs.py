@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'save_rows', 'load_rows', 'check_folder', 'write_picture', 'read_record', 'load_run', 'run_data']
 
-# %% ../nbs/08_runs.ipynb #a92acce3
+# %% ../nbs/08_runs.ipynb #dd1cfd70
 import csv, json, math, os, shutil, tempfile, warnings
 from functools import reduce
 from pathlib import Path
@@ -24,7 +24,7 @@ from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.safety import umask
 
-# %% ../nbs/08_runs.ipynb #a60331a5
+# %% ../nbs/08_runs.ipynb #6e87a272
 def _n(act): return act.get('fit', act.get('times'))   # None for a change
 def _again(act, n): return {**act, 'fit' if 'fit' in act else 'times': n}
 def _same(a, b): return _n(a) is not None and (*a, a.get('alone')) == (*b, b.get('alone'))
@@ -38,7 +38,7 @@ def _joined(acts):
         else: out.append(act)
     return out
 
-# %% ../nbs/08_runs.ipynb #e53ddcc6
+# %% ../nbs/08_runs.ipynb #a93abd0c
 def _left_of(plan, story):
     "What is left of a plan; nothing where the story took another way"
     if not story: return plan
@@ -49,7 +49,7 @@ def _left_of(plan, story):
     rest = _n(plan[n]) - _n(now) if _same(plan[n], now) else 0
     return [_again(now, rest), *plan[n + 1:]] if rest > 0 else []
 
-# %% ../nbs/08_runs.ipynb #8c77c05c
+# %% ../nbs/08_runs.ipynb #df1ea0ea
 class Run:
     "An experiment under way: a trainer, and the story of what was done with it"
     def __init__(self,
@@ -78,7 +78,7 @@ def _after(e, acts):
     "The description that holds after these acts"
     return reduce(lambda e, act: e.changed(act['change']) if 'change' in act else e, acts, e)
 
-# %% ../nbs/08_runs.ipynb #591d7528
+# %% ../nbs/08_runs.ipynb #33ff23e2
 @patch
 def fit(self:Run,
         n:int,              # iterations, ≥ 0
@@ -116,7 +116,7 @@ def _told(old, new):
         out[k] = new[k]
     return {k: v for k, v in out.items() if '.' not in k or k.partition('.')[0] not in out}
 
-# %% ../nbs/08_runs.ipynb #1e8d0d4f
+# %% ../nbs/08_runs.ipynb #1f4bb3b8
 @patch
 def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
@@ -131,7 +131,7 @@ def code(self:Run) -> str: # a cell
             lines += map(str, old.change_calls(e))
     return '\n'.join(lines)
 
-# %% ../nbs/08_runs.ipynb #1638368f
+# %% ../nbs/08_runs.ipynb #6eca3cae
 @patch
 def play(self:Run,
          acts:list,           # as in a story
@@ -156,7 +156,7 @@ def go_on(self:Run,
         if self.trainer.stopped: break
     return self
 
-# %% ../nbs/08_runs.ipynb #9626e094
+# %% ../nbs/08_runs.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
 
 @patch
@@ -170,7 +170,7 @@ def record(self:Run) -> dict: # what JSON can write
                 left=self.left, data=data, device=str(t.device), processes=processes(),
                 versions=versions())
 
-# %% ../nbs/08_runs.ipynb #0371b2e7
+# %% ../nbs/08_runs.ipynb #2c5eef53
 def save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
     "Write rows so that `load_rows` gives the same data, to the bit"
@@ -202,7 +202,7 @@ def _scaling(shift, factor, dim, dtype=torch.float32):
             raise ValueError(f'scale.{name} has shape {shape}, but must be one number or {dim}')
     return s
 
-# %% ../nbs/08_runs.ipynb #8ec3f704
+# %% ../nbs/08_runs.ipynb #e411c321
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
           'value.png', 'config.json')
 
@@ -217,7 +217,7 @@ def check_folder(out,                # the folder
                          '--resume to go on with it, or --force to replace it')
     return out
 
-# %% ../nbs/08_runs.ipynb #8522b438
+# %% ../nbs/08_runs.ipynb #b3441fd8
 def _json(x, depth=2, pad=''):
     "JSON with a line for each entry, down to this depth"
     if not (depth and x and isinstance(x, dict)): return json.dumps(x)
@@ -258,7 +258,7 @@ def _write_files(trainer, d, record, measured):
     write_picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
-# %% ../nbs/08_runs.ipynb #e52ffcb4
+# %% ../nbs/08_runs.ipynb #e7eb936b
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
@@ -303,11 +303,11 @@ def _keep_rows(self:Run, out):
         out.mkdir(parents=True, exist_ok=True)
         save_rows(data, out/'data.safetensors')
 
-# %% ../nbs/08_runs.ipynb #fe3ae172
+# %% ../nbs/08_runs.ipynb #208f3b58
 @patch
 def keep(self:Run,
          folder,         # the run folder
-         every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth of the length, ≥ 100
+         every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth, at least 100
         ) -> Run:        # itself
     "From now on save checkpoints there; those of another run are removed if this one begins"
     if every is None: every = max(sum(a.get('fit', 0) for a in _joined(self.plan))//10, 100)
@@ -319,7 +319,7 @@ def keep(self:Run,
     self.trainer.hooks.append(hook)
     return self
 
-# %% ../nbs/08_runs.ipynb #62948e70
+# %% ../nbs/08_runs.ipynb #9b6c0254
 def _is_whole(v, low): return type(v) is int and low <= v < 2**63
 
 def _check_act(act):
@@ -340,29 +340,31 @@ def _check_facts(d):
         if type(d.get(k)) is not kind:
             raise ValueError(f'data.{k} must be {words}, not {str(d.get(k))[:50]!r}')
     if not all(_is_whole(o, 1) and o < 2**31 for o in d['shape']):
-        raise ValueError(f"data.shape must be a list of whole numbers, not {str(d['shape'])[:50]!r}")
+        said = str(d['shape'])[:50]
+        raise ValueError(f'data.shape must be a list of whole numbers, not {said!r}')
     if math.prod(d['shape']) != d['dim']:
         raise ValueError(f"data.shape {d['shape']} does not hold {d['dim']} numbers")
 
 def _check_record(c, where):
     "The record `c`; `ValueError` naming the file for one that was not written by `Run.record`"
     if not isinstance(c, dict) or c.get('format') != _form:
-        raise ValueError(f'{where} is not the record of a run, or of gan_nbdev 0.1, whose runs this '
+        raise ValueError(f'{where} is not the record of a run, or one of gan_nbdev 0.1, which this '
                          'version does not read: begin the run anew')
     if c.get('schema') != _schema:
-        raise ValueError(f'{where} has schema {str(c.get("schema"))[:50]}, but this gan_nbdev reads '
-                         f'{_schema}: another version is needed')
+        raise ValueError(f'{where} has schema {str(c.get("schema"))[:50]}, but this gan_nbdev '
+                         f'reads {_schema}: another version is needed')
     try:
         _check_facts(c.get('data'))
         for part in ('story', 'left'):
-            if not isinstance(c.get(part), list): raise ValueError(f'{part} must be a list of acts')
+            if not isinstance(c.get(part), list):
+                raise ValueError(f'{part} must be a list of acts')
             for act in c[part]: _check_act(act)
         if not isinstance(c.get('device'), str): raise ValueError('device must be a text')
         _after(Experiment(c.get('experiment')), c['story'] + c['left'])
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
 
-# %% ../nbs/08_runs.ipynb #bcb24900
+# %% ../nbs/08_runs.ipynb #d024e6cd
 def _read_json(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e:
@@ -389,7 +391,7 @@ def read_record(run     # a run folder, or its config.json, or a description in 
     except ValueError as e: raise ValueError(f'{path}: {e}') from e
     return dict(experiment=e.entries, story=[], left=[{'fit': e['steps']}])
 
-# %% ../nbs/08_runs.ipynb #0c905f65
+# %% ../nbs/08_runs.ipynb #b64fff93
 def _read_weights(folder):
     path = folder/'weights.safetensors'
     if not path.is_file(): raise ValueError(f'{folder} has no weights.safetensors')
@@ -420,7 +422,7 @@ def _check_sizes(e, dim, w, path):
         raise ValueError(f'{path} does not fit the settings: it holds {there:,} numbers, and the '
                          f'networks have {need:,} at least')
 
-# %% ../nbs/08_runs.ipynb #0c30fc9b
+# %% ../nbs/08_runs.ipynb #7c3369f8
 def load_run(run     # a run folder
             ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the record
     "Read a run folder; `ValueError` if it is none, or if its weights do not fit its settings"
@@ -454,19 +456,19 @@ def _scale(data):
     s = getattr(data, 'scaling', None)
     return {} if s is None else {'scale.shift': s.shift, 'scale.factor': s.factor}
 
-# %% ../nbs/08_runs.ipynb #291627b7
+# %% ../nbs/08_runs.ipynb #4abeac27
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
              data=None,     # the data, where they have no name and no rows in the folder
-            ):              # a data object
+            ) -> object:    # a data object
     "The data that a run is trained on; `ValueError` if they are not at hand, or have changed"
     e, folder = Experiment(record['experiment']), Path(run).expanduser()
     if folder.suffix == '.json': folder = folder.parent
     what = _own(e, 'data')
     if data is None and what:
         if not (folder/'data.safetensors').is_file():
-            raise ValueError(f"{folder}: the {what} is the user's own and not in the folder: give it "
-                             'in Python')
+            raise ValueError(f"{folder}: the {what} is the user's own and not in the folder: "
+                             'give it in Python')
         data = load_rows(folder/'data.safetensors')
     if data is None: data = e.load_data()
     was = record.get('data', {}).get('fingerprint')
@@ -483,7 +485,7 @@ def _warn_of_versions(record):
     if other:
         warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ', stacklevel=3)
 
-# %% ../nbs/08_runs.ipynb #9a1a9f13
+# %% ../nbs/08_runs.ipynb #c97f1c14
 @patch(cls_method=True)
 def open(cls:Run,
          folder,    # a run folder

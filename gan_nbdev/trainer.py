@@ -24,7 +24,7 @@ from .support.devices import arithmetic, check_precision, computing, pick_device
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
 from .support.safety import on_interrupt
-from .value import games, log_d, log_not_d, probability
+from .value import games, log_d, log_not_d
 
 # %% ../nbs/04_trainer.ipynb #d7003c3c
 class Trainer(Algorithm1):
@@ -83,7 +83,8 @@ def statistics(d_loss,    # shape () or (n,)
               ) -> torch.Tensor: # float32, shape (5,) or (n, 5)
     "The `columns` of the record, of one iteration or of n"
     v = log_d(real).mean(-1) + log_not_d(fake).mean(-1)
-    answers = probability(real).float().mean(-1), probability(fake).float().mean(-1)
+    # torch's sigmoid depends on the tensor's shape, in its last bit: not the exponential
+    answers = [log_d(o).exp().float().mean(-1) for o in (real, fake)]
     return torch.stack([d_loss.float(), g_loss.float(), v, *answers], -1)
 
 # %% ../nbs/04_trainer.ipynb #807d4e3c

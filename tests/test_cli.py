@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -193,13 +194,25 @@ def test_constant_column_among_others_warns_and_trains(tmp_path):
     assert r.stderr.startswith('gan-train: warning: ')
 
 
+def begin(cwd, *args):
+    "gan-train in a process of its own, without end"
+    return subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu',
+                             '--engine', 'eager', '--checkpoint_every', '20', *args],
+                            cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+
+
+def trained(p, run):
+    "Wait until the process has made 20 iterations"
+    def saved(): return [o for o in (run/'checkpoints').glob('checkpoint-*') if int(o.stem[-10:]) >= 20]
+    while p.poll() is None and not saved(): time.sleep(.01)
+    assert p.poll() is None, p.communicate()
+
+
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
-    p = subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu',
-                          '--engine', 'eager'],
-                         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'})
+    p = begin(tmp_path)
     assert 'ring' in p.stdout.readline() and 'iterations' in p.stdout.readline()
-    time.sleep(2)
+    trained(p, tmp_path/'runs/ring')
     p.send_signal(signal.SIGINT)
     out, err = p.communicate(timeout=60)
     assert p.returncode == 130 and 'interrupted at iteration' in out and 'Traceback' not in err
@@ -236,12 +249,8 @@ def test_no_iterations_at_all(tmp_path):
 
 
 def test_an_impatient_second_ctrl_c_does_not_lose_the_run(tmp_path):
-    cmd = [bin_/'gan-train', 'ring', '--steps', '1000000', '--device', 'cpu', '--quiet']
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1'}
-    pipe = subprocess.PIPE
-    p = subprocess.Popen(cmd, cwd=tmp_path, text=True, stdout=pipe, stderr=pipe, env=env)
-    p.stdout.readline(); p.stdout.readline()
-    time.sleep(2)
+    p = begin(tmp_path, '--quiet')
+    trained(p, tmp_path/'runs/ring')
     p.send_signal(signal.SIGINT)
     for pause in (0.01, 0.3):
         time.sleep(pause)
@@ -249,3 +258,32 @@ def test_an_impatient_second_ctrl_c_does_not_lose_the_run(tmp_path):
     out, err = p.communicate(timeout=60)
     assert p.returncode == 130, err
     assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['stopped'] == 'interrupted'
+
+
+def test_two_at_once_and_a_killed_one(tmp_path):
+    "The second is told who writes; the killed one can be sampled, measured, and gone on with"
+    both = [begin(tmp_path, '--quiet') for _ in range(2)]
+    while all(p.poll() is None for p in both): time.sleep(.01)
+    late, first = sorted(both, key=lambda p: p.poll() is None)
+    out, err = late.communicate()
+    assert (late.returncode, out, err.count('\n')) == (2, '', 1)
+    assert f'runs/ring is being written by process {first.pid} on ' in err and ', since 2' in err
+    trained(first, tmp_path/'runs/ring')
+    r = run('gan-sample', 'runs/ring', '--n', 9, '--out', 'x.npy', cwd=tmp_path)   # a reader needs no lock
+    assert r.returncode == 0 and np.load(tmp_path/'x.npy').shape == (9, 2)
+    first.kill()
+    first.communicate()
+    assert (tmp_path/'runs/ring/.lock').exists() and not (tmp_path/'runs/ring/config.json').exists()
+    r = run('gan-sample', 'runs/ring', '--n', 9, '--out', 'y.npy', cwd=tmp_path)
+    assert r.returncode == 0, r.stderr
+    said = re.fullmatch('gan-sample: warning: runs/ring was not finished: '
+                        'this is iteration ([0-9,]+) of 1,000,000\n', r.stderr)
+    assert said, r.stderr
+    r = run('gan-eval', 'runs/ring', '--json', cwd=tmp_path)
+    assert r.returncode == 0 and json.loads(r.stdout)['modes_total'] == 8
+    assert 'was not finished' in r.stderr
+    n = int(said[1].replace(',', '')) + 10
+    r = run('gan-train', '--resume', '--out', 'runs/ring', '--steps', n, '--quiet', cwd=tmp_path)
+    assert r.returncode == 0, r.stderr
+    assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['iterations'] == n
+    assert not (tmp_path/'runs/ring/.lock').exists()

@@ -19,6 +19,7 @@ from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.engines.parallel import launch
+from gan_nbdev.support.folders import writing
 from gan_nbdev.support.processes import parallel, processes, rank
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import adam, linear, momentum_sgd
@@ -335,7 +336,7 @@ def test_gan_train_writes_the_same_run(tmp_path):
     for n in (1, 2):
         status, out, err = finish(gan_train(n, tmp_path, 'ring', '--steps', 10))
         assert status == 0, err
-        assert out.count('recipe points') == out.count('pictures:') == 1
+        assert out.count('10 iterations on') == out.count('pictures:') == 1
         with open(tmp_path/f'{n}/history.csv') as f: lines = [*csv.reader(f)]
         history[n] = torch.tensor([[float(v) for v in o] for o in lines[1:]])
         config[n] = json.loads((tmp_path/f'{n}/config.json').read_text())
@@ -352,15 +353,20 @@ def test_gan_train_writes_the_same_run(tmp_path):
 
 
 def test_gan_train_is_interrupted_and_refuses(tmp_path):
-    p = gan_train(2, tmp_path, 'ring', '--steps', 10**6)
-    assert 'ring' in p.stdout.readline() and 'recipe' in p.stdout.readline()
-    time.sleep(2)
+    p = gan_train(2, tmp_path, 'ring', '--steps', 10**6, '--checkpoint_every', 20)
+    assert 'ring' in p.stdout.readline() and 'iterations' in p.stdout.readline()
+    while p.poll() is None and not any((tmp_path/'2/checkpoints').glob('*[1-9]0.safetensors')):
+        time.sleep(.01)
     p.send_signal(signal.SIGINT)
     _, out, err = finish(p)
     measured = json.loads((tmp_path/'2/metrics.json').read_text())
     assert measured['stopped'] == 'interrupted' and measured['iterations'] > 10
     status, _, err = finish(gan_train(2, tmp_path, 'ring', '--force', '--batch-size', 33))
     assert status == 1 and 'gan-train [rank 1]: error: batch_size must be a multiple of 2' in err
+    assert json.loads((tmp_path/'2/metrics.json').read_text()) == measured
+    with writing(tmp_path/'2'):   # the first process is refused, and none waits for it
+        status, out, err = finish(gan_train(2, tmp_path, 'ring', '--force'))
+    assert status == 1 and f'2 is being written by process {os.getpid()} on' in err
     assert json.loads((tmp_path/'2/metrics.json').read_text()) == measured
 
 

@@ -77,7 +77,7 @@ def test_the_commands_repeat_resume_and_measure_it(whole, tmp_path, capsys):
         assert (tmp_path/'third'/name).read_bytes() == (tmp_path/'again'/name).read_bytes(), name
     capsys.readouterr()
     gan_sample(folder, n=20, out=tmp_path/'x.npy')
-    assert np.array_equal(np.load(tmp_path/'x.npy'), run.trainer.sample(20).numpy())
+    assert np.array_equal(np.load(tmp_path/'x.npy'), run.trainer.sample(20).float().numpy())
     gan_eval(folder, json=True)
     said = capsys.readouterr().out
     json.loads(said[said.index('{'):])
@@ -216,7 +216,7 @@ def test_python_m(tmp_path):
     r = m('sample', 'runs/ring', '--n', 3, '--out', 'x.csv')
     assert r.returncode == 0 and len((tmp_path/'x.csv').read_text().splitlines()) == 3
     assert 'modes_total' in json.loads(m('eval', 'runs/ring', '--json').stdout)
-    r = m('train', 'ring', '--k', 0)
+    r = m('train', 'ring', '--k', 0, '--out', 'new')
     assert (r.returncode, r.stderr.count('\n')) == (2, 1) and r.stderr.startswith('gan-train: error: k must')
     assert m('--help').returncode == 0 and 'train,sample,eval' in m('--help').stdout
     r = m('tarin')

@@ -57,6 +57,18 @@ def test_state_put_back_goes_on_exactly(data, rule):
     assert same(whole, broken)
 
 
+@pytest.mark.parametrize('m', [1, 7, 16, 24, 100])
+def test_a_run_in_pieces_has_the_same_record(m):
+    "The record is calculated for many iterations at once, whose number depends on the time they take"
+    def run(*pieces):
+        gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+        t = Trainer(gan, ring(), batch_size=m, device='cpu')
+        for n in pieces: t.fit(n, progress=False)
+        return t
+    whole = run(60)
+    for pieces in ([1]*60, [7]*8 + [4], [2, 58]): assert same(whole, run(*pieces))
+
+
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('noise', [normal, uniform, sphere])
 def test_games_and_priors_train(game, noise):

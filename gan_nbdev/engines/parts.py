@@ -123,6 +123,7 @@ def _schedule_call(start, s, steps):
 
 def _rule_call(v, steps):
     v = _tuples(v)
+    if 'betas' in v: v['betas'] = tuple(map(float, v['betas']))   # torch wants no whole numbers
     name, schedule = v.pop('name'), v.pop('schedule', {})
     for k, s in schedule.items(): v[k] = _schedule_call(v[k], s, steps)
     if name not in _ours: return Call(Rule, optimisers[name], **v)
@@ -175,7 +176,7 @@ def part_form(part:str, # a name in `parts`, but for the game
 def part_entry(part:str,       # a name in `parts`
                v,              # its entry, or a name
                steps:int=None, # iterations of the whole run
-              ):               # the entry, complete
+              ) -> object:     # the entry, complete
     "The entry of a part, checked; `ValueError` names what does not fit"
     own = isinstance(v, dict) and 'own' in v
     if part == 'game' and not own: return kinds.one_of(*games)(part, v)
@@ -189,7 +190,7 @@ def part_call(part:str,       # a name in `parts`
               seed:int=0,     # of the experiment
               steps:int=None, # iterations of the whole run
               data=None       # or a stand-in with `name`, `dim` and `bounded`; None: not at hand
-             ):               # a `Call`, a `Name` for what must be given, or a text for a game
+             ) -> object:     # a `Call`, a `Name` for what must be given, or a text for a game
     "What makes the part of `data` and `noise`; with data at hand, what is 'auto' is written out"
     if isinstance(v, dict) and 'own' in v: return Name(part)
     if part == 'game': return v
@@ -246,7 +247,7 @@ def _describe_game(part, game):
 
 def entry_of(part:str, # a name in `parts`
              o         # an object
-            ):         # the entry; {'own': …} if no entry makes it
+            ) -> object: # the entry; {'own': …} if no entry makes it
     "The entry of a part that is already there"
     if part.endswith('rule'): return describe_rule(o)
     by = dict(data=_describe_data, noise=_describe_noise, game=_describe_game)

@@ -16,7 +16,7 @@ class Name:
                 ): self.text = text
     def __repr__(self): return self.text
     def make(self, names:dict # objects by name
-            ):                # the object
+            ) -> object:      # the one that has it
         "What has the name"
         first, *rest = self.text.split('.')
         return reduce(getattr, rest, names[first])
@@ -29,7 +29,7 @@ class Call:
         self.what, self.args, self.kwargs = what, args, kwargs
 
     def make(self, names:dict # objects by name
-            ):                # what the call gives
+            ) -> object:      # what the call gives
         "Make the call"
         def real(o): return o.make(names) if isinstance(o, (Call, Name)) else o
         kwargs = {k: real(v) for k, v in self.kwargs.items()}
@@ -79,7 +79,8 @@ class Assign:
     def __repr__(self): return f'{self.target} = {_written(self.value)}'
 
 # %% ../../nbs/support/01_calls.ipynb #874538d8
-def remembers(f): # a function that gives an object
+def remembers(f # a function that gives an object
+             ) -> 'callable': # that gives the same
     "`f`, but what it gives has `made_by`: its name, and those arguments that are not the defaults"
     parameters = inspect.signature(f).parameters.values()
     @wraps(f)

@@ -24,7 +24,7 @@ def whole_number(name:str, # what it is called, for the message
 # %% ../../nbs/support/00_checks.ipynb #0ce74ece
 def positive_number(name:str, # what it is called, for the message
                     x,        # the value to look at
-                   ):         # `x` itself
+                   ) -> float: # `x` itself
     "`x` if it is a finite number above 0; `ValueError` otherwise"
     if not isinstance(x, Real) or not 0 < x < math.inf:
         raise ValueError(f'{name} must be a number above 0, not {x!r}')
