@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
-# %% ../nbs/10_cli.ipynb #f798ff10
+# %% ../nbs/10_cli.ipynb #ca26b339
 import os, signal, sys, time
 from functools import wraps
 from json import dumps
@@ -15,7 +15,7 @@ from typing import Annotated
 from fastcore.script import call_parse
 from .support.commands import errors_in_one_line, prepare
 
-# %% ../nbs/10_cli.ipynb #d129dc1a
+# %% ../nbs/10_cli.ipynb #2feddbc5
 if __name__ == '__main__' and '__file__' in globals():   # as a script, not in a notebook
     print('gan_nbdev.cli is no command: use python -m gan_nbdev train …', file=sys.stderr)
     raise SystemExit(2)
@@ -30,7 +30,7 @@ def _together(f):
         with parallel(): return f(*args, **kwargs)
     return _f
 
-# %% ../nbs/10_cli.ipynb #2b7257aa
+# %% ../nbs/10_cli.ipynb #eb1b9963
 _Entries = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE')]
 
 @call_parse(pos=['data'])
@@ -82,7 +82,7 @@ def gan_train(
         else: run = _new(data, recipe, lr, changes)
         return _train(run, out, checkpoint_every, quiet)
 
-# %% ../nbs/10_cli.ipynb #ff49c43c
+# %% ../nbs/10_cli.ipynb #a70c2174
 def _new(data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
     from gan_nbdev.runs import Run
@@ -93,7 +93,7 @@ def _new(data, recipe, lr, changes):
     run.plan = [{'fit': e['steps']}]
     return run
 
-# %% ../nbs/10_cli.ipynb #9f32c8dd
+# %% ../nbs/10_cli.ipynb #24592ba3
 _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='discriminator.hidden',
                 data_dir='data.data_dir', size='data.size')
 
@@ -113,6 +113,11 @@ def _changes(given, more):
     named = {_entries.get(k, k): v for k, v in out.items()}
     return named | dict(more if isinstance(more, dict) else map(parse_entry, more))
 
+def _data_change(data):
+    if data is None: return {}
+    from gan_nbdev.experiments import experiment
+    return {'data': experiment(data, 'points')['data']}
+
 def _name(data, config):
     "What to call a run on this data"
     if data is None and config:
@@ -122,7 +127,7 @@ def _name(data, config):
     p = Path(data or 'ring').expanduser().resolve()
     return (p.name if p.is_dir() else p.stem) or 'data'
 
-# %% ../nbs/10_cli.ipynb #df04a588
+# %% ../nbs/10_cli.ipynb #ab91c756
 def _train(run, out, every, quiet):
     "Do what is left of the plan, and write the folder; the exit status"
     from gan_nbdev.support.processes import meet, rank, stop_of_all
@@ -145,7 +150,7 @@ def _plan(run):
     n = run.iteration + sum(act.get('fit', 0) for act in run.left)
     return f'{n:,} iterations' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
 
-# %% ../nbs/10_cli.ipynb #55fd3f8b
+# %% ../nbs/10_cli.ipynb #a62ae1c0
 _headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
 
 def _table(rows):
@@ -161,12 +166,7 @@ def _report(out, trainer, measured):
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
     print(_table(short), *said, pictures, sep='\n')
 
-# %% ../nbs/10_cli.ipynb #0036d0dc
-def _data_change(data):
-    if data is None: return {}
-    from gan_nbdev.experiments import experiment
-    return {'data': experiment(data, 'points')['data']}
-
+# %% ../nbs/10_cli.ipynb #637dd7b4
 def _again(config, data, lr, changes):
     from gan_nbdev.experiments import Experiment
     from gan_nbdev.runs import Run, read_record
@@ -175,7 +175,7 @@ def _again(config, data, lr, changes):
         changes |= Experiment(read_record(config)['experiment']).changed(changes).rates(lr)
     return Run.again(config, changes)
 
-# %% ../nbs/10_cli.ipynb #6dff977b
+# %% ../nbs/10_cli.ipynb #81747e94
 def _resumed(out, data, recipe, lr, changes):
     from gan_nbdev.engines.checkpoints import checkpoint_files
     from gan_nbdev.runs import Run
@@ -207,7 +207,7 @@ def _lengthen(run, steps):
     run.change({'steps': steps})
     run.plan = [*run.story, {'fit': steps - run.iteration}]
 
-# %% ../nbs/10_cli.ipynb #5be8fe12
+# %% ../nbs/10_cli.ipynb #f17e9616
 def _save_samples(x, shape, out):
     import numpy as np
     from gan_nbdev.support.safety import write_atomically
@@ -220,7 +220,7 @@ def _save_samples(x, shape, out):
     def plot(ax): plot_samples(x, ax=ax, shape=shape)
     write_atomically(out, lambda p: write_picture(p, plot))
 
-# %% ../nbs/10_cli.ipynb #7dc5f563
+# %% ../nbs/10_cli.ipynb #365f4921
 @call_parse
 @errors_in_one_line
 def gan_sample(
@@ -249,7 +249,7 @@ def _check_sampling(n, seed):
     if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
     if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
 
-# %% ../nbs/10_cli.ipynb #e01a71a7
+# %% ../nbs/10_cli.ipynb #daf0ef4d
 @call_parse
 @errors_in_one_line
 def gan_eval(

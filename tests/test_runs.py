@@ -218,7 +218,8 @@ def test_python_m(tmp_path):
     assert 'modes_total' in json.loads(m('eval', 'runs/ring', '--json').stdout)
     r = m('train', 'ring', '--k', 0, '--out', 'new')
     assert (r.returncode, r.stderr.count('\n')) == (2, 1) and r.stderr.startswith('gan-train: error: k must')
-    assert m('--help').returncode == 0 and 'train,sample,eval' in m('--help').stdout
+    assert m('--help').returncode == 0 and '{train,sample,eval,study}' in m('--help').stdout
+    assert m('study', '--help').returncode == 0
     r = m('tarin')
     assert r.returncode == 2 and 'usage: python -m gan_nbdev' in r.stderr
     before = sorted(tmp_path.rglob('*'))

@@ -13,9 +13,9 @@ from pathlib import Path
 from fastcore.script import is_cli
 
 # %% ../../nbs/support/10_commands.ipynb #208cb139
-def errors_in_one_line(f # the function of a command
-                      ) -> 'callable': # the same
-    "`f`, whose errors become one line on stderr and an exit status when it runs as a command"
+def errors_in_one_line(f        # the function of a command
+                      ) -> 'callable': # the same, but for its errors
+    "When `f` runs as a command, its errors become one line on stderr and an exit status"
     @wraps(f)
     def _f(*args, **kwargs):
         prog = Path(sys.argv[0]).name + (f' [rank {r}]' if (r := os.environ.get('RANK')) else '')
