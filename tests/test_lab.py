@@ -1,5 +1,5 @@
 "The Lab without a browser: the session's threads, its commands, its speed of answer, its failures."
-import json, shutil, subprocess, threading, time
+import json, shutil, subprocess, sys, threading, time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -391,6 +391,16 @@ def test_what_does_not_fit_changes_nothing(session):
         with pytest.raises((ValueError, OSError)): ask(s, 'set', **bad)
         assert s.error
     assert torch.equal(weights(s.run), before[0]) and s.run.experiment == before[1]
+
+def test_the_rooms_are_opened_when_something_is_asked_for():
+    code = """import sys, gan_nbdev.lab
+assert 'torch' not in sys.modules
+from gan_nbdev.lab import Lab, Explorer, record, lessons
+assert Lab.__name__ == 'Lab' and 'healthy' in lessons
+try: gan_nbdev.lab.nothing
+except AttributeError as e: assert 'nothing' in str(e)
+else: assert False"""
+    subprocess.run([sys.executable, '-c', code], check=True)
 
 def test_dropped_sessions_leave_no_thread(session): session()
 

@@ -209,7 +209,7 @@ def _walk(self:Scene, gan, x):
     img = gan.generate(z.to(gan.device))
     return dict(D=gan.prob(img).item(), picture=self._bytes_of(img)[0].tolist())
 
-# %% ../../nbs/lab/03_scenes.ipynb #a91a65dd
+# %% ../../nbs/lab/03_scenes.ipynb #d28b0001
 @patch
 def measure(self:Scene,
             gan,    # a `GAN`

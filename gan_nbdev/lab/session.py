@@ -17,7 +17,7 @@ from .painter import Painter
 from .rewinding import Rewindable
 from ..engines.parts import parts
 
-# %% ../../nbs/lab/10_session.ipynb #19859240
+# %% ../../nbs/lab/10_session.ipynb #d69ec932
 class Session(Painter):
     "A run with all the commands of the Lab; `close` ends it"
     lesson, source = None, ''       # a `Lesson`; the code that is shown
@@ -31,6 +31,7 @@ class Session(Painter):
         data = run.experiment['data']
         if 'own' in data: self.own_data = run.trainer.data
         elif 'file' in data: self.own_data = data
+        self.strokes = data.get('strokes', ())
         super().__init__(run, *args, **kwargs)
 
     def carry_out(self, what, how):
