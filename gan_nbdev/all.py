@@ -17,5 +17,5 @@ from .engines.parallel import *
 from .metrics import *
 from .plots import *
 from .experiments import *
-from .runs import Run, load_run
+from .run_folders import Run, load_run
 from .study import Study, study

@@ -26,7 +26,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
                                    read_checkpoint, write_checkpoint)
 from gan_nbdev.cli import gan_train
-from gan_nbdev.runs import load_run
+from gan_nbdev.run_folders import load_run
 from gan_nbdev.data import normal, ring
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load, save
 
 from gan_nbdev.cli import gan_train
-from gan_nbdev.runs import load_run
+from gan_nbdev.run_folders import load_run
 from gan_nbdev.datasets.files import ImageFiles, csv, get_data, images, npy
 from gan_nbdev.datasets.idx import mnist, read_idx
 

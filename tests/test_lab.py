@@ -412,7 +412,7 @@ def test_dropped_sessions_leave_no_thread(session): session()
     ('noise.dim', True), ('discriminator.dropout', None), ('seed', -1), ('depth', 3),
     ('generator.hidden', [9])], ids=str)
 def test_a_saved_run_with_another_description_is_refused(tmp_path, name, bad):
-    from gan_nbdev.runs import load_run
+    from gan_nbdev.run_folders import load_run
     out = tiny().fit(2).save(tmp_path/'run')
     config = json.loads((out/'config.json').read_text())
     assert load_run(out)[0].noise.dim == 2

@@ -33,7 +33,7 @@ floors = """
     algorithm trainer
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
-    metrics plots experiments runs study
+    metrics plots experiments runs run_folders study
     lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
     lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
     study_command cli all""".split()

@@ -12,7 +12,8 @@ from gan_nbdev.cli import gan_eval, gan_sample, gan_train
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.engines.checkpoints import Checkpoints, checkpoint_files, pack, read_checkpoint
 from gan_nbdev.experiments import experiment
-from gan_nbdev.runs import Run, load_run, read_record
+from gan_nbdev.run_folders import load_run, read_record
+from gan_nbdev.runs import Run
 from gan_nbdev.support.folders import writing
 from gan_nbdev.trainer import Trainer
 

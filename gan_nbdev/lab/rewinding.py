@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from ..engines.checkpoints import checkpoint_files, read_checkpoint
 from ..experiments import Experiment, experiment, live
 from .slow import slow_iteration
-from ..runs import Run
+from ..run_folders import Run
 from ..support.record import Record
 from ..trainer import Trainer
 

@@ -21,7 +21,7 @@ from .latent import Latent, allowed_noise, beside, between, noise_range
 from .scenes import Scene
 from .window import Lab
 from ..networks import GAN
-from ..runs import Run, load_run, run_data
+from ..run_folders import Run, load_run, run_data
 from ..engines.parts import parts
 from ..trainer import Trainer
 
@@ -58,7 +58,7 @@ def _of_folder(path):
         real, data.unscale = _items(data), unit.unscale   # to the bit what the shown code has
         unit = data
     except (OSError, ValueError): pass
-    code = f'from gan_nbdev.runs import load_run\n\ngan, data, _ = load_run({full!r})'
+    code = f'from gan_nbdev.run_folders import load_run\n\ngan, data, _ = load_run({full!r})'
     return Found(_copied(gan), unit, real, code)
 
 def _of_gan(gan, data):
