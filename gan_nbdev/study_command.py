@@ -6,10 +6,11 @@
 __all__ = ['gan_study']
 
 # %% ../nbs/12_study_command.ipynb #b554aab7
-import json, os, signal
+import json, os, signal, threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,15 @@ def _values_of(text:str # as 'k=1,5'
     return name.strip(), one if one and all(isinstance(o, list) for o in one) else values
 
 # %% ../nbs/12_study_command.ipynb #b249a2d2
+def _begin_worker():
+    "A worker leaves Ctrl-C to its parent, and ends when that one is gone"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+def _end_with_parent():
+    wait([parent_process().sentinel])
+    os._exit(1)
+
 @contextmanager
 def _executor(workers, cluster):
     "The executor that the options ask for"
@@ -46,8 +56,7 @@ def _executor(workers, cluster):
             raise ValueError("--cluster needs Dask: pip install 'gan_nbdev[cluster]'") from e
         with Client(cluster) as client: yield client.get_executor()
     elif workers > 1:
-        with ProcessPoolExecutor(workers, get_context('spawn'), initializer=signal.signal,
-                                 initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_begin_worker) as pool:
             try: yield pool
             finally:
                 for p in active_children(): os.kill(p.pid, signal.SIGINT)   # if still at work

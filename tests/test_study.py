@@ -225,6 +225,14 @@ def test_interrupted(tmp_path, workers, send):
     assert len(results(tmp_path/'s')) == 2
     until(lambda: gone(p.pid))
 
+def test_killed_leaves_no_worker_behind(tmp_path):
+    (tmp_path/'ring.json').write_text(ring.json())
+    args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--workers', 2]
+    p = run(*args, cwd=tmp_path, start=subprocess.Popen, start_new_session=True)
+    until(lambda: len(files(tmp_path/'s')) == 2, p)
+    p.kill(); p.communicate()
+    until(lambda: gone(p.pid))
+
 @pytest.mark.parametrize('args, why', [
     (['rign'], 'unknown data'), (['--vary', 'k'], 'as k=1,5'), (['--vary', 'k=0'], 'k must be'),
     (['--seeds', 0], 'seeds must be'), (['--cluster', 'tcp://127.0.0.1:1', '--workers', 2], 'not both'),
