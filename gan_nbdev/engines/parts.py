@@ -259,7 +259,7 @@ def describe(trainer     # a `Trainer`
             ) -> dict:   # all entries of an experiment
     "What a trainer says of itself"
     t, gan = trainer, trainer.gan
-    v = {k: entry_of(k, getattr(t, k, None) or getattr(gan, k, None)) for k in parts}
+    v = {k: entry_of(k, getattr(t if hasattr(t, k) else gan, k)) for k in parts}
     for seed, k in enumerate(('generator', 'discriminator'), t.seed):
         if v[k].get('seed', 'auto') == seed: del v[k]['seed']
     if v['generator'].get('out', 'auto') == output_for(t.data): del v['generator']['out']
