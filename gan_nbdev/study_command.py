@@ -97,6 +97,8 @@ def gan_study(
     with _executor(workers, cluster) as executor:
         s = study(combinations(e, lists), seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
-    print(s, s.markdown(metric), sep='\n')
-    print(f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png')
+    print(s)
+    if s.metrics:   # else no run is done, or all have failed
+        print(s.markdown(metric))
+        print(f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png')
     if s.stopped: return 130 if s.stopped == 'interrupted' else 1
