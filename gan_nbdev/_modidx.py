@@ -1094,6 +1094,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'gan_nbdev.lab.worker._Turns.given_up': ( 'lab/worker.html#_turns.given_up',
                                                                                 'gan_nbdev/lab/worker.py'),
                                       'gan_nbdev.lab.worker._Turns.over': ('lab/worker.html#_turns.over', 'gan_nbdev/lab/worker.py'),
+                                      'gan_nbdev.lab.worker._close_all': ('lab/worker.html#_close_all', 'gan_nbdev/lab/worker.py'),
                                       'gan_nbdev.lab.worker._explain': ('lab/worker.html#_explain', 'gan_nbdev/lab/worker.py')},
             'gan_nbdev.metrics': { 'gan_nbdev.metrics._check_cells': ('metrics.html#_check_cells', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._circles': ('metrics.html#_circles', 'gan_nbdev/metrics.py'),

@@ -182,9 +182,10 @@ def keep(self:Run,
     if every is None: every = max(sum(a.get('fit', 0) for a in self.plan)//10, 100)
     hook = Checkpoints(Path(folder)/'checkpoints', every, self.record)
     if not rank():
+        if not self.story:   # config.json first: without it, this is the folder of a run under way
+            for name in reversed(_files): (Path(folder)/name).unlink(missing_ok=True)
+            for _, p in checkpoint_files(hook.folder): p.unlink()
         self._keep_rows(Path(folder))
-        for _, p in checkpoint_files(hook.folder):
-            if not self.story: p.unlink()
     self.trainer.hooks.append(hook)
     return self
 
@@ -383,6 +384,10 @@ def again(cls:Run,
     old, changes = Experiment(record['experiment']), changes or {}
     e = old.changed(changes)
     plan = record['story'] + record['left']
+    for act in plan:
+        if 'given' in act: raise ValueError(f'the run in {source} began with a trainer that was '
+                                            f'given, at iteration {act["given"]}: it cannot be '
+                                            'done again')
     if 'steps' in changes: plan = _plan_of(plan, e['steps'])
     same = data is None and old['data'] == e['data']
     data = run_data(source, record) if same else data

@@ -353,7 +353,8 @@ def _set_rule(self:Trainer, who, rule):
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
     if type(opt) is rule.optimiser:
-        for group in opt.param_groups: group.update(rule.at(self.iteration))
+        told = rule.start([torch.zeros(1, requires_grad=True)]).defaults   # nothing of the old one
+        for group in opt.param_groups: group.update(told | rule.at(self.iteration))
     else: opt = rule.start(net.parameters())
     setattr(self, f'{who}_rule', rule); setattr(self, f'{who}_opt', opt)
 

@@ -6,10 +6,11 @@
 __all__ = ['Worker']
 
 # %% ../../nbs/lab/08_worker.ipynb #7c0ce679
-import threading, time
+import atexit, threading, time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from fastcore.basics import patch
 
@@ -43,6 +44,13 @@ class _Turns:
         return bool(self.waiting) and time.monotonic() > self.since + .05
 
 # %% ../../nbs/lab/08_worker.ipynb #69a111c7
+_open = WeakSet()
+
+@atexit.register
+def _close_all():
+    "Threads that are inside torch when Python ends would take the process down"
+    for w in [*_open]: w.close()
+
 class Worker:
     "A run with a thread that trains it; `close` ends it"
     turns = _Turns()                        # for all of them
@@ -63,6 +71,7 @@ class Worker:
         self.dirty, self.urgent = True, False           # is there news? can it not wait?
         self.closed, self.ended = False, False          # asked to end; has ended
         self.threads = []
+        _open.add(self)
         self.start(self._work)
 
     def start(self,

@@ -35,7 +35,7 @@ def _holder(path):
 @contextmanager
 def writing(folder): # made if missing, and removed at the end if nothing is in it
     "Inside, nobody else writes there; `ValueError` that says who does"
-    folder = Path(folder)
+    folder = check_writable(folder)
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder/'.lock'
