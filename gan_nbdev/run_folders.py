@@ -31,6 +31,7 @@ _form, _schema = 'gan_nbdev run', 1
 @patch
 def record(self:Run) -> dict: # what JSON can write
     "All that is needed to do the run again"
+    self.check_told()
     t, d = self.trainer, self.trainer.data
     if not hasattr(self, '_print'): self._print = fingerprint(d)   # takes a while for large data
     data = dict(name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded),
@@ -161,8 +162,9 @@ def save(self:Run,
 @patch
 def _write_checkpoint(self:Run, folder):
     folder.mkdir(exist_ok=True)
+    mine = any(isinstance(h, _Kept) and h.folder == folder for h in self.trainer.hooks)
     for i, p in checkpoint_files(folder):
-        if i > self.iteration: p.unlink()   # of the run that this one replaces
+        if i > self.iteration or not mine: p.unlink()   # of the run that this one replaces
     Checkpoints(folder, notes=self.record).after_block(self.trainer)
 
 @patch
@@ -173,20 +175,29 @@ def _keep_rows(self:Run, out):
         _save_rows(data, out/'data.safetensors')
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
+class _Kept(Checkpoints):
+    last = True
+    def __init__(self, run, out, every):
+        super().__init__(out/'checkpoints', every, run.record)
+        self.run, self.out, self.fresh = run, out, not run.story
+
+    def before_fit(self, trainer, n):
+        if not rank():
+            if self.fresh:   # config.json first: without it, this is the folder of a run under way
+                for name in reversed(_files): (self.out/name).unlink(missing_ok=True)
+                for _, p in checkpoint_files(self.folder): p.unlink()
+            self.run._keep_rows(self.out)
+        self.fresh = False
+        super().before_fit(trainer, n)
+
 @patch
 def keep(self:Run,
          folder,         # the run folder
          every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth, at least 100
         ) -> Run:        # itself
-    "From now on save checkpoints there; those of another run are removed if this one begins"
+    "From now on save checkpoints there; what is there of another run goes when this one begins"
     if every is None: every = max(sum(a.get('fit', 0) for a in self.plan)//10, 100)
-    hook = Checkpoints(Path(folder)/'checkpoints', every, self.record)
-    if not rank():
-        if not self.story:   # config.json first: without it, this is the folder of a run under way
-            for name in reversed(_files): (Path(folder)/name).unlink(missing_ok=True)
-            for _, p in checkpoint_files(hook.folder): p.unlink()
-        self._keep_rows(Path(folder))
-    self.trainer.hooks.append(hook)
+    self.trainer.hooks.append(_Kept(self, Path(folder), every))
     return self
 
 # %% ../nbs/09_run_folders.ipynb #9b6c0254

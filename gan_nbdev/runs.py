@@ -11,6 +11,7 @@ from functools import reduce
 from fastcore.basics import patch
 
 from .experiments import Experiment
+from .support.kinds import short
 
 # %% ../nbs/08_runs.ipynb #6e87a272
 def _n(act): return act.get('fit', act.get('times'))   # None for a change
@@ -55,12 +56,18 @@ class Run:
     @property
     def story(self): return _joined([*self._before, {'fit': self.iteration - self._since}])
     @story.setter
-    def story(self, acts): self._before, self._since = _joined(acts), self.iteration
+    def story(self, acts):
+        self._before, self._since, self._told = _joined(acts), self.iteration, _steered(self.trainer)
     @property
     def experiment(self): return described_after(self.begun, self.story)
     @property
     def left(self): return _left_of(_joined(self.plan), self.story)
     def __repr__(self): return f'Run of {self.trainer.data.name} at iteration {self.iteration:,}'
+
+def _steered(trainer):
+    "What only acts may change"
+    names = 'game', 'k', 'k_g', 'batch_size', 'd_rule', 'g_rule', 'engine', 'moves'
+    return {k: getattr(trainer, k) for k in names}
 
 def described_after(e:Experiment, # the description before
                     acts:list,    # as in a story
@@ -70,11 +77,21 @@ def described_after(e:Experiment, # the description before
 
 # %% ../nbs/08_runs.ipynb #33ff23e2
 @patch
+def check_told(self:Run):
+    "`ValueError` if the trainer was changed, or one player moved, and the story does not say so"
+    for k, now in _steered(self.trainer).items():
+        if now != (was := self._told[k]):
+            how = f'has {k} {short(now)}, not {short(was)}' if k != 'moves' else 'let one player move'
+            raise ValueError(f'run.trainer {how}, of which the story knows nothing: use run.change '
+                             'and run.alone, and begin the run anew')
+
+@patch
 def fit(self:Run,
         n:int,              # iterations, ≥ 0
         progress:bool=True, # show a progress bar?
        ) -> Run:            # itself
     "Train `n` more iterations"
+    self.check_told()
     self.trainer.fit(n, progress=progress)
     return self
 
@@ -84,6 +101,7 @@ def alone(self:Run,
           n:int=1,    # times, ≥ 1
          ) -> Run:    # itself
     "One player moves, the other stands still"
+    self.check_told()
     self.trainer.alone(who, n)
     self.story = [*self.story, {'alone': who, 'times': n}]
     return self
@@ -93,12 +111,13 @@ def change(self:Run,
            new:dict,  # entry -> value, of those that are `live`
           ) -> Run:   # itself
     "Change the description from here on; `ValueError`, and nothing changed, if that does not fit"
+    self.check_told()
     old, new = self.experiment, self.experiment.changed(new)
     for call in old.change_calls(new): call.make({**new.given, 'trainer': self.trainer})
-    self.story = [*self.story, *[{'change': o} for o in [_told(old, new)] if o]]
+    self.story = [*self.story, *[{'change': o} for o in [_difference(old, new)] if o]]
     return self
 
-def _told(old, new):
+def _difference(old, new):
     "What differs, by entry; where entries came or went, the object that they belong to"
     out = {}
     for k, (a, b) in old.differences(new).items():
@@ -110,6 +129,7 @@ def _told(old, new):
 @patch
 def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine"
+    self.check_told()
     e, lines = self.begun, ['import torch', 'from gan_nbdev.all import *', '']
     lines += e.code(self.trainer.data)
     for act in self.story:

@@ -55,6 +55,7 @@ class Trainer(Algorithm1):
         self.engine, self.precision, self.made_engine = engine, precision, None
         self.record, self.lent = Record(len(columns)), Lent(self.device, seed)
         self.stopped, self.length = None, None   # why; iterations planned, if that is known
+        self.moves = 0   # of one player alone, so far
 
     def __getstate__(self): return vars(self) | dict(made_engine=None)   # it can be made again
     def __repr__(self):
@@ -168,13 +169,14 @@ def fit(self:Trainer,
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
     whole_number('n', n, 0)
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
-    hooks.sort(key=lambda h: getattr(h, 'last', False))
-    end, size = self.iteration + n, 1
+    first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
+    hooks, end, size = first + last, self.iteration + n, 1
     self.stopped = None
     with self.lending(), _stop_button(self):
-        _call(hooks, 'before_fit', self, n)
+        _call(first, 'before_fit', self, n)
         try:
             engine = self._engine(end)
+            _call(last, 'before_fit', self, n)
             while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
@@ -368,7 +370,9 @@ def alone(self:Trainer,
     whole_number('n', n, 1)
     eager = Eager(self)
     with self.lending(), computing(self.precision, self.device, eager.large), eager.masks:
-        for _ in range(n): loss = self.d_step()[0] if who == 'd' else self.g_step()
+        for _ in range(n):
+            loss = self.d_step()[0] if who == 'd' else self.g_step()
+            self.moves += 1
     if not loss.isfinite():
         raise FloatingPointError(f"{who.upper()}'s loss became NaN or infinite. "
                                  'Try a smaller learning rate')

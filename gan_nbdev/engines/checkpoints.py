@@ -316,7 +316,8 @@ class Checkpoints:
                  every:int=1000,     # iterations between checkpoints, ≥ 1
                  notes=None):        # kept in each: what JSON can write, or a function that gives it
         whole_number('every', every, 1)
-        self.folder, self.every, self.notes, self.saved = Path(folder), every, notes, None
+        self.folder, self.every, self.notes = Path(folder), every, notes
+        self.saved = self._outside = None
 
     def before_fit(self, trainer, n):
         self.saved, self._outside = None, sys.exc_info()[1]

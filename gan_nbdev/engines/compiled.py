@@ -7,7 +7,6 @@ __all__ = ['machine_code', 'Compiled', 'has_compiler']
 
 # %% ../../nbs/engines/02_compiled.ipynb #de980982
 import os, shutil
-from copy import deepcopy
 
 import torch
 
@@ -37,14 +36,17 @@ def machine_code(program,     # from `Recorded`
                  inputs:list, # an example of its inputs
                 ) -> 'callable': # of such inputs
     "The program compiled for the device on which the inputs are"
-    from torch._inductor import config, decomposition
+    from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
+    from torch.fx.experimental.proxy_tensor import make_fx
     aten, cpu = torch.ops.aten, inputs[0].device.type == 'cpu'
-    table = {**decomposition.select_decomp_table(), aten.mm.default: _small_product,
-             aten.addmm.default: _affine, aten.bmm.default: _small_products}
+    table = {aten.mm.default: _small_product, aten.addmm.default: _affine,
+             aten.bmm.default: _small_products}
     on_cpu = dict(cpp_wrapper=True, compile_threads=1) if cpu else {}
     with config.patch(fallback_random=True, **on_cpu), torch.no_grad():
-        return compile_fx(deepcopy(program), inputs, decompositions=table)
+        # Given to `compile_fx`, the table would keep torch from finding a program it has compiled.
+        small = make_fx(program, table, tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
+        return compile_fx(small, inputs)
 
 # %% ../../nbs/engines/02_compiled.ipynb #63271122
 class Compiled(Recorded):
