@@ -257,13 +257,21 @@ def _last(folder):
     state, about = read_checkpoint(path)
     return path, state, _check_record(about['notes'], path)
 
+def _unfinished(folder):
+    "Is the newest state in a run folder that of a checkpoint? The run was killed, or is under way"
+    files = checkpoint_files(folder/'checkpoints')
+    if not files or not (folder/'config.json').is_file(): return bool(files)
+    record = _check_record(_read_json(folder/'config.json'), folder/'config.json')
+    return files[-1][0] > _iterations(record['story'])
+
+def _iterations(acts): return sum(act.get('fit', act.get('given', 0)) for act in acts)
+
 def read_record(run     # a run folder, or its config.json, or a description in a .json file
                ) -> dict: # as from `Run.record`; of a description only experiment, story and left
     "What is known of a run; `ValueError` if it is none"
     path = Path(run).expanduser()
     if path.suffix != '.json':
-        if not (path/'config.json').is_file() and checkpoint_files(path/'checkpoints'):
-            return _last(path)[2]   # it was killed
+        if _unfinished(path): return _last(path)[2]
         path = path/'config.json'
     if not path.is_file(): raise ValueError(f'{run} is not a run folder: it has no config.json')
     c = _read_json(path)
@@ -283,10 +291,10 @@ def _read_weights(folder):
 def _saved(folder):
     "Record, weights, and their file; of a run that was killed, of its last checkpoint"
     folder = Path(folder).expanduser()
-    if (folder/'config.json').is_file() or not checkpoint_files(folder/'checkpoints'):
+    if not _unfinished(folder):
         return read_record(folder), _read_weights(folder), folder/'weights.safetensors'
     path, state, record = _last(folder)
-    of = sum(act.get('fit', 0) for act in record['story'] + record['left'])
+    of = _iterations(record['story'] + record['left'])
     warnings.warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}',
                   stacklevel=3)
     data = run_data(folder, record)

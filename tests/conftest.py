@@ -30,3 +30,10 @@ def pytest_runtest_setup(item):
         if item.get_closest_marker(name) and (why := needs[name]()):
             if name in required(): pytest.fail(f'GAN_REQUIRE={name}, but {why}', pytrace=False)
             pytest.skip(f'needs a {name}: {why}')
+
+# Files run side by side, each by one process: those that take longest begin first.
+long = 'test_checkpoints', 'test_engines', 'test_study', 'test_lab_browser', 'test_explorer_browser', 'test_trainer'
+
+def pytest_collection_modifyitems(items):
+    order = {name: i for i, name in enumerate(long)}
+    items.sort(key=lambda o: order.get(o.path.stem, len(long)))

@@ -15,14 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-bin_ = Path(sys.executable).parent
+from commands import bin_, run
+
 mnist_dir = os.environ.get('MNIST_DIR')
-
-
-def run(*args, cwd, **env):
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}
-    return subprocess.run([bin_/args[0], *map(str, args[1:])], cwd=cwd, env=env,
-                          capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope='module')

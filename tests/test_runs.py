@@ -132,6 +132,39 @@ def test_own_rows_go_along_and_survive_a_kill(tmp_path):
     assert state(Run.open(tmp_path/'b')) == state(Run(experiment(rows, **{**small, 'steps': 30}), rows).fit(30, progress=False))
 
 
+def test_killed_after_it_was_made_longer(tmp_path):
+    "Readers take the newest state, not that of the end that was"
+    Run(experiment('ring', **small)).fit(10, progress=False).save(tmp_path)
+    longer = Run.open(tmp_path)
+    longer.plan = [{'fit': 30}]
+    longer.trainer.hooks.append(StopAt(20))
+    longer.keep(tmp_path, every=5).go_on()   # and no `save`
+    with pytest.warns(UserWarning, match='was not finished: this is iteration 20 of 30'):
+        gan, _, record = load_run(tmp_path)
+    assert record['story'] == [{'fit': 20}] and record['left'] == [{'fit': 10}]
+    mine = longer.trainer.gan.generator.state_dict()
+    assert all(torch.equal(v, mine[k]) for k, v in gan.generator.state_dict().items())
+
+
+def test_what_cannot_begin_replaces_nothing(tmp_path):
+    "An engine refuses only when it is made; the folder is as it was"
+    old = Run(experiment('ring', **small)).fit(3, progress=False)
+    old.save(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+    run = Run(experiment('ring', **{**small, 'engine': 'graphed'}))
+    run.plan = [{'fit': 5}]
+    with pytest.raises(ValueError, match='CUDA graphs need a GPU'): run.keep(tmp_path).go_on()
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+
+
+def test_one_run_alone_in_its_folder(tmp_path):
+    "Checkpoints of the run that was there before go, those of fewer iterations too"
+    Run(experiment('ring', **small)).fit(3, progress=False).save(tmp_path)
+    run = Run(experiment('ring', **{**small, 'seed': 1})).fit(5, progress=False)
+    run.save(tmp_path, replace=True)
+    assert [p.name for p in (tmp_path/'checkpoints').iterdir()] == ['checkpoint-0000000005.safetensors']
+
+
 def test_runs_of_0_1_are_refused(tmp_path):
     "The folder, and a checkpoint in it"
     old = dict(data=dict(what='ring', name='ring', dim=2, shape=[2], bounded=False),
