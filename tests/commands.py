@@ -7,7 +7,7 @@ from pathlib import Path
 
 bin_ = Path(sys.executable).parent
 _context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'gan_nbdev.all', 'gan_nbdev.cli'])
+_context.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'gan_nbdev.all'])
 
 def _child(args, cwd, env, out, err):
     os.chdir(cwd)

@@ -1,5 +1,6 @@
 "The engines and the ensemble beyond a notebook cell: held against the eager engine's iterations."
 import copy
+import functools
 import pickle
 import random
 import threading
@@ -23,6 +24,7 @@ from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, Trainer
+from gan_nbdev.value import Game, games
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, without | with
 # batch norm, which divides by the spread of a minibatch and so magnifies roundings of gradients:
@@ -252,7 +254,7 @@ class Draws(nn.Module):
 
 
 @pytest.mark.parametrize('why, kw', [
-    ('only the eager engine can run networks that draw', dict(generator=Draws)),
+    ('only the eager engine can train this GAN', dict(generator=Draws)),
     ('only the eager engine can run Adagrad', dict(rule=Rule(torch.optim.Adagrad, lr=1e-2))),
     ('this GAN cannot be written down', dict(generator=Branches))])
 def test_what_an_engine_cannot_run_is_left_untrained_or_to_eager(why, kw, monkeypatch):
@@ -455,3 +457,191 @@ def test_gpu_ensemble_trains_and_members_differ(engine):
         assert all(v.isfinite().all() for v in held(t).values())
         assert not any(torch.equal(p, q) for p, q in zip(t.gan.parameters(), first))
     assert min(deviation(same_rate[i], same_rate[j]) for i, j in ((0, 1), (0, 2), (1, 2))) > 1e-2
+
+
+# ---- what no program can hold: it is refused, or done as eager does it
+
+p0 = lambda t: next(t.gan.discriminator.parameters())
+hooked = {
+    'before a step': lambda t: t.d_opt.register_step_pre_hook(lambda *_: None),
+    'after a step': lambda t: t.g_opt.register_step_post_hook(lambda *_: None),
+    'on a gradient': lambda t: p0(t).register_hook(lambda g: g.clamp(-1e-3, 1e-3)),
+    'on an accumulated gradient': lambda t: p0(t).register_post_accumulate_grad_hook(lambda p: None),
+    'of a layer': lambda t: t.gan.generator[0].register_forward_hook(lambda m, i, o: 2*o),
+    'before a network': lambda t: t.gan.generator.register_forward_pre_hook(lambda m, i: None),
+    'backward': lambda t: t.gan.discriminator.register_full_backward_hook(lambda *_: None),
+    'a step of its own': lambda t: setattr(t.d_opt, 'step', lambda: None),
+    'a d_step of its own': lambda t: setattr(t, 'd_step', functools.partial(Trainer.d_step, t))}
+
+
+@pytest.mark.parametrize('kind', hooked)
+def test_hooks_are_refused_not_dropped(kind, monkeypatch):
+    monkeypatch.setattr(lib, 'choose', lambda trainer, iterations: 'recorded')
+    for first in (0, 3):   # from the beginning, and after a program was made
+        t = fit(make('recorded'), first)
+        hooked[kind](t)
+        before = held(t)
+        with pytest.raises(ValueError, match="only the eager engine calls .*: choose engine='eager'"): fit(t, 3)
+        assert all(torch.equal(v, before[k]) for k, v in held(t).items()) and t.iteration == first
+    t, eager = make('auto'), make()
+    hooked[kind](t); hooked[kind](eager)
+    with pytest.warns(UserWarning, match='Training goes on with the eager'): fit(t, 10)
+    assert same(t, fit(eager, 10))
+
+
+def counting():
+    n = 0
+    def d_loss(real, fake):
+        nonlocal n
+        n += 1
+        return games['minimax'].d_loss(real, fake)*(1 + n)
+    return Game(d_loss, games['minimax'].g_loss)
+
+
+class Annealed:
+    "A loss with a weight that changes, or draws"
+    def __init__(self, new): self.weight, self.new = 1., new
+    def __call__(self, real, fake):
+        self.weight = self.new(self.weight)
+        return games['minimax'].d_loss(real, fake)*self.weight
+
+
+class AtIteration(Trainer):
+    def d_step(self):
+        return tuple(o*(1 + self.iteration) for o in super().d_step())
+
+
+class Looks(Trainer):
+    "Touches its optimiser in a step"
+    def d_step(self):
+        self.d_opt.state_dict()
+        return super().d_step()
+
+
+class Clips(Trainer):
+    def d_step(self):
+        said = super().d_step()
+        with torch.no_grad():
+            for p in self.gan.discriminator.parameters(): p.clamp_(-.01, .01)
+        return said
+
+
+def as_kind(kind, t):
+    t.__class__ = kind
+    return t
+
+
+def own(new): return Game(Annealed(new), games['minimax'].g_loss)
+
+
+moving = {
+    'a counter': lambda e: make(e, game=counting()),
+    'an attribute': lambda e: make(e, game=own(lambda w: w*.999)),
+    "NumPy's numbers": lambda e: make(e, game=own(lambda w: float(np.random.rand()))),
+    "Python's numbers": lambda e: make(e, game=own(lambda w: random.random())),
+    'the iteration': lambda e: as_kind(AtIteration, make(e)),
+    'its optimiser': lambda e: as_kind(Looks, make(e))}
+
+
+@pytest.mark.parametrize('kind', moving)
+def test_what_moves_outside_the_tensors_is_refused(kind, monkeypatch):
+    monkeypatch.setattr(lib, 'choose', lambda trainer, iterations: 'recorded')
+    t = moving[kind]('recorded')
+    before, world = t.state_dict(), (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
+    with pytest.raises(ValueError, match='only the eager engine can train'): fit(t, 3)
+    assert str(t.state_dict()) == str(before)
+    assert torch.equal(torch.get_rng_state(), world[0]) and np.random.get_state()[1].tolist() == world[1]
+    assert random.getstate() == world[2]
+    t = moving[kind]('auto')
+    with pytest.warns(UserWarning, match='Training goes on with the eager'): fit(t, 5)
+    assert t.iteration == 5
+
+
+def test_captured_weights_are_refused():
+    "No gradient would reach them"
+    t = make('recorded')
+    mine = p0(t)
+    t.change(game=Game(lambda real, fake: games['minimax'].d_loss(real, fake) + mine.square().sum(),
+                       games['minimax'].g_loss))
+    with pytest.raises(ValueError, match='uses weights past the networks'): fit(t, 3)
+
+
+@pytest.mark.parametrize('engine', ['recorded', compiled()])
+def test_what_is_moved_by_a_hook_is_found_by_comparing(engine):
+    "The program holds the first value; a comparison in the course of the run notices"
+    loss = Annealed(lambda w: w)
+    def later(t): loss.weight = 3.
+    t = make(engine, game=Game(loss, games['minimax'].g_loss), hooks=[At(4, later)])
+    fit(t, 4)
+    t.made_engine[2].due = 0
+    before = held(t)
+    with pytest.raises(ValueError, match='d_loss is .*, and by the lines .*, at iteration 4'): fit(t, 50)
+    assert all(torch.equal(v, before[k]) for k, v in held(t).items()) and t.iteration == 4
+
+
+@pytest.mark.parametrize('engine', ['recorded', compiled()])
+def test_a_step_that_clips(engine):
+    "Writing it down moves no weight; then it clips as by eager"
+    t, eager = as_kind(Clips, make(engine)), as_kind(Clips, make())
+    before = held(t)
+    r = Recorded(t)
+    assert all(torch.equal(v, before[k]) for k, v in held(t).items() if k in before)
+    for n in (1, 4):
+        assert deviation(fit(t, n), fit(eager, n)) < MANY[None]
+        assert p0(t).abs().max() <= .01
+
+
+class Scheduled:
+    "A hook: one of torch's own schedulers"
+    def __init__(self, t): self.by = torch.optim.lr_scheduler.ExponentialLR(t.d_opt, .5)
+    def after_iteration(self, trainer): self.by.step()
+
+
+@pytest.mark.parametrize('engine', ['recorded', compiled()])
+def test_a_rate_changed_by_a_hook_holds_from_the_next_iteration(engine):
+    both = []
+    for e in ('eager', engine):
+        t = make(e, rule=adam(1e-3))
+        t.hooks = [Scheduled(t)]
+        both.append(fit(fit(t, 3), 7))
+    assert deviation(*both) < MANY[None] and both[0].d_opt.param_groups[0]['lr'] == 1e-3*.5**10
+
+
+def test_a_subclass_is_another_kind():
+    with pytest.raises(ValueError, match='same kind, but member 0 has Trainer and member 1 Clips'):
+        Ensemble([make(), as_kind(Clips, make())])
+
+
+def test_hooks_of_an_ensembles_members_are_refused():
+    for kind in hooked:
+        members = [make(), make()]
+        hooked[kind](members[1])
+        with pytest.raises(ValueError, match='only the eager engine calls'):
+            Ensemble(members, engine='eager').fit(2, progress=False)
+
+
+@pytest.mark.parametrize('engine', ['eager', 'recorded'])
+def test_double_precision_is_recorded_right(engine):
+    class Double(nn.Module):
+        def __init__(self): super().__init__(); self.net = mlp_discriminator(2, (16,), seed=1).double()
+        def forward(self, x): return self.net(x.double())
+    t = fit(make(engine, discriminator=Double), 5)
+    assert all(abs(v).max() < 5 for v in t.history.values()) and (t.history['d_real'] <= 1).all()
+    assert abs(t.history['value'][0] + 2*np.log(2)) < .5
+
+
+class Misspelt:
+    def after_iterations(self, trainer): pass
+
+
+@pytest.mark.parametrize('hooks, why', [
+    (lambda t: 3, 'hooks must be a list'), (lambda t: EMA(t.gan), 'hooks must be a list'),
+    ([print], 'is no hook'), ([EMA], 'EMA is a class'), ([Misspelt()], 'has after_iterations, but'), ([None], 'is no hook')])
+def test_what_is_no_hook(hooks, why):
+    with pytest.raises(ValueError, match=why) as e: make(hooks=hooks(make()) if callable(hooks) else hooks)
+    assert str(e.value).count('\n') == 0
+    if isinstance(hooks, list):
+        t = make()
+        t.hooks += hooks
+        with pytest.raises(ValueError, match=why): fit(t, 1)
+        assert t.iteration == 0

@@ -176,7 +176,7 @@ def settings_of(trainer # a `Trainer`
     if not hasattr(t, 'fingerprint'): t.fingerprint = fingerprint(t.data)   # takes a while
     nets = {k: _said(getattr(t.gan, k)) for k in ('generator', 'discriminator')}
     del v['steps']
-    return dict(v, **nets, data=f'{t.data.name} ({t.fingerprint})', noise=_said(t.gan.noise),
+    return dict(v, **nets, trainer=type(t).__name__, data=f'{t.data.name} ({t.fingerprint})', noise=_said(t.gan.noise),
                 d_rule=_rule_entry(t.d_rule), g_rule=_rule_entry(t.g_rule), device=t.device.type,
                 hooks=', '.join(type(h).__name__ for h in stateful(t.hooks)))
 

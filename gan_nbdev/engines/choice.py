@@ -45,10 +45,14 @@ def engine_for(trainer,  # a `Trainer`
                name:str, # in `engines`
               ) -> 'Eager | Recorded | Graphed': # with `begin(n)`, `step()`, `end()`
     "That engine, ready; `ValueError` if it cannot run this trainer and was asked for by name"
+    unbegun = [o for o in (trainer.d_opt, trainer.g_opt) if not any(o.state.values())]
     now = assumed(trainer)
     if trainer.made_engine is None or trainer.made_engine[:2] != (name, now):
-        try: engine = engines[name](trainer)
+        try:
+            engine = engines[name](trainer)
+            if name != 'eager': getattr(engine, 'inner', engine).check()
         except ValueError as e:
+            for o in unbegun: o.state.clear()
             if trainer.engine != 'auto': raise
             warnings.warn(f'{e}. Training goes on with the eager engine')
             engine = Eager(trainer)

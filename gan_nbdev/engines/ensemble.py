@@ -55,6 +55,7 @@ class Stacked:
                       for j, (kind, x) in enumerate(zip(self.kinds, one))]
         drawn = [torch.stack([x]*len(trainers)) for x in one]
         self.example = [*self.fixed, self.numbers(1)[0], *drawn]
+        for part in self.parts: part.check()
         if like:
             self.program, self.run = like.program, like.run
             return
@@ -99,8 +100,15 @@ class Stacked:
         for p in self.parts: p.begin(n)
         self.log, self.table = [], torch.stack([p.table for p in self.parts], 1)
 
+    def refresh(self) -> bool: # was that so?
+        "Rates that were changed between two iterations hold from the next one on"
+        if not any([p.refresh() for p in self.parts]): return False
+        self.table = torch.stack([p.table for p in self.parts], 1)
+        return True
+
     def step(self):
         "One iteration of every member"
+        self.refresh()
         drawn = [draw() for draw in self.draws]
         self.log.append(self.run(*self.fixed, self.table[len(self.log)], *drawn))
         self.advance()
@@ -123,7 +131,7 @@ class Stacked:
 def _kind(t):
     "What members have in common"
     def rule(opt, rule): return type(opt).__name__, *terms(opt, rule)
-    return dict(networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
+    return dict(kind=type(t).__name__, networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
                 game=t.game, precision=t.precision, device=t.device, iteration=t.iteration,
                 d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
                 modes=[m.training for m in t.gan.modules()],

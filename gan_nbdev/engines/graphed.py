@@ -65,6 +65,7 @@ class Graphed:
 
     def step(self):
         "One iteration"
+        if self.inner.refresh(): self.table[:len(self.inner.table)] = self.inner.table
         for x, draw in self.outside: x.copy_(draw(), non_blocking=True)
         self.graph.replay()
         self.inner.advance()
