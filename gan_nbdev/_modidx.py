@@ -630,6 +630,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._nothing': ( 'engines/recorded.html#_nothing',
                                                                                      'gan_nbdev/engines/recorded.py'),
+                                            'gan_nbdev.engines.recorded._player': ( 'engines/recorded.html#_player',
+                                                                                    'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._put_back': ( 'engines/recorded.html#_put_back',
                                                                                       'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._rmsprop': ( 'engines/recorded.html#_rmsprop',

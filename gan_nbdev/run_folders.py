@@ -176,7 +176,6 @@ def _keep_rows(self:Run, out):
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
 class _Kept(Checkpoints):
-    last = True
     def __init__(self, run, out, every):
         super().__init__(out/'checkpoints', every, run.record)
         self.run, self.out, self.fresh = run, out, not run.story

@@ -152,13 +152,14 @@ class _Stage(nn.Module):
     def __init__(self, gan, act): super().__init__(); self.gan, self.act = gan, act
     def forward(self): return self.act()
 
-def _stand_in(trainer, x, z, d_step, g_step):
-    "A trainer whose data, noise and optimisers are the functions given; the networks are shared"
+def _player(step): return (_Player(step),)*2   # optimiser and rule
+
+def _stand_in(trainer, x, z, d, g, gan=None):
+    "A trainer with these functions for data and noise, these players, and the same networks or `gan`"
     t = copy(trainer)
-    t.gan, t.source = copy(trainer.gan), _Feed(())
+    t.gan, t.source = copy(gan or trainer.gan), _Feed(())
     t.gan.draw_noise, t.source.next = z, x
-    t.d_opt = t.d_rule = _Player(d_step)
-    t.g_opt = t.g_rule = _Player(g_step)
+    (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
     return t
 
 @contextmanager
@@ -189,7 +190,7 @@ def _draws(trainer):
     def z(n, _): return ask('z', lambda: gan.draw_noise(n, rng))
     def rand(shape): return ask('mask', lambda: random_bits(shape, rng))
     def x(): return ask('x', lambda: trainer.source.next())
-    with MasksFrom(rand): _stand_in(trainer, x, z, _nothing, _nothing).step()
+    with MasksFrom(rand): _stand_in(trainer, x, z, *[_player(_nothing)]*2).step()
     return asked
 
 # %% ../../nbs/engines/01_recorded.ipynb #7c527054
@@ -232,7 +233,7 @@ class Recorded:
                 rules[i](mine, states[i], {k: next(numbers) for k in self.hypers[i]})
                 for p in mine: p.grad = None
             return step
-        t = _stand_in(trainer, feed.next, feed.next, stepper(0), stepper(1))
+        t = _stand_in(trainer, feed.next, feed.next, *[_player(stepper(i)) for i in (0, 1)])
         named = {f'gan.{n}': v for n, v in (params | buffers).items()}
         with MasksFrom(feed.next): said = functional_call(_Stage(t.gan, t.step), named, ())
         return statistics(*said)
@@ -363,10 +364,9 @@ def count(self:Recorded, n:int): # iterations done since the last call
 # %% ../../nbs/engines/01_recorded.ipynb #17df236a
 def _lines(trainer, gan, drawn, d, g):
     "The statistics that the trainer's own lines give for these draws; `d` and `g` move the players"
-    feed, t = _Feed(drawn), copy(trainer)
-    t.gan, t.source, t.game = copy(gan), _Feed(()), deepcopy(trainer.game)
-    t.gan.draw_noise = t.source.next = feed.next
-    (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
+    feed = _Feed(drawn)
+    t = _stand_in(trainer, feed.next, feed.next, d, g, gan)
+    t.game = deepcopy(trainer.game)
     with MasksFrom(feed.next): said = t.step()
     return statistics(*said), sum(o.abs().float().mean() for o in said[2:])
 
@@ -382,19 +382,15 @@ def _copied_rule(self:Recorded, i, gan):
 def check(self:Recorded):
     "`ValueError`, and nothing moved, unless the program does what the trainer's lines do"
     t, start = self.trainer, time.monotonic()
-    still = [(p, p) for p in (_Player(_nothing), _Player(_nothing))]
-    with t.undisturbed(), computing(t.precision, t.device, self.large):
-        theirs, mine = deepcopy(t.gan), deepcopy(t.gan)
-        by_lines, size = _lines(t, theirs, self.drawn, *(self._copied_rule(i, theirs) for i in (0, 1)))
-    with t.undisturbed(), computing(t.precision, t.device, self.large):
-        moved = [v.clone() for v in self.fixed]
-        by_program = self.run(*moved, self.numbers(1)[0], *self.drawn)
-        with torch.no_grad():
-            for v, new in zip([*mine.parameters(), *mine.buffers()], moved): v.copy_(new)
-    after = []
-    for gan in (theirs, mine):
-        with t.undisturbed(), computing(t.precision, t.device, self.large):
-            after.append(_lines(t, gan, self.drawn, *still)[0])
+    theirs, mine, moved = deepcopy(t.gan), deepcopy(t.gan), [v.clone() for v in self.fixed]
+    movers, still = [self._copied_rule(i, theirs) for i in (0, 1)], [_player(_nothing)]*2
+    def alike(f, *args):   # each with the same numbers from the global generators
+        with t.undisturbed(), computing(t.precision, t.device, self.large): return f(*args)
+    by_lines, size = alike(_lines, t, theirs, self.drawn, *movers)
+    by_program = alike(self.run, *moved, self.numbers(1)[0], *self.drawn)
+    with torch.no_grad():
+        for v, new in zip([*mine.parameters(), *mine.buffers()], moved): v.copy_(new)
+    after = [alike(_lines, t, gan, self.drawn, *still)[0] for gan in (theirs, mine)]
     rows = torch.stack([by_lines, after[0], by_program, after[1]]).detach().cpu()
     allowed = (1e-3 if t.precision == 'float32' else .05)*(1 + float(size) + rows[:2].abs())
     bad = ((rows[:2] - rows[2:]).abs() > allowed).nonzero()   # never where both are NaN
