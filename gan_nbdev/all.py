@@ -1,5 +1,7 @@
 "Everything that a user needs, in one import"
 from .value import *
+from .games.game import Game, offers
+from .games.table import games
 from .data import *
 from .datasets.shapes import *
 from .datasets.samples import *

@@ -109,9 +109,10 @@ def _images(about, width, dim, steps, **drop):
                 d_rule=_adam(4e-4, 0.5), g_rule=_adam(1e-3, 0.5), batch_size=100, steps=steps)
 
 # %% ../nbs/07_experiments.ipynb #594b358e
-_momentum = dict(name='sgd', lr=0.1, momentum=0.5, schedule=dict(
-    lr=dict(kind='exponential', factor=1/1.000004, floor=1e-6),
-    momentum=dict(kind='linear', to=0.7, begin=0, n=125_000)))
+def _momentum(lr):
+    return dict(name='sgd', lr=lr, momentum=0.5, schedule=dict(
+        lr=dict(kind='exponential', factor=1/1.000004, floor=lr/1e5),
+        momentum=dict(kind='linear', to=0.7, begin=0, n=125_000)))
 
 _paper = dict(about="the paper's MNIST experiment, 250 epochs", **_common,
               noise=dict(name='uniform', dim=100),
@@ -119,7 +120,7 @@ _paper = dict(about="the paper's MNIST experiment, 250 epochs", **_common,
                              out_bias='data'),
               discriminator=dict(hidden=[240]*2, act='maxout', dropout=0.5, input_dropout=0.2,
                                  init=0.005),
-              d_rule=_momentum, g_rule=_momentum, batch_size=100, steps=125_000)
+              d_rule=_momentum(0.05), g_rule=_momentum(0.1), batch_size=100, steps=125_000)
 
 # %% ../nbs/07_experiments.ipynb #b1ada4c8
 _lab = dict(_points, about='points, to be steered by hand', noise=dict(name='normal', dim=2),

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest, torch
 from hypothesis import given, settings, strategies as st
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import gan_nbdev.all as library
 from gan_nbdev.all import (GAN, Rule, Samples, Trainer, adam, digits, exponential, games, linear,
@@ -49,8 +50,8 @@ def by_hand(recipe, data, seed, steps):
     if recipe == 'paper':
         gan = GAN(paper_generator(data.x.mean(0), seed=seed), paper_discriminator(seed=seed + 1),
                   uniform(100))
-        rules = [momentum_sgd(exponential(.1, 1/1.000004, floor=1e-6), linear(.5, .7,
-            125_000)) for _ in range(2)]
+        rules = [momentum_sgd(exponential(lr, 1/1.000004, floor=lr/1e5), linear(.5, .7, 125_000))
+                 for lr in (.05, .1)]   # D's loss, −V, is twice that of the paper's code
         return gan, *rules, 100
     width, dim, drop = (256, 32, dict(dropout=.3)) if recipe == 'digits' else (
         512, 100, dict(dropout=.5, input_dropout=.2))
@@ -371,7 +372,27 @@ def test_rates():
     for lr in (.01, 3e-5, 2e-4):
         assert experiment('ring').rates(lr) == {'d_rule.lr': lr, 'g_rule.lr': lr/2}
         assert experiment('digits').rates(lr) == {'d_rule.lr': .4*lr, 'g_rule.lr': lr}
-        assert experiment('mnist', 'paper').rates(lr) == {'d_rule.lr': lr, 'g_rule.lr': lr}
+        assert experiment('mnist', 'paper').rates(lr) == {'d_rule.lr': lr/2, 'g_rule.lr': lr}
+
+def test_paper_rate():
+    "D's first step by the paper's recipe is that of the authors' code: down half the sum, at rate 0.1"
+    t = experiment(fake_mnist(), 'paper', device='cpu', engine='eager', batch_size=20).trainer()
+    for m in t.gan.discriminator.modules():
+        if isinstance(m, torch.nn.Dropout): m.p = 0
+    d, before = t.gan.discriminator, parameters_to_vector(t.gan.discriminator.parameters()).clone()
+    x, fakes = [], []
+    def judge(a, b): x.append(a); fakes.append(b); return GAN.judge(t.gan, a, b)
+    t.gan.judge = judge
+    t.d_step()
+    step = parameters_to_vector(d.parameters()) - before
+    vector_to_parameters(before, d.parameters()); d.zero_grad()
+    ce = torch.nn.functional.binary_cross_entropy_with_logits
+    real, fake = t.gan.logits(x[0]), t.gan.logits(fakes[0].detach())
+    (.5*(ce(real, torch.ones(20)) + ce(fake, torch.zeros(20)))).backward()
+    theirs = -.1*parameters_to_vector([p.grad for p in d.parameters()])
+    assert (step@theirs/theirs.square().sum()).item() == pytest.approx(1, abs=1e-3)
+    d_lr, g_lr = ([r.at(i)['lr'] for i in (0, 10**5, 10**8)] for r in (t.d_rule, t.g_rule))
+    assert d_lr == [pytest.approx(v/2) for v in g_lr] and g_lr[::2] == [.1, 1e-6]
 
 @pytest.mark.parametrize('name', sorted(optimisers))
 def test_every_optimiser(name):

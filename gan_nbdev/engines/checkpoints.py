@@ -72,7 +72,7 @@ def unpack(tree,    # from `pack`
     return go(tree)
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #fe45783a
-_version = 2
+_version = 3
 
 def write_checkpoint(path,       # the file
                      state:dict, # for `pack`
@@ -254,7 +254,10 @@ def _check_state(t, mine, state):
         raise ValueError('it is no state of a trainer')
     for k in ('gan', 'rng', 'net_rng', 'source', 'iteration'): _alike(mine[k], state[k], k)
     whole_number('iteration', state['iteration'], 0)
-    _alike(mine['history'][:0], state['history'][:0], 'history')
+    names, rows = state['columns'], state['history']
+    fits = isinstance(names, list) and all(isinstance(k, str) for k in names) and {*mine['columns'][:2]} <= {*names}
+    if not (fits and _kind(rows) == f'torch.float32 of shape {(len(rows), len(names))}'):
+        raise ValueError('history should have the columns that it names, both losses among them')
     if not isinstance(state['hooks'], list): raise ValueError('hooks should be a list')
     pos = state['net_rng']['numpy'][2]   # which NumPy does not check
     if not 0 <= pos <= 624: raise ValueError(f'net_rng.numpy.2 should be 624 at most, not {pos}')

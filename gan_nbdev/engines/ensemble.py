@@ -22,7 +22,7 @@ from ..support.chance import random_bits
 from ..support.checks import whole_number
 from ..support.devices import computing
 from ..support.safety import on_interrupt
-from ..trainer import Trainer, columns
+from ..trainer import Trainer
 
 # %% ../../nbs/engines/05_ensemble.ipynb #ed7d4e86
 class Estimate(namedtuple('Estimate', 'mean error n')):
@@ -51,7 +51,7 @@ class Stacked:
         for i, part in enumerate(self.parts): self._give(part, [v[i] for v in self.fixed])
         one = first.example[len(first.fixed) + 1:]
         together = self.trainer.device.type == 'cuda'
-        self.draws = [self._draw_for_all(kind, x) if together else self._draw_each(j)
+        self.draws = [self._draw_for_all(j, kind, x) if together else self._draw_each(j)
                       for j, (kind, x) in enumerate(zip(self.kinds, one))]
         drawn = [torch.stack([x]*len(trainers)) for x in one]
         self.example = [*self.fixed, self.numbers(1)[0], *drawn]
@@ -74,8 +74,9 @@ class Stacked:
 
     def _draw_each(self, j): return lambda: torch.stack([p.draws[j]() for p in self.parts])
 
-    def _draw_for_all(self, kind, x):
+    def _draw_for_all(self, j, kind, x):
         t, n = self.trainer, len(self.parts)
+        if kind == 'own': return self._draw_each(j)
         if kind == 'mask': return lambda: random_bits(torch.Size([n, *x.shape]), t.rng)
         if kind == 'z': return lambda: t.gan.draw_noise(n*len(x), t.rng).view(n, *x.shape)
         sources = [p.trainer.source for p in self.parts]
@@ -124,7 +125,7 @@ class Stacked:
     def end(self) -> torch.Tensor: # shape (iterations done, members, 5), on the CPU
         "Close the block"
         self.count(len(self.log))
-        if not self.log: return torch.empty(0, len(self.parts), len(columns))
+        if not self.log: return torch.empty(0, len(self.parts), len(self.trainer.columns))
         return torch.stack(self.log).cpu()
 
 # %% ../../nbs/engines/05_ensemble.ipynb #a6f0627a

@@ -9,7 +9,6 @@ __all__ = ['Graphed']
 import torch
 
 from .recorded import Recorded
-from ..trainer import columns
 
 # %% ../../nbs/engines/03_graphed.ipynb #83a1057a
 class Graphed:
@@ -20,7 +19,7 @@ class Graphed:
         if t.device.type != 'cuda': raise ValueError(f'CUDA graphs need a GPU, not {t.device}')
         now = inner.numbers(1)
         self.inner, self.table = inner, now.repeat(self.limit, *[1]*(now.dim() - 1))
-        self.log = torch.zeros(self.limit, *now.shape[1:-1], len(columns), device=t.device)
+        self.log = torch.zeros(self.limit, *now.shape[1:-1], len(t.columns), device=t.device)
         self.row = torch.zeros(1, dtype=torch.int64, device=t.device)
         # Not all can be drawn in a graph. What stays outside has a generator of its own, as a
         # `Stream`, or else everything does: the order of the draws is that of the other engines.

@@ -20,7 +20,7 @@ from ..support import kinds
 from ..support.calls import Call, Name, call_of
 from ..support.kinds import Form, Kind, checked, form_of, mapping, plain, short
 from ..algorithm import Rule, adam, exponential, linear, momentum_sgd
-from ..value import games
+from ..games.table import games
 
 # %% ../../nbs/engines/06_parts.ipynb #ca505e5e
 makers = {**shapes, **real_data, 'drawn': drawn}

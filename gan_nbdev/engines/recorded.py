@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from ..support.chance import MasksFrom, random_bits
 from ..support.devices import computing
-from ..trainer import columns, statistics
+from ..trainer import statistics
 
 # %% ../../nbs/engines/01_recorded.ipynb #2c42ed6f
 def _sgd(p, g, s, h, nesterov):
@@ -144,7 +144,8 @@ class _Feed:
 
 class _Player:
     "Stands for an optimiser and its rule while a program is written down"
-    def __init__(self, step): self.step = step
+    def __init__(self, move): self.move = move
+    def step(self, *_): self.move()
     def tune(self, *_): pass
     def zero_grad(self): pass
 
@@ -154,9 +155,12 @@ class _Stage(nn.Module):
 
 def _player(step): return (_Player(step),)*2   # optimiser and rule
 
+def _no_log(*_): raise ValueError('a step that logs is carried out by the eager engine only')
+
 def _stand_in(trainer, x, z, d, g, gan=None):
     "A trainer with these functions for data and noise, these players, and the same networks or `gan`"
     t = copy(trainer)
+    t.terms, t.log = {}, _no_log
     t.gan, t.source = copy(gan or trainer.gan), _Feed(())
     t.gan.draw_noise, t.source.next = z, x
     (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
@@ -181,16 +185,22 @@ def _put_back(trainer):
 # %% ../../nbs/engines/01_recorded.ipynb #cfb2a71d
 def _nothing(): pass
 
+_half = 2**20   # float32 holds the iteration in two numbers
+
 def _draws(trainer):
     "What one iteration asks of chance and data, in order: (kind, function, an example of each)"
     asked, rng, gan = [], trainer.rng, trainer.gan
     def ask(kind, draw):
-        asked.append((kind, draw, draw()))
+        masks.rng = None   # the source asks it, too
+        try: asked.append((kind, draw, draw()))
+        finally: masks.rng = rng
         return asked[-1][-1]
     def z(n, _): return ask('z', lambda: gan.draw_noise(n, rng))
     def rand(shape): return ask('mask', lambda: random_bits(shape, rng))
     def x(): return ask('x', lambda: trainer.source.next())
-    with MasksFrom(rand): _stand_in(trainer, x, z, *[_player(_nothing)]*2).step()
+    def own(draw): return ask('own', draw)
+    masks = MasksFrom(rand, rng, own)
+    with masks: _stand_in(trainer, x, z, *[_player(_nothing)]*2).step()
     return asked
 
 # %% ../../nbs/engines/01_recorded.ipynb #7c527054
@@ -230,13 +240,17 @@ class Recorded:
         def stepper(i):
             mine = [params[n] for n in self.whose[i]]
             def step():
+                rules[i].rule.clip_before(mine)
                 rules[i](mine, states[i], {k: next(numbers) for k in self.hypers[i]})
+                rules[i].rule.clip_after(mine)
                 for p in mine: p.grad = None
             return step
         t = _stand_in(trainer, feed.next, feed.next, *[_player(stepper(i)) for i in (0, 1)])
         named = {f'gan.{n}': v for n, v in (params | buffers).items()}
-        with MasksFrom(feed.next): said = functional_call(_Stage(t.gan, t.step), named, ())
-        return statistics(*said)
+        high, low = next(numbers), next(numbers)
+        t.now = lambda: high.long()*_half + low.long()
+        with MasksFrom(feed.next, t.rng): said = functional_call(_Stage(t.gan, t.step), named, ())
+        return statistics(t, t.terms, *said)
 
     def _write(self):
         "The program; written twice, as of two iterations, it must be the same"
@@ -306,8 +320,8 @@ def numbers(self:Recorded,
     d, g = self.rules
     t, k_d, k_g = self.trainer.iteration, self.trainer.k, self.trainer.k_g
     players = (d, k_d, d.steps + k_d*done), (g, k_g, g.steps + k_g*done)
-    rows = [[v for r, k, made in players for j in range(k)
-             for v in r.numbers(t + i, made + k*i + j + 1).values()] for i in range(n)]
+    rows = [[*divmod(t + i, _half), *(v for r, k, made in players for j in range(k)
+             for v in r.numbers(t + i, made + k*i + j + 1).values())] for i in range(n)]
     return torch.tensor(rows, device=self.trainer.device)
 
 @patch
@@ -354,7 +368,7 @@ def advance(self:Recorded):
 def end(self:Recorded) -> torch.Tensor: # `statistics`, shape (iterations done, 5), on the CPU
     "Close the block: the optimisers are told how many steps they have made"
     self.count(len(self.log))
-    return torch.stack(self.log).cpu() if self.log else torch.empty(0, 5)
+    return torch.stack(self.log).cpu() if self.log else torch.empty(0, len(self.trainer.columns))
 
 @patch
 def count(self:Recorded, n:int): # iterations done since the last call
@@ -367,8 +381,9 @@ def _lines(trainer, gan, drawn, d, g):
     feed = _Feed(drawn)
     t = _stand_in(trainer, feed.next, feed.next, d, g, gan)
     t.game = deepcopy(trainer.game)
-    with MasksFrom(feed.next): said = t.step()
-    return statistics(*said), sum(o.abs().float().mean() for o in said[2:])
+    with MasksFrom(feed.next, t.rng): said = t.step()
+    size = sum(o.abs().float().mean() for o in said[2:] if o is not None)
+    return statistics(t, t.terms, *said), size
 
 @patch
 def _copied_rule(self:Recorded, i, gan):
@@ -397,7 +412,7 @@ def check(self:Recorded):
     self.due = time.monotonic() + 150*(time.monotonic() - start)
     if not len(bad): return
     i, j = bad[0].tolist()
-    raise ValueError(f"the program does not do what the trainer's lines do: {columns[j]} is "
+    raise ValueError(f"the program does not do what the trainer's lines do: {t.columns[j]} is "
                      f'{rows[2 + i, j]:.6g}, and by the lines {rows[i, j]:.6g}, at iteration '
                      f"{t.iteration + i:,}. Something outside the tensors moves. All before is "
                      "kept: choose engine='eager'")

@@ -15,7 +15,7 @@ from ..engines.compiled import has_compiler
 from ..experiments import Experiment, live
 from ..networks import activations
 from ..support.devices import devices
-from ..value import games
+from ..games.table import games
 
 # %% ../../nbs/lab/06_controls.ipynb #e7a7ab5d
 class _Control:

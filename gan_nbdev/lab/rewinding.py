@@ -53,13 +53,13 @@ class Rewindable(Run):
         self.given, self.device, self.memory = trainer, device, memory
         self.recording, self.broken = True, False   # a failure may leave half an iteration
         self.front, self.gap, self.due = None, 1, 0.
-        self.first, self.before = self._moment(), self.trainer.record.rows()
+        self.first, self.before = self._moment(), deepcopy(self.trainer.record)
         self.moments = {self.iteration: self.first}
 
 @patch
 def _moment(self:Rewindable):
     t = copy(self.trainer)
-    rows, t.record = len(t.record), Record(t.record.width)
+    rows, t.record = len(t.record), Record(t.record.names)
     state, held = t.state_dict(), {k: getattr(t, k) for k in _held}
     return _Moment(state, held, t.length, rows, self.story, _size(state))
 
@@ -168,17 +168,18 @@ def rewind(self:Rewindable,
            i:int,      # iteration
           ) -> int:    # the iteration of the recorded moment that is nearest to it
     "Go to a recorded moment, earlier or later; what follows is what followed then"
-    if self.front is None: self.front = self.trainer.record.rows()
+    if self.front is None: self.front = deepcopy(self.trainer.record)
     i = min(self.moments, key=lambda o: abs(o - i))
     self._put(self.moments[i], self.front)
     return i
 
 @patch
-def _put(self:Rewindable, m, rows):
+def _put(self:Rewindable, m, record):
     t = self.trainer
     t.change(**{k: v for k, v in m.held.items() if v != getattr(t, k)})
     t.length = m.length
-    t.load_state_dict({**m.state, 'history': rows[:m.rows]})
+    rows = record.rows()[:m.rows]
+    t.load_state_dict({**m.state, 'columns': record.names, 'history': rows})
     self.story, self.broken = m.story, False
 
 # %% ../../nbs/lab/02_rewinding.ipynb #8c0a3c95

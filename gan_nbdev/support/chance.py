@@ -17,14 +17,25 @@ from torch.overrides import TorchFunctionMode
 
 # %% ../../nbs/support/04_chance.ipynb #36927844
 class MasksFrom(TorchFunctionMode):
-    "Inside, dropout takes its random numbers from `rand`"
-    def __init__(self, rand): # function of a shape: `random_bits`
+    "Inside, dropout takes its random numbers from `rand`; what asks `rng` for some, from `own`"
+    def __init__(self, rand,   # function of a shape: `random_bits`
+                 rng=None,     # a generator; None: those who ask it are left alone
+                 own=None):    # function of a function that would draw; None: `rand`
         super().__init__()
-        self.rand = rand
+        self.rand, self.rng, self.own = rand, rng, own or rand
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if self.rng is not None and kwargs.get('generator') is self.rng:
+            return self._drawn(func, args, kwargs)
         f = self._dropout if func is F.dropout else func
-        return f(*args, **(kwargs or {}))
+        return f(*args, **kwargs)
+
+    def _drawn(self, func, args, kwargs):
+        if any(isinstance(o, torch.Tensor) for o in (*args, *kwargs.values())):
+            raise ValueError(f'{func.__name__} draws numbers that depend on a tensor; of the trainer\'s '
+                             'generator a game may ask torch.rand, randn or randint')
+        return self.own(lambda: func(*args, **kwargs))
 
     def _dropout(self, x, p=0.5, training=True, inplace=False):
         if not (training and p): return x

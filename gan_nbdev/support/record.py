@@ -6,36 +6,70 @@
 __all__ = ['Record']
 
 # %% ../../nbs/support/07_record.ipynb #98c5313f
-import tempfile, threading
+import math, tempfile, threading
 
 import numpy as np
 import torch
 
 # %% ../../nbs/support/07_record.ipynb #621ea507
 class Record:
-    "Rows of float32 numbers, in memory up to `keep` bytes, beyond that in a temporary file"
-    def __init__(self, width:int,         # numbers in a row, ≥ 1
-                 rows:torch.Tensor=None,  # to begin with, (n, width)
+    "Rows of float32 numbers under names, in memory up to `keep` bytes, then in a temporary file"
+    def __init__(self, names:tuple,       # of the columns
+                 rows:torch.Tensor=None,  # to begin with, (n, columns)
                  keep:int=2**18):         # bytes
         self.file, self.lock = tempfile.SpooledTemporaryFile(keep), threading.Lock()
-        self.width, self.n, self.last = width, 0, None
+        self.names, self.n, self.last = tuple(names), 0, None
         if rows is not None: self.append(rows)
 
     def __len__(self): return self.n
     def __del__(self): self.file.close()
-    def append(self, rows:torch.Tensor): # float32, (n, width), on the CPU
-        "Add rows at the end"
+    def append(self, rows:torch.Tensor, # float32, (n, columns), on the CPU
+               names:tuple=None):       # of its columns; None: those of the record
+        "Add rows at the end; what one side does not have is NaN"
+        if names is not None and tuple(names) != self.names:
+            self._widen([k for k in names if k not in self.names])
+            rows = _under(self.names, rows, names)
         with self.lock:   # it may be read from another thread
-            self.file.seek(4*self.width*self.n)
+            self.file.seek(4*len(self.names)*self.n)
             self.file.write(rows.numpy().tobytes())
             self.n += len(rows)
         if len(rows): self.last = rows[-1].tolist()
 
-    def rows(self) -> torch.Tensor: # (n, width), a copy
-        "All rows"
+    def _widen(self, more):
+        if not more: return
+        rows, names = self.rows(), (*self.names, *more)
+        rows = _under(names, rows, self.names)
         with self.lock:
+            self.names = names
             self.file.seek(0)
-            data = self.file.read(4*self.width*self.n)
-        return torch.from_numpy(np.frombuffer(data, np.float32).reshape(-1, self.width).copy())
+            self.file.write(rows.numpy().tobytes())
 
-    def __reduce__(self): return Record, (self.width, self.rows())   # copies and pickles hold them
+    def amend(self, name:str, value:float):
+        "Put a figure into the last row; `ValueError` if there is none"
+        if not self.n: raise ValueError(f'there is no iteration yet to record {name!r} of')
+        self._widen([name]*(name not in self.names))
+        with self.lock:
+            self.file.seek(4*(len(self.names)*(self.n - 1) + self.names.index(name)))
+            self.file.write(np.float32(value).tobytes())
+
+    def table(self) -> dict: # name → float32 array, (n,); copies
+        "All columns by name"
+        with self.lock: data, names = self._read(), self.names
+        return dict(zip(names, data.T.copy()))
+
+    def rows(self) -> torch.Tensor: # (n, columns), a copy
+        "All rows"
+        with self.lock: return torch.from_numpy(self._read().copy())
+
+    def _read(self):
+        self.file.seek(0)
+        data = self.file.read(4*len(self.names)*self.n)
+        return np.frombuffer(data, np.float32).reshape(-1, len(self.names))
+
+    def __reduce__(self): return Record, (self.names, self.rows())   # copies and pickles hold them
+
+def _under(names, rows, their_names):
+    "The rows under these names"
+    out = torch.full((len(rows), len(names)), math.nan)
+    for k, v in zip(their_names, rows.T): out[:, names.index(k)] = v
+    return out
