@@ -48,8 +48,13 @@ class Source:
 
 # %% ../nbs/01_data.ipynb #43fec7ce
 class Data(Sampler):
-    "What x is drawn from. `name`, `dim` (numbers in an item), `shape` (an item's own), `bounded`"
+    "What x is drawn from. `name`, `dim` (numbers in an item), `shape` (an item's own), `bounded`, `classes`"
     bounded = False
+    classes = None # how many, if each item has a label
+    @property
+    def labelled(self)->'Data': # whose rows have their class in one more column
+        "The data with its labels; `ValueError` if there are none"
+        raise ValueError(f'{self.name} has no labels')
     def scale(self,
         x:torch.Tensor, # (n, dim) or (n, *shape), data units
     )->torch.Tensor: # (n, dim), model units

@@ -326,9 +326,8 @@ def generate(self:GAN,
              labels=None, # classes: one number, or shape (n,); None in a GAN with classes: 0, 1, 2, …
             ) -> Tensor: # G(z), shape (n, dim), model units
     "The fakes made of this noise"
-    if self.classes:
-        if labels is None: labels = torch.arange(len(z)) % self.classes
-        labels = self.check_labels(labels, len(z))
+    if self.classes and labels is None: labels = torch.arange(len(z)) % self.classes
+    labels = self.check_labels(labels, len(z))
     with evaluating(self): return self(z, labels)
 
 @patch

@@ -24,8 +24,8 @@ from .support.devices import arithmetic, check_precision, computing, pick_device
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
-from .support.safety import on_interrupt
-from .games.game import recorded
+from .support.safety import give_up, on_interrupt, until_given_up
+from .games.game import pairs, recorded
 from .games.table import find_game, games
 from .value import log_d, log_not_d
 
@@ -37,7 +37,7 @@ class Trainer(Algorithm1):
         data,                   # a distribution, `Samples` or a `Stream`
         game='non-saturating',  # what the players play: a name in `games`, or a `Game`
         k:int=1,                # discriminator steps per iteration, ≥ 1
-        batch_size:int=256,     # minibatch size m, ≥ 1
+        batch_size:int=None,    # minibatch size m, ≥ 1; None: 256, or that of a `DataLoader`
         d_rule:Rule=None,       # D's gradient rule, `adam()` by default
         g_rule:Rule=None,       # G's gradient rule, `adam()` by default
         seed:int=0,             # of x, z and dropout, ≥ 0; the networks have seeds of their own
@@ -52,10 +52,12 @@ class Trainer(Algorithm1):
     ):
         check_players(game, k, d_rule, g_rule, k_g)
         data = _as_data(data)
+        if batch_size is None: batch_size = getattr(data, 'm', 256)
         _check_data(gan, data, batch_size, seed)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
         self.device = pick_device(device)
         rng = torch.Generator(self.device).manual_seed(seed)
+        if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
         source = (data.labelled if gan.classes else data).source(batch_size, rng, self.device)
         super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate)
         self.data, self.seed, self.hooks = data, seed, list(hooks)
@@ -228,16 +230,19 @@ def compiles(self:Trainer,
 def _engine(self:Trainer, end):
     if processes() > 1: return _room('parallel').Parallel(self)
     name = self.engine_name(end)
-    return Eager(self) if name == 'eager' else _room('choice').engine_for(self, name)
+    if name == 'eager': return Eager(self)
+    with until_given_up(): return _room('choice').engine_for(self, name)   # None when it was
 
 # %% ../nbs/04_trainer.ipynb #8e9613df
 @patch
 def fit(self:Trainer,
-        n:int,              # iterations to train, ≥ 0
+        n:int=None,         # iterations to train, ≥ 0
         progress:bool=True, # show a progress bar?
+        epochs:float=None,  # or how often to go through the data, ≥ 0
        ) -> Trainer:        # itself
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
-    whole_number('n', n, 0); check_hooks(self.hooks)
+    n = whole_number('n', self._iterations(epochs) if n is None else n, 0); check_hooks(self.hooks)
+    if epochs is not None and n != self._iterations(epochs): raise ValueError('give n or epochs, not both')
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
     hooks, end, size = first + last, self.iteration + n, 1
@@ -293,8 +298,9 @@ def _block(self:Trainer, engine, size, hooks):
 @patch
 def stop(self:Trainer,
          why:str='asked to stop'): # the reason, kept in `stopped`
-    "Ask the training that is running to end after this iteration"
+    "Ask the training that is running to end after this iteration, or while its engine is made"
     self.stopped = why
+    give_up()
 
 @patch
 def _stops(self:Trainer):
@@ -308,6 +314,16 @@ def _call(hooks, what, *args):
         if hasattr(h, what): getattr(h, what)(*args)
 
 def _next(t, every): return t + every - t % every
+
+@patch
+def _iterations(self:Trainer, epochs):
+    "How many iterations take so many times the data"
+    if epochs is None: raise ValueError('give n, the number of iterations, or epochs')
+    if not hasattr(self.data, '__len__'):
+        raise ValueError(f'epochs: {self.data.name} has no end, so give n, the number of iterations')
+    if epochs: positive_number('epochs', epochs)
+    minibatches = self.accumulate*(self.k + self.k_g*pairs(self.game))
+    return math.ceil(epochs*len(self.data)/(self.batch_size*minibatches))
 
 # %% ../nbs/04_trainer.ipynb #e3bf9b6d
 @patch(as_prop=True)

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..data import Data
 from .idx import fashion_mnist, find_idx, idx_images, mnist
-from .samples import Samples, Stream
+from .samples import Loaded, Samples, Stream
 from .shapes import drawn, shapes
 from ..support.calls import remembers
 from ..support.checks import (check_room, inside, naming, one_line, readable_file,
@@ -34,7 +34,8 @@ from ..support.checks import (check_room, inside, naming, one_line, readable_fil
 def digits() -> Samples: # 1,797 images; pixels in [0, 1], from the data's own 0 to 16; shape (8, 8)
     "scikit-learn's handwritten digits"
     from sklearn.datasets import load_digits              # half a second, so only when asked for
-    return Samples(load_digits().images.astype(np.float32), scale=(0, 16), name='digits')
+    d = load_digits()
+    return Samples(d.images.astype(np.float32), scale=(0, 16), name='digits', labels=d.target)
 
 # %% ../../nbs/datasets/03_files.ipynb #a2db52f0
 def _remembers_file(read):
@@ -341,4 +342,5 @@ def get_data(
     if hasattr(what, 'sample') and hasattr(what, 'source'): return what
     if isinstance(what, (Tensor, np.ndarray)): return Samples(what, _scale(what), name=kind.lower())
     if isinstance(what, Dataset): return Stream(what, scale=_item_scale(what), name=kind)
-    raise ValueError(f'data must be a name, path, tensor, array or torch Dataset, not {kind}')
+    if isinstance(what, DataLoader): return Loaded(what)
+    raise ValueError(f'data must be a name, path, tensor, array, torch Dataset or DataLoader, not {kind}')

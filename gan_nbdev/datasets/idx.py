@@ -87,7 +87,16 @@ def idx_images(
     if x.ndim != 3:
         raise ValueError(f'{p} holds no images: shape {tuple(x.shape)}, not (n, height, width)')
     _check_n(n, len(x), p)
-    with naming(p): return Samples(x[:n], scale='unit', name=name)
+    with naming(p): return Samples(x[:n], scale='unit', name=name, labels=_labels_beside(p, len(x), n))
+
+def _labels_beside(p, most, n):
+    "What the file of labels that belongs to these images says; None if there is none"
+    stem = re.sub('images(.)idx3', r'labels\1idx1', p.name.removesuffix('.gz'))
+    found = next((q for gz in ('', '.gz') if stem != p.name and (q := p.with_name(stem + gz)).is_file()), None)
+    if found is None: return None
+    y = read_idx(found)
+    if y.shape != (most,): raise ValueError(f'{found.name} holds no labels for {most} images: shape {tuple(y.shape)}')
+    return y[:n]
 
 def _images_in(folder, name, split):
     _check_split(split)
@@ -208,6 +217,7 @@ def _idx_set(name, data_dir, split, n):
     if data.shape != (28, 28):
         raise ValueError(f'{folder}: {name} has images of shape (28, 28), not {data.shape}')
     data.x = data.x[:_most[split]]
+    if data.classes: data.labels = data.labels[:_most[split]]
     given = dict(data_dir=data_dir and os.path.abspath(os.path.expanduser(data_dir)), n=n)
     # `split` even if it is the default: for `get_data`, the name alone means the paper's part
     data.made_by = dict(name=name, split=split, **{k: v for k, v in given.items() if v is not None})
@@ -218,6 +228,8 @@ def _idx_download(name, split, folder):
     file = f'{_prefix[split]}-images-idx3-ubyte.gz'
     hint = f'With a copy of your own, let --data_dir or {name.upper()}_DIR name its folder.'
     download([url + file for url in _mirrors[name]], folder/file, _sha256[name, split], hint=hint)
+    labels = file.replace('images-idx3', 'labels-idx1')   # checked when they are read
+    download([url + labels for url in _mirrors[name]], folder/labels, hint=hint)
 
 # %% ../../nbs/datasets/02_idx.ipynb #0bb25b30
 def mnist(

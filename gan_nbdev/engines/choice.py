@@ -10,7 +10,7 @@ import warnings
 
 from .compiled import Compiled, has_compiler
 from .graphed import Graphed
-from .recorded import Recorded, assumed
+from .recorded import Recorded, assumed, unbegun_if_it_fails
 from ..support.devices import arithmetic
 from ..trainer import Eager
 
@@ -45,14 +45,13 @@ def engine_for(trainer,  # a `Trainer`
                name:str, # in `engines`
               ) -> 'Eager | Recorded | Graphed': # with `begin(n)`, `step()`, `end()`
     "That engine, ready; `ValueError` if it cannot run this trainer and was asked for by name"
-    unbegun = [o for o in (trainer.d_opt, trainer.g_opt) if not any(o.state.values())]
     now = assumed(trainer)
     if trainer.made_engine is None or trainer.made_engine[:2] != (name, now):
         try:
-            engine = engines[name](trainer)
-            if name != 'eager': getattr(engine, 'inner', engine).check()
+            with unbegun_if_it_fails([trainer]):
+                engine = engines[name](trainer)
+                if name != 'eager': getattr(engine, 'inner', engine).check()
         except ValueError as e:
-            for o in unbegun: o.state.clear()
             if trainer.engine != 'auto': raise
             warnings.warn(f'{e}. Training goes on with the eager engine')
             engine = Eager(trainer)

@@ -11,6 +11,7 @@ import os, shutil
 import torch
 
 from .recorded import Recorded
+from ..support.safety import interruptible
 
 # %% ../../nbs/engines/02_compiled.ipynb #cd768f91
 def _small_product(x, y, few=4):
@@ -56,7 +57,8 @@ class Compiled(Recorded):
         if self.trainer.device.type == 'cpu' and not has_compiler():
             raise ValueError("the compiled engine needs a C++ compiler, g++ or clang++: "
                              "choose engine='eager'")
-        try: self.run = machine_code(self.program, self.example)
+        try:
+            with interruptible(): self.run = machine_code(self.program, self.example)
         except Exception as e:
             why = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise ValueError(f'the compiler cannot make this program: {why}') from e

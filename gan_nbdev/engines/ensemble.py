@@ -17,11 +17,11 @@ from tqdm import tqdm
 from .choice import check_engine, seconds_saved
 from .compiled import has_compiler, machine_code
 from .graphed import Graphed
-from .recorded import Recorded, assumed, terms
+from .recorded import Recorded, assumed, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import whole_number
 from ..support.devices import computing
-from ..support.safety import on_interrupt
+from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
 
 # %% ../../nbs/engines/05_ensemble.ipynb #ed7d4e86
@@ -59,7 +59,7 @@ class Stacked:
         if like:
             self.program, self.run = like.program, like.run
             return
-        with computing(self.trainer.precision, self.trainer.device):
+        with computing(self.trainer.precision, self.trainer.device), interruptible():
             self.program = self.run = self._write(first.program)
             if compiled: self.run = machine_code(self.program, self.example)
 
@@ -174,7 +174,7 @@ class Ensemble:
             name = 'compiled' if pays else 'graphed' if t.device.type == 'cuda' else 'eager'
         now = name, [assumed(t) for t in self.trainers]
         if self._made is None or self._made[0] != now:
-            stacks = self._stacks(name)
+            with unbegun_if_it_fails(self.trainers): stacks = self._stacks(name)
             self._made = (name, [assumed(t) for t in self.trainers]), stacks   # moved in memory
         return self._made[1]
 
@@ -184,6 +184,7 @@ class Ensemble:
         stacks, like = [], {}
         for i in range(0, len(self), at_once):
             members = self.trainers[i:i + at_once]
+            with interruptible(): pass   # between two of them
             made = Stacked(members, name == 'compiled', like.get(len(members)))
             like.setdefault(len(members), made)
             stacks.append(Graphed(made) if cuda and name != 'eager' else made)
@@ -197,21 +198,22 @@ class Ensemble:
         whole_number('n', n, 0)
         _check_members(self.trainers)   # they may have changed since
         if not n: return self
-        self.stopped = None
-        stacks, done, size = self._engines(self.trainers[0].iteration + n), 0, 1
-        with (tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar,
-              on_interrupt(lambda *_: self.stop('interrupted'))):
-            while done < n and not self.stopped:
-                start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
-                made = self._block(stacks, size)
-                bar.update(made); done += made
-                # each stack works for a while before the next has its turn: fewer, longer turns
-                size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
+        self.stopped, done, size = None, 0, 1
+        with on_interrupt(lambda *_: self.stop('interrupted')):
+            with until_given_up(): stacks = self._engines(self.trainers[0].iteration + n)
+            with tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar:
+                while done < n and not self.stopped:
+                    start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
+                    made = self._block(stacks, size)
+                    bar.update(made); done += made
+                    # each stack works for a while before the next has its turn: fewer, longer turns
+                    size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
         return self
 
     def stop(self, why:str='asked to stop'): # the reason, kept in `stopped`
-        "Ask the training that is running to end after this iteration"
+        "Ask the training that is running to end after this iteration, or while its engine is made"
         self.stopped = why
+        give_up()
 
 # %% ../../nbs/engines/05_ensemble.ipynb #5f33a22a
 @patch
