@@ -37,7 +37,9 @@ _numbers = dict(k=_count, k_g=_count, batch_size=_count, seed=kinds.whole(0),
                 precision=kinds.one_of(*precisions), engine=kinds.one_of('auto', *engines),
                 device=kinds.just(None) | Kind("a device, as 'cpu' or 'cuda'", _is_device),
                 steps=kinds.just(None) | kinds.whole(0))
-_all = 'schema', *parts, *_numbers
+_more = dict(accumulate=(1, _count), pack=(1, _count),   # written only where they differ from this
+             ema=(None, kinds.just(None) | kinds.above_0), classes=(None, kinds.just(None) | kinds.whole(2)))
+_all = 'schema', *parts, *_numbers, *_more
 
 def _unknown(name):
     return ValueError(f'unknown entry {short(name)}: choose one of {", ".join(_all)}')
@@ -50,14 +52,15 @@ def _description(v):
         raise ValueError(f'this gan_nbdev reads descriptions of schema {schema}, not {short(now)}')
     for k in v:
         if k not in _all: raise _unknown(k)
-    for k in _all[1:]:
+    for k in (*parts, *_numbers):
         if k not in v: raise ValueError(f'{k} is missing')
     numbers = {k: kind(k, v[k]) for k, kind in _numbers.items()}
     made = {k: part_entry(k, v[k], numbers['steps']) for k in parts}
     out = (g := made['generator']).get('out', 'auto')
     if 'out_bias' in g and out not in ('auto', 'sigmoid'):
         raise ValueError(f'generator.out_bias needs out "auto" or "sigmoid", not {short(out)}')
-    return {'schema': schema, **made, **numbers}
+    more = {k: kind(k, v.get(k, usual)) for k, (usual, kind) in _more.items()}
+    return {'schema': schema, **made, **numbers, **{k: o for k, o in more.items() if o != _more[k][0]}}
 
 # %% ../nbs/07_experiments.ipynb #e89f4eb1
 class Experiment:
@@ -73,9 +76,10 @@ class Experiment:
 
     def __getitem__(self, name:str): # with dots between: 'k', 'd_rule.lr', 'd_rule.schedule.lr.to'
         part, *path = name.split('.')
-        v = self.entries
+        v = {k: usual for k, (usual, _) in _more.items()} | self.entries
         if part not in v: raise _unknown(name)
         v = v[part]
+        if path and part == 'game' and isinstance(v, str): v = dict(name=v)
         if path and isinstance(v, dict): v = {**part_form(part, v).defaults, **v}   # unwritten ones
         for k in path:
             if not isinstance(v, dict) or k not in v: raise _unknown(name)
@@ -168,6 +172,7 @@ def _data_entry(data):
 def _put(entries, name, v):
     "Set one entry; a schedule that is set to None is taken away"
     *path, last = name.split('.')
+    if path == ['game'] and isinstance(entries['game'], str): entries['game'] = dict(name=entries['game'])
     for k in path:
         if not isinstance(entries.get(k, {}), dict): raise _unknown(name)
         entries[k] = dict(entries.get(k, {}))
@@ -287,11 +292,13 @@ def statements(self:Experiment,
               ) -> list:  # of `Assign`
     "What makes `data`, `noise`, `gan` and `trainer`"
     e = self._entries
-    calls = {k: part_call(k, e[k], e['seed'], e['steps'], data) for k in parts}
+    calls = {k: part_call(k, e[k], e['seed'], e['steps'], data, self['classes'], self['pack']) for k in parts}
     usual = dict(k_g=1, precision='float32', device=None)
     numbers = {k: e[k] for k in _numbers if k != 'steps' and (k not in usual or e[k] != usual[k])}
     rules = {k: calls[k] for k in ('d_rule', 'g_rule')}
-    gan = Call(GAN, calls['generator'], calls['discriminator'], Name('noise'))
+    more = {k: self[k] for k in _more if self[k] != _more[k][0]}
+    told = {k: more.pop(k) for k in ('classes', 'pack') if k in more}
+    gan, numbers = Call(GAN, calls['generator'], calls['discriminator'], Name('noise'), **told), numbers | more
     trainer = Call(Trainer, Name('gan'), Name('data'), calls['game'], **numbers, **rules)
     made = [Assign(k, calls[k]) for k in ('data', 'noise') if not self.is_own(k)]
     length = [Assign('trainer.length', e['steps'])]*(e['steps'] is not None)
@@ -366,7 +373,7 @@ def change_calls(self:Experiment,
                 ) -> list:       # of `Assign` and `Call`, for a `trainer`
     "What turns a run of this experiment into one of `new`; `ValueError` if it must begin anew"
     a, b = self._entries, new._entries
-    differ = [k for k in _all if a[k] != b[k]]
+    differ = [k for k in _all if self[k] != new[k]]
     if fixed := [k for k in differ if k not in live]:
         names = ', '.join(live)
         raise ValueError(f'{fixed[0]} cannot change while a run goes on: only {names} can')

@@ -206,7 +206,26 @@ def _circles(v):
     v = v - v.mean()
     return v.std() > .01 and (v[1:]*v[:-1]).mean() > .9*v.var()
 
-def _verdict(v, d_real, d_fake):
+def _known(last):
+    "Does the game speak of V and of probabilities, and did it all this time?"
+    return all(k in last and not np.isnan(last[k]).any() for k in ('value', 'd_real', 'd_fake'))
+
+def _of_answers(history):
+    "Answers that are probabilities already, where logits are wanted, give σ from ½ to 0.731 only"
+    d = [v[~np.isnan(v)] for v in (history['d_real'], history['d_fake'])]
+    if min(o.min() for o in d) >= .5 and max(o.max() for o in d) <= .7311:
+        return ('All answers of D lie in [0, 1] where its logits are wanted, which have no bounds: it '
+                'seems to end in a sigmoid. Leave that out: the losses have one of their own')
+
+def _of_losses(last):
+    "What can be said where D's answers are no probabilities"
+    d, g = last['d_loss'], last['g_loss']
+    return (f"D's loss is {d.mean():.3g} ± {d.std():.2g}, G's {g.mean():.3g} ± {g.std():.2g}. In this "
+            "game D's answers are no probabilities, and its losses tell little about the samples: "
+            'look at these')
+
+def _verdict(last):
+    v, d_real, d_fake = last['value'], last['d_real'].mean(), last['d_fake'].mean()
     V, swing = v.mean(), v.std()
     if V > -0.1:
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
@@ -234,15 +253,15 @@ def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
             ) -> list:      # sentences
     "What the end of the record says about the game, in words"
-    V = history['value']
-    if len(V) < 100: return [f'Too early to say: {len(V)} iterations']
-    n = max(len(V)//10, 50)
-    v, real, fake = (history[c][-n:] for c in ('value', 'd_real', 'd_fake'))
-    said = [_verdict(v, real.mean(), fake.mean())]
+    t = len(next(iter(history.values())))
+    if t < 100: return [f'Too early to say: {t} iterations']
+    n = max(t//10, 50)
+    last = {k: v[-n:] for k, v in history.items()}
+    said = [_of_answers(history) or _verdict(last) if _known(last) else _of_losses(last)]
     if coverage is not None:
         m, k = coverage.modes, coverage.modes_total
         if m == k: said.append(f'G covers all {k} modes')
-        elif 0 < m <= k/2 and v.mean() > -1:   # D is right, and G stays where it is
+        elif 0 < m <= k/2 and _known(last) and last['value'].mean() > -1:   # D is right, G stays
             said.append(f'G has collapsed to {m} of {k} modes (early in a run it may yet spread). '
                         'Try fewer steps of D for each of G, smaller rates, or another seed')
         else: said.append(f'G covers {m} of {k} modes. Try more iterations, a larger minibatch, or '

@@ -147,10 +147,11 @@ def mlp_generator(noise_dim:int,     # length of z, ≥ 1
 def mlp_discriminator(data_dim:int,      # length of x, ≥ 1
                       hidden=(128, 128, 128), # widths of the hidden layers
                       act:str='leaky_relu',   # as in `mlp`
+                      pack:int=1,        # items that it judges at once, as in `GAN`, ≥ 1
                       **kwargs           # the other options of `mlp`
-                     ) -> nn.Sequential: # maps x (m, data_dim) to the logits of D(x), (m, 1)
+                     ) -> nn.Sequential: # maps x (m, pack·data_dim) to the logits of D(x), (m, 1)
     "D(x; θd): a multilayer perceptron from data to the logit of one probability"
-    return mlp(data_dim, 1, hidden, act, **kwargs)
+    return mlp(whole_number('pack', pack, 1)*data_dim, 1, hidden, act, **kwargs)
 
 # %% ../nbs/02_networks.ipynb #847ce607
 def output_for(data     # a data object

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['palette', 'd_map', 'mosaic', 'image_grid', 'plot_samples', 'plot_fakes', 'plot_probability', 'plot_1d', 'plot_losses',
-           'plot_value', 'interpolation', 'plot_interpolation', 'plot_overview', 'LivePlot']
+           'plot_value', 'plot_more', 'interpolation', 'plot_interpolation', 'plot_overview', 'LivePlot']
 
 # %% ../nbs/06_plots.ipynb #944496bd
 import io
 import math
 import sys
 import time
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,7 @@ from .value import LOG4
 palette = dict(data='black', generator='#009E73', discriminator='#0072B2',
                value='#CC79A7', guide='#777777')
 d_map = LinearSegmentedColormap.from_list('D', ['white', palette['discriminator']])
+_others = palette['value'], palette['guide'], '#E69F00', '#56B4E9', '#D55E00'
 
 # %% ../nbs/06_plots.ipynb #e92aecca
 def _axes(ax, size=(4, 2.6)):
@@ -207,25 +209,39 @@ def _curve(ax, y, colour, label):
 def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_loss', (t,)
                 ax=None,      # axes to draw on
                ) -> Axes:             # the axes
-    "Both players' losses in nats, with the discriminator's loss log 4 at D = ½"
+    "Both players' losses; where the game has V, in nats, with D's loss log 4 at D = ½"
     ax = _axes(ax)
     _curve(ax, history['d_loss'], 'discriminator', 'D')
     _curve(ax, history['g_loss'], 'generator', 'G')
-    ax.axhline(LOG4, ls=':', color=palette['guide'], lw=1, label='log 4')
-    ax.set(xlabel='iteration', ylabel='loss (nats)')
+    if known := 'value' in history: ax.axhline(LOG4, ls=':', color=palette['guide'], lw=1, label='log 4')
+    ax.set(xlabel='iteration', ylabel='loss (nats)' if known else 'loss')
     _legend_above(ax)
     return ax
 
 def plot_value(history:dict, # as `trainer.history`: the array 'value', (t,)
                ax=None,      # axes to draw on
               ) -> Axes:             # the axes
-    "V(D, G) in nats, and −log 4, its value at the game's equilibrium (Theorem 1 of the paper)"
+    "V(D, G) in nats, and −log 4, its value at the equilibrium; `ValueError` in a game without V"
+    if 'value' not in history: raise ValueError('in this game there is no V to plot: see plot_more')
     ax = _axes(ax)
     _curve(ax, history['value'], 'value', 'V(D, G)')
     ax.axhline(-LOG4, ls=':', color=palette['guide'], lw=1, label='−log 4')
     ax.set(xlabel='iteration', ylabel='V (nats)')
     _legend_above(ax)
     return ax
+
+def plot_more(history:dict, # as `trainer.history`: terms, figures, what was logged
+              ax=None,      # axes to draw on
+             ) -> Axes:             # the axes
+    "What a record has besides losses, V and D's answers, each in its own units"
+    ax, known = _axes(ax), ('d_loss', 'g_loss', 'value', 'd_real', 'd_fake')
+    for (k, v), colour in zip(((k, v) for k, v in history.items() if k not in known), cycle(_others)):
+        t = np.flatnonzero(~np.isnan(v))
+        ax.plot(t + 1, v[t], lw=.8, color=colour, label=k)
+    ax.set(xlabel='iteration')
+    if ax.lines: _legend_above(ax)
+    return ax
+
 
 # %% ../nbs/06_plots.ipynb #da2f598d
 def interpolation(gan,                            # a GAN
@@ -267,7 +283,7 @@ def plot_overview(trainer,    # has `.sample`, `.data` and `.history`
     left, mid, right = fig.subplots(1, 3)
     plot_fakes(trainer.sample(n, seed=seed), trainer.data, left, seed)
     plot_losses(trainer.history, mid)
-    plot_value(trainer.history, right)
+    (plot_value if 'value' in trainer.history else plot_more)(trainer.history, right)
     return fig
 
 # %% ../nbs/06_plots.ipynb #615441f9

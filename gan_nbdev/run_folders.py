@@ -119,13 +119,14 @@ def _weights(trainer):
     return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
 
 def _write_files(trainer, d, record, measured):
-    from gan_nbdev.plots import plot_fakes, plot_losses, plot_value
+    from gan_nbdev.plots import plot_fakes, plot_losses, plot_more, plot_value
     save_file(_weights(trainer), d/'weights.safetensors')
     _write_history(trainer.history, d/'history.csv')
     (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
     write_picture(d/'samples.png', lambda ax: plot_fakes(trainer.sample(1000), trainer.data, ax))
     write_picture(d/'losses.png', lambda ax: plot_losses(trainer.history, ax))
-    write_picture(d/'value.png', lambda ax: plot_value(trainer.history, ax))
+    plot = plot_value if 'value' in trainer.history else plot_more
+    write_picture(d/'value.png', lambda ax: plot(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
 # %% ../nbs/09_run_folders.ipynb #e7eb936b
@@ -134,7 +135,7 @@ def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
     from gan_nbdev.metrics import metrics
     t = self.trainer
-    last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in t.history.items() if len(v)}
+    last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in t.history.items() if len(v) and not math.isnan(v[-1])}
     return dict(iterations=self.iteration, stopped=t.stopped,
                 **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
 

@@ -99,7 +99,7 @@ def measures(trainer,  # a `Trainer` at its end
             ) -> dict: # name → number
     "What a study measures by default"
     said = measured(trainer.sample(2500), trainer.data)
-    v = trainer.history['value']
+    v = trainer.history.get('value', ())
     if len(v): said['final_value'] = float(v[-max(len(v)//10, 1):].mean())
     return {k: v for k, v in said.items() if k not in ('n', 'modes_total', 'jsd_floor')}
 

@@ -6,7 +6,7 @@
 __all__ = ['Trainer', 'check_hooks', 'statistics', 'Log', 'Eager', 'check_engine', 'Progress', 'stateful', 'EMA', 'EarlyStop']
 
 # %% ../nbs/04_trainer.ipynb #5e617165
-import math, sys, time
+import math, sys, time, warnings
 from contextlib import nullcontext
 from copy import deepcopy
 from importlib import import_module
@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .algorithm import Algorithm1, Rule, check_players
-from .networks import GAN
+from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
 from .support.checks import positive_number, whole_number
@@ -248,6 +248,7 @@ def fit(self:Trainer,
     hooks, end, size = first + last, self.iteration + n, 1
     self.stopped = None
     with self.lending(), _stop_button(self):
+        if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
         try:
             engine = self._engine(end)
@@ -324,6 +325,18 @@ def _iterations(self:Trainer, epochs):
     if epochs: positive_number('epochs', epochs)
     minibatches = self.accumulate*(self.k + self.k_g*pairs(self.game))
     return math.ceil(epochs*len(self.data)/(self.batch_size*minibatches))
+
+@patch
+def _look_at_d(self:Trainer):
+    "A D whose answers stay in [0, 1], however far away the items, would waste the run"
+    if 'value' not in self.game.shows or self.gan.classes: return
+    x = self._sample(64*self.gan.pack, 0)
+    with self.undisturbed():
+        with evaluating(self.gan): told = torch.cat([self.gan.logits(x*far) for far in (1., 10., 1e3, -1e3)])
+    if told.min() >= 0 and told.max() <= 1 and rank() == 0:
+        warnings.warn("D's answers all lie in [0, 1], where logits are wanted, which have no bounds: it "
+                      'seems to end in a sigmoid. Leave that out, the losses have one of their own',
+                      stacklevel=3)
 
 # %% ../nbs/04_trainer.ipynb #e3bf9b6d
 @patch(as_prop=True)

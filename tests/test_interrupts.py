@@ -1,5 +1,5 @@
 "Ctrl-C while an engine is being made: it ends at once, everything is kept, and nothing stays behind."
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time, weakref
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,8 +102,7 @@ def test_hooks_are_called_as_at_any_interrupt(compiler):
 
 
 @needs_compiler
-@pytest.mark.parametrize('presses', [1, 2])
-@pytest.mark.parametrize('before', [0, 3])
+@pytest.mark.parametrize('presses, before', [(1, 3), (2, 0)])
 def test_an_ensemble(compiler, presses, before):
     "Its first stack or its second is being made; the members can also go on alone"
     def members():
@@ -147,6 +146,18 @@ def test_what_is_half_done_is_finished_first(at):
             with whole: pass
             for i in range(3): after.append(str(i))
     assert whole.done == ['enter', 'exit'] and not after and sys.getprofile() is None
+
+
+def test_an_exception_that_leads_nowhere_comes_again():
+    "As in what a weak reference calls, where Python ignores them"
+    class Thing: pass
+    thing, after, hook = Thing(), [], sys.unraisablehook
+    ref = weakref.ref(thing, lambda _: press())
+    with on_interrupt(lambda *_: give_up()), until_given_up():
+        with interruptible():
+            del thing
+            for i in range(3): after.append(str(i))
+    assert ref() is None and not after and sys.getprofile() is None and sys.unraisablehook is hook
 
 
 def test_an_import_is_finished_first(tmp_path, monkeypatch):
@@ -211,32 +222,35 @@ def begin(cwd, *args):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def compilers(pid): return [o for o in below(pid) if runs(o) and 'cc1plus' in Path(f'/proc/{o}/cmdline').read_text()]
+def command(pid):
+    try: return Path(f'/proc/{pid}/cmdline').read_text()
+    except OSError: return ''
+
+
+def stop_while_it_compiles(p, signum):
+    while p.poll() is None and not any('cc1plus' in command(o) for o in below(p.pid)): time.sleep(.005)
+    started = below(p.pid)
+    p.send_signal(signum)
+    out, err = p.communicate()
+    while any(map(runs, started)): time.sleep(.01)   # what is left may take a moment to go
+    assert 'Traceback' not in err and 'compiling' in err and started, err
+    return p.returncode, out
 
 
 @needs_compiler
 @needs_proc
-@pytest.mark.parametrize('signum, status, why', [(signal.SIGINT, 130, 'interrupted'),
-                                                 (signal.SIGTERM, 143, 'terminated')])
-def test_a_real_compiler(tmp_path, signum, status, why):
+def test_a_real_compiler(tmp_path):
     "The command writes its run folder, and goes on from there as if nothing had been"
-    p = begin(tmp_path, '--steps', '20000', '--out', 'a')
-    while p.poll() is None and not (found := compilers(p.pid)): time.sleep(.005)
-    assert p.poll() is None, p.communicate()
-    started = below(p.pid)
-    p.send_signal(signum)
-    out, err = p.communicate()
-    assert p.returncode == status and 'Traceback' not in err and 'compiling' in err, err
-    assert f'{why} at iteration 0; everything so far is kept' in out and found
-    while any(map(runs, started)): time.sleep(.01)   # what is left may take a moment to go
-    files = sorted(o.name for o in (tmp_path/'a').iterdir())
-    assert files == (['checkpoints'] if status == 143 else [
-        'checkpoints', 'config.json', 'history.csv', 'losses.png', 'metrics.json', 'samples.png',
-        'value.png', 'weights.safetensors'])
+    said = stop_while_it_compiles(begin(tmp_path, '--steps', '20000', '--out', 'a'), signal.SIGTERM)
+    assert said[0] == 143 and 'terminated at iteration 0; everything so far is kept' in said[1]
+    assert [o.name for o in (tmp_path/'a').iterdir()] == ['checkpoints']
+    said = stop_while_it_compiles(begin(tmp_path, '--resume', '--out', 'a'), signal.SIGINT)
+    assert said[0] == 130 and 'interrupted at iteration 0; everything so far is kept' in said[1]
+    about = json.loads((tmp_path/'a/metrics.json').read_text())
+    assert (about['iterations'], about['stopped']) == (0, 'interrupted')
     for name, more in dict(a=['--resume'], b=[]).items():
         p = begin(tmp_path, '--steps', '40', '--quiet', '--out', name, *more)
         out, err = p.communicate()
         assert p.returncode == 0, err
     a, b = (load_file(tmp_path/name/'weights.safetensors') for name in 'ab')
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-    assert json.loads((tmp_path/'a/metrics.json').read_text())['iterations'] == 40

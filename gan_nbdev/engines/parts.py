@@ -20,7 +20,7 @@ from ..support import kinds
 from ..support.calls import Call, Name, call_of
 from ..support.kinds import Form, Kind, checked, form_of, mapping, plain, short
 from ..algorithm import Rule, adam, exponential, linear, momentum_sgd
-from ..games.table import games
+from ..games.table import game_makers, games, make_game
 
 # %% ../../nbs/engines/06_parts.ipynb #ca505e5e
 makers = {**shapes, **real_data, 'drawn': drawn}
@@ -66,18 +66,21 @@ def _tuples(v): return {k: tuple(o) if isinstance(o, list) else o for k, o in v.
 def _options(v, seed):
     return {**_tuples(v), 'seed': seed if v.get('seed', 'auto') == 'auto' else v['seed']}
 
-def _discriminator_call(v, seed):
+def _discriminator_call(v, seed, classes=None, pack=1):
     v = _options(v, seed)
-    return Call(mlp_discriminator, Name('data.dim'), v.pop('hidden'), **v)
+    packs = dict(pack=pack) if pack > 1 else {}
+    return Call(mlp_discriminator, Name('data.dim'), v.pop('hidden'), **v, **_classes(classes), **packs)
 
-def _generator_call(v, seed, data):
+def _classes(n): return {} if n is None else dict(classes=n)
+
+def _generator_call(v, seed, data, classes=None):
     v = _options(v, seed)
     bias, out = v.pop('out_bias', None), v.pop('out', 'auto')
     if out == 'auto': out = Call(output_for, Name('data')) if data is None else output_for(data)
     if bias and data is not None and out != 'sigmoid':
         raise ValueError(f'generator.out_bias needs data in [0, 1], which {data.name} is not')
     if out: v['out'] = out
-    net = Call(mlp_generator, Name('noise.dim'), Name('data.dim'), v.pop('hidden'), **v)
+    net = Call(mlp_generator, Name('noise.dim'), Name('data.dim'), v.pop('hidden'), **v, **_classes(classes))
     if not bias or not (data is None or hasattr(data, 'x')): return net   # a stream has no mean
     return Call(start_at_mean, net, Call(Name('data.x.mean'), 0))
 
@@ -107,7 +110,9 @@ def _rule_form(part, v):
     name = kinds.one_of(*optimisers)
     what = name(f'{part}.name', v.get('name'))
     entries, defaults, _ = form_of(optimisers[what], ('params',), name=name, lr=kinds.above_0)
-    entries, defaults = {**entries, 'schedule': _schedules}, {**defaults, 'schedule': {}}
+    clip = kinds.just(None) | kinds.above_0
+    entries = {**entries, 'schedule': _schedules, 'clip_gradient': clip, 'clip_weights': clip}
+    defaults = {**defaults, 'schedule': {}, 'clip_gradient': None, 'clip_weights': None}
     if 'betas' in entries: entries['betas'] = kinds.list_of(kinds.share, 'two numbers in [0, 1)', 2)
     if what not in _ours: return Form(entries, defaults, ('lr',))
     shown = form_of(_ours[what]).defaults
@@ -156,6 +161,21 @@ def _checked_rule(part, v, steps):
 # %% ../../nbs/engines/06_parts.ipynb #981e9eb7
 parts = 'data', 'noise', 'generator', 'discriminator', 'game', 'd_rule', 'g_rule'
 
+def _game_form(v):
+    name = kinds.one_of(*games)
+    what = name('game.name', v.get('name'))
+    maker, common = form_of(game_makers[what]), form_of(make_game, ('name', 'options'))
+    return Form(dict(name=name, **maker.kinds, **common.kinds), maker.defaults | common.defaults, ())
+
+def _game_entry(v):
+    "A name, or a name with options that are not the defaults"
+    if isinstance(v, str): return kinds.one_of(*games)('game', v)
+    v = checked('game.', mapping('game', v), _game_form(mapping('game', v)))
+    if len(v) == 1: return v['name']
+    try: make_game(**v)
+    except ValueError as e: raise ValueError(f'game.{e}') from None
+    return v
+
 def own_entry(o       # an object
              ) -> dict: # with a text in one line
     "The entry of an object of the user's own"
@@ -165,12 +185,13 @@ def _one_line(text):
     text = ''.join(c if c.isprintable() else ' ' for c in text)
     return ' '.join(text.split())[:100].strip() or 'own'
 
-def part_form(part:str, # a name in `parts`, but for the game
+def part_form(part:str, # a name in `parts`
               v:dict,   # its entry, perhaps not complete
              ) -> Form: # that the entry must have
     "The form of an entry; `ValueError` for a name that is not known"
     if 'own' in mapping(part, v): return Form(dict(own=kinds.text), {}, ())
     if part in ('data', 'noise'): return _data_form(v) if part == 'data' else _noise_form(v)
+    if part == 'game': return _game_form(v)
     return _rule_form(part, v) if part.endswith('rule') else _net_form(part)
 
 def part_entry(part:str,       # a name in `parts`
@@ -179,7 +200,7 @@ def part_entry(part:str,       # a name in `parts`
               ) -> object:     # the entry, complete
     "The entry of a part, checked; `ValueError` names what does not fit"
     own = isinstance(v, dict) and 'own' in v
-    if part == 'game' and not own: return kinds.one_of(*games)(part, v)
+    if part == 'game' and not own: return _game_entry(v)
     if isinstance(v, str) and part not in ('generator', 'discriminator'): v = dict(name=v)
     if own: return dict(own=_one_line(checked(f'{part}.', v, part_form(part, v))['own']))
     if part.endswith('rule'): return _checked_rule(part, v, steps)
@@ -189,15 +210,18 @@ def part_call(part:str,       # a name in `parts`
               v,              # its entry, complete
               seed:int=0,     # of the experiment
               steps:int=None, # iterations of the whole run
-              data=None       # or a stand-in with `name`, `dim` and `bounded`; None: not at hand
+              data=None,      # or a stand-in with `name`, `dim` and `bounded`; None: not at hand
+              classes:int=None, # that the networks are told
+              pack:int=1,     # items that D judges at once
              ) -> object:     # a `Call`, a `Name` for what must be given, or a text for a game
     "What makes the part of `data` and `noise`; with data at hand, what is 'auto' is written out"
     if isinstance(v, dict) and 'own' in v: return Name(part)
-    if part == 'game': return v
+    if part == 'game': return v if isinstance(v, str) else Call(make_game, **v)
     if part == 'data': return _data_call(v)
     if part == 'noise': return _noise_call(v, data)
-    if part == 'generator': return _generator_call(v, seed, data)
-    return _discriminator_call(v, seed + 1) if part == 'discriminator' else _rule_call(v, steps)
+    if part == 'generator': return _generator_call(v, seed, data, classes)
+    if part == 'discriminator': return _discriminator_call(v, seed + 1, classes, pack)
+    return _rule_call(v, steps)
 
 # %% ../../nbs/engines/06_parts.ipynb #937b9bc4
 def _started(rule, names=None):
@@ -210,6 +234,7 @@ def describe_rule(rule:Rule, # a gradient rule
     "The entry that makes this rule"
     if not isinstance(rule, Rule): return own_entry(rule)
     name, v, schedule = rule.optimiser.__name__.lower(), dict(rule.hypers), {}
+    v |= {k: getattr(rule, k) for k in ('clip_gradient', 'clip_weights') if getattr(rule, k)}
     for k, o in rule.hypers.items():
         if type(o) is linear: schedule[k] = dict(kind='linear', to=o.end, begin=o.begin, n=o.n)
         if type(o) is exponential:
@@ -222,7 +247,7 @@ def describe_rule(rule:Rule, # a gradient rule
     try:
         entry = _checked_rule('rule', dict(name=name, **v, schedule=schedule), None)
         made = make_rule(entry)
-        same = made.optimiser is rule.optimiser and _started(made) == _started(rule)
+        same = made.optimiser is rule.optimiser and _started(made) == _started(rule) and not rule.scheduler
     except ValueError: same = False
     return entry if same else own_entry(rule)
 
@@ -230,7 +255,7 @@ def describe_rule(rule:Rule, # a gradient rule
 def _describe_net(part, net):
     v = dict(call_of(net) or {})
     if v.pop('name', None) != 'mlp': return own_entry(net)
-    v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out')}
+    v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out', 'classes')}
     return {'seed': None, **({'out': None} if part == 'generator' else {}), **v}
 
 def _describe_noise(part, noise):
@@ -243,7 +268,7 @@ def _describe_data(part, data):
     return v if 'file' in v or v.get('name') in makers else own_entry(data)
 
 def _describe_game(part, game):
-    return next((k for k, v in games.items() if v == game), own_entry(game))
+    return next((k for k, v in games.items() if v == game), game.made_by if call_of(game) else own_entry(game))
 
 def entry_of(part:str, # a name in `parts`
              o         # an object
@@ -264,4 +289,5 @@ def describe(trainer     # a `Trainer`
         if v[k].get('seed', 'auto') == seed: del v[k]['seed']
     if v['generator'].get('out', 'auto') == output_for(t.data): del v['generator']['out']
     numbers = {k: getattr(t, k) for k in ('k', 'k_g', 'batch_size', 'seed', 'precision', 'engine')}
-    return dict(v, **numbers, device=str(t.device), steps=getattr(t, 'length', None))
+    more = dict(accumulate=t.accumulate, ema=t.ema and t.ema.half_life, classes=gan.classes, pack=gan.pack)
+    return dict(v, **numbers, device=str(t.device), steps=getattr(t, 'length', None), **more)

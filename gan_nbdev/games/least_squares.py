@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['least_squares']
 
-# %% ../../nbs/games/01_least_squares.ipynb #2614a841
+# %% ../../nbs/games/01_least_squares.ipynb #0c07bcb6
 import math
 from numbers import Real
 
@@ -14,16 +14,18 @@ import torch
 from .game import Game
 from ..support.calls import remembers
 
-# %% ../../nbs/games/01_least_squares.ipynb #f6139b1d
+# %% ../../nbs/games/01_least_squares.ipynb #e8fba6ba
 def _wide(answers): return answers.to(torch.promote_types(answers.dtype, torch.float32))
 
 def _check_targets(**targets):
     for k, v in targets.items():
-        if not isinstance(v, Real) or not math.isfinite(v): raise ValueError(f'{k} must be a finite number, not {v!r}')
+        if not isinstance(v, Real) or not math.isfinite(v):
+            raise ValueError(f'{k} must be a finite number, not {v!r}')
     a, b, c = targets.values()
-    if not (b - a)*(c - a) > 0: raise ValueError(f'b and c must lie on the same side of a, not a = {a}, b = {b}, c = {c}')
+    if not (b - a)*(c - a) > 0:
+        raise ValueError(f'b and c must lie on the same side of a, not a = {a}, b = {b}, c = {c}')
 
-# %% ../../nbs/games/01_least_squares.ipynb #83179617
+# %% ../../nbs/games/01_least_squares.ipynb #f62a856b
 @remembers
 def least_squares(a:float=0., # what D shall answer for fakes, finite
                   b:float=1., # what D shall answer for real items, another number

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['d_loss_paired', 'g_loss_paired', 'd_loss_averaged', 'g_loss_averaged', 'relativistic']
 
-# %% ../../nbs/games/06_relativistic.ipynb #048ff9f7
+# %% ../../nbs/games/06_relativistic.ipynb #87b6ad6b
 import torch
 from torch import Tensor
 
@@ -13,15 +13,15 @@ from .game import Game
 from ..support.calls import remembers
 from ..value import log_d, log_not_d
 
-# %% ../../nbs/games/06_relativistic.ipynb #1dced334
+# %% ../../nbs/games/06_relativistic.ipynb #f7d6336e
 def _matched(real, fake):
     "Both in at least float32; `ValueError` where they could not be compared row by row"
     if real.shape != fake.shape:
-        raise ValueError(f'real has shape {tuple(real.shape)} but fake has shape '
-                         f'{tuple(fake.shape)}: they are compared, so they must be equal')
+        raise ValueError('logits that are compared must have the same shape, '
+                         f'not {tuple(real.shape)} and {tuple(fake.shape)}')
     return [v.to(torch.promote_types(v.dtype, torch.float32)) for v in (real, fake)]
 
-# %% ../../nbs/games/06_relativistic.ipynb #c552c939
+# %% ../../nbs/games/06_relativistic.ipynb #419af79d
 def d_loss_paired(real:Tensor, # D's logits of x, shape (m,)
                   fake:Tensor, # D's logits of G(z), the same shape
                  ) -> Tensor:  # nats, a scalar ≥ 0
@@ -35,7 +35,7 @@ def g_loss_paired(real:Tensor, # D's logits of x, shape (m,)
     "What G descends then: the same with real and fake exchanged"
     return d_loss_paired(fake, real)
 
-# %% ../../nbs/games/06_relativistic.ipynb #c23773f4
+# %% ../../nbs/games/06_relativistic.ipynb #a4c0d367
 def d_loss_averaged(real:Tensor, # D's logits of x, shape (m,)
                     fake:Tensor, # D's logits of G(z), the same shape
                    ) -> Tensor:  # nats, a scalar ≥ 0
@@ -49,12 +49,12 @@ def g_loss_averaged(real:Tensor, # D's logits of x, shape (m,)
     "What G descends then: the same with real and fake exchanged"
     return d_loss_averaged(fake, real)
 
-# %% ../../nbs/games/06_relativistic.ipynb #046621dc
+# %% ../../nbs/games/06_relativistic.ipynb #296288e5
 @remembers
 def relativistic(averaged:bool=False, # compare with the mean of the other kind, not with one item?
                 ) -> Game:            # whose G loss asks for real items, too
-    "D says which of two is real (Jolicoeur-Martineau, 2018); `ValueError` unless `averaged` is a bool"
+    "D says which of two is real (Jolicoeur-Martineau, 2018); `ValueError` for no bool"
     if not isinstance(averaged, bool):
         raise ValueError(f'averaged must be True or False, not {averaged!r}')
-    return Game(*((d_loss_averaged, g_loss_averaged) if averaged else (d_loss_paired, g_loss_paired)),
-                shows=())
+    if averaged: return Game(d_loss_averaged, g_loss_averaged, shows=())
+    return Game(d_loss_paired, g_loss_paired, shows=())

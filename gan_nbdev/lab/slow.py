@@ -23,7 +23,7 @@ algorithm_lines = [
     '  move θ_g down the gradient of its loss']
 
 # %% ../../nbs/lab/01_slow.ipynb #a38f41a7
-_line_of = dict(d_z=2, d_x=3, d_judge=4, d_move=5, g_z=6, g_judge=7, g_move=8)
+_line_of = dict(d_z=2, d_x=3, d_judge=4, d_move=5, g_z=6, g_x=6, g_judge=7, g_move=8)
 
 class _Told:
     "Minibatches of `source`, each told"
@@ -36,18 +36,23 @@ class _Told:
 
 def _told_gan(gan, tell):
     "A copy that shares its networks with `gan`, and tells what it draws and judges"
-    out = copy(gan)
+    out, told = copy(gan), False
     def draw_noise(n, rng):
-        z = gan.draw_noise(n, rng)
+        nonlocal told
+        z, told = gan.draw_noise(n, rng), False
         tell('z', z=z)
         return z
-    def judge(x, fakes):
-        real, fake = gan.judge(x, fakes)
-        tell('judge', x=x, fakes=fakes, real=real, fake=fake)
+    def once(**gave):   # a penalty asks D again
+        nonlocal told
+        if not told: tell('judge', **gave)
+        told = True
+    def judge(x, fakes, labels=None):
+        real, fake = gan.judge(x, fakes, labels)
+        once(x=x, fakes=fakes, real=real, fake=fake)
         return real, fake
-    def logits(fakes):
-        fake = gan.logits(fakes)
-        tell('judge', fakes=fakes, fake=fake)
+    def logits(fakes, labels=None):
+        fake = gan.logits(fakes, labels)
+        once(fakes=fakes, fake=fake)
         return fake
     out.draw_noise, out.judge, out.logits = draw_noise, judge, logits
     return out

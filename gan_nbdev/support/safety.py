@@ -63,13 +63,21 @@ def until_given_up():
 @contextmanager
 def interruptible():
     "A part of the work that `give_up` ends at once, with the processes that it has started"
-    work = getattr(_here, 'work', None) or SimpleNamespace()
-    work.before, work.frame = _children(os.getpid()), sys._getframe(2)
+    work = getattr(_here, 'work', None)
+    if work is None:
+        yield
+        return
+    frame, hook = sys._getframe(2), sys.unraisablehook
+    def lost(said):   # where an exception leads nowhere, as in what a weak reference calls
+        if said.exc_type is not GivenUp: return hook(said)
+        work.frame = frame
+        sys.setprofile(_end)
+    work.before, work.frame, sys.unraisablehook = _children(os.getpid()), frame, lost
     try:
-        if getattr(work, 'asked', False): raise GivenUp
+        if work.asked: raise GivenUp
         yield
     finally:
-        work.frame = None
+        work.frame, sys.unraisablehook = None, hook
         if sys.getprofile() is _end: sys.setprofile(None)
 
 def give_up():
@@ -84,7 +92,7 @@ def _unfinished(frame, outermost):
     while frame and frame is not outermost:
         name, file = frame.f_code.co_name, frame.f_code.co_filename
         if name == 'acquire' and 'filelock' in file: return False   # it waits, perhaps for minutes
-        if name in ('__enter__', '__exit__', '__del__') or 'importlib' in file: return True
+        if name in ('__enter__', '__exit__', '__del__', 'lost') or 'importlib' in file: return True
         frame = frame.f_back
 
 def _end(frame, *_):   # as Python calls a profiler, too
