@@ -213,7 +213,7 @@ def _known(last):
 def _of_answers(history):
     "Answers that are probabilities already, where logits are wanted, give σ from ½ to 0.731 only"
     d = [v[~np.isnan(v)] for v in (history['d_real'], history['d_fake'])]
-    if min(o.min() for o in d) >= .5 and max(o.max() for o in d) <= .7311:
+    if min(o.min() for o in d) > .5 and max(o.max() for o in d) <= .7311:
         return ('All answers of D lie in [0, 1] where its logits are wanted, which have no bounds: it '
                 'seems to end in a sigmoid. Leave that out: the losses have one of their own')
 

@@ -29,11 +29,12 @@ first_layers = 'real', 'fakes', 'heat'
 # %% ../../nbs/lab/05_eye.ipynb #42a78167
 curve_table = [
     ('losses', 'Losses', [('d_loss', 'D', 'discriminator'), ('g_loss', 'G', 'generator')], None,
-     'What each player descends, in nats'),
+     'What each player descends; in nats where there is V'),
     ('value', 'V (dotted: −log 4)', [('value', '', 'value')], -LOG4,
      'The value function; −log 4 where D cannot tell'),
     ('answers', 'Mean D', [('d_real', 'x', 'data'), ('d_fake', 'G(z)', 'generator')], .5,
      'The mean of D on the data and on the fakes'),
+    ('terms', 'Terms and figures', [], None, "The game's penalties and figures, in units of their own"),
     ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5,
      'How often D is right; ½ is guessing'),
     ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None,
@@ -96,7 +97,7 @@ def frame(self:Eye,
 @patch
 def measure(self:Eye):
     "Measure the GAN of the last look"
-    self.figures[self.iteration] = self.scene.measure(self.gan)
+    self.figures[self.iteration] = self.scene.measure(self.gan, self.game)
     if len(self.figures) > 500:
         self.figures = {i: self.figures[i] for i in sorted(self.figures)[::2]}
 
@@ -107,10 +108,11 @@ def curves(self:Eye) -> dict: # float32 arrays by name; 'step' and 'at' are iter
 
 @patch
 def _means(self:Eye):
-    n = len(self.history['value'])
+    told = {k: v for k, v in self.history.items() if not np.isnan(v).any()}
+    n = len(self.history['d_loss'])
     bins = np.linspace(0, n, min(n, 240) + 1).astype(int)
     def means(v): return np.add.reduceat(v, bins[:-1])/np.diff(bins) if n else v
-    return dict(step=bins[1:], **{k: means(v) for k, v in self.history.items()})
+    return dict(step=bins[1:], **{k: means(v) for k, v in told.items()})
 
 @patch
 def _measured(self:Eye):

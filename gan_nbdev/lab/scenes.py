@@ -13,8 +13,10 @@ import torch
 from fastcore.basics import patch
 
 from ..data import Distribution, GaussianMixture
+from ..games.game import Turn, pairs
 from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
                                true_shares)
+from ..networks import evaluating
 from ..value import log_d, log_not_d
 
 # %% ../../nbs/lab/03_scenes.ipynb #12f7177b
@@ -83,11 +85,13 @@ def frame(self:Scene,
     fakes = gan.generate(self.z.to(gan.device))
     out = dict(fakes=self.points(fakes))
     if self.kind == 'images': return out | self._images(gan, fakes, 'near' in layers)
-    if 'heat' in layers and self.grid is not None: out['heat'] = self._heat(gan)
-    if 'arrows' in layers: out['arrows'] = self._arrows(gan, game, fakes[:250])
+    single = not gan.classes and gan.pack == 1   # does D judge one item by itself?
+    if 'heat' in layers and self.grid is not None and single: out['heat'] = self._heat(gan, game)
+    if 'arrows' in layers and single: out['arrows'] = self._arrows(gan, game, fakes[:250])
     if 'manifold' in layers and self.kind != 'line':
         out['manifold'] = self.points(gan.generate(self.lattice.flatten(0, 1).to(gan.device)))
-    if self.known and (self.kind == 'line' or 'star' in layers and self.kind == 'plane'):
+    star = 'star' in layers and self.kind == 'plane' and (game is None or 'value' in game.shows)
+    if self.known and (self.kind == 'line' or star):
         out |= self._star(gan)
     return out
 
@@ -99,8 +103,12 @@ def points(self:Scene,
     return self.data.unscale(x.detach()).cpu().float()[:, :2].numpy()
 
 @patch
-def _heat(self:Scene, gan):
-    p = gan.prob(self.data.scale(self.grid).to(gan.device)).cpu()
+def _heat(self:Scene, gan, game):
+    x = self.data.scale(self.grid).to(gan.device)
+    if game is None or 'd_real' in game.shows: p = gan.prob(x).cpu()
+    else:   # a critic's answers have no scale of their own: from the least to the largest
+        with evaluating(gan.discriminator): p = gan.logits(x).float().cpu()
+        p = (p - p.min())/(p.max() - p.min()).clamp_min(1e-12)
     return p.nan_to_num(0).mul(255).round().byte().numpy()
 
 # %% ../../nbs/lab/03_scenes.ipynb #40916180
@@ -110,12 +118,20 @@ def _arrows(self:Scene, gan, game, fakes):
     x = fakes.detach().clone().requires_grad_()
     modes = [(m, m.training) for m in gan.discriminator.modules()]
     gan.discriminator.eval()
-    try: loss = game.g_loss(gan.logits(x))*len(x)     # a mean over samples, so times their number
+    turn = self._turn(gan, game, len(x))
+    try: loss = game.g_turn(turn.replaced(dict(fakes=x)))[0]*len(x)   # a mean, so times their number
     finally:
         for m, mode in modes: m.training = mode
     move, = torch.autograd.grad(-loss, x)
     x = x.detach()
     return (self.data.unscale(x + move) - self.data.unscale(x)).cpu().float()[:, :2].numpy()
+
+@patch
+def _turn(self:Scene, gan, game, n):
+    "A turn of G with n fakes, and the examples if the game wants some"
+    device, rng = gan.device, torch.Generator(gan.device).manual_seed(0)
+    x = self.data.scale(self.real)[torch.arange(n) % len(self.real)].to(device) if pairs(game) else None
+    return Turn(gan, self.z[torch.arange(n) % len(self.z)].to(device), x, rng)
 
 # %% ../../nbs/lab/03_scenes.ipynb #ef354bb2
 def _spread(m):
@@ -174,11 +190,16 @@ def _bytes_of(self:Scene, x):
 
 @patch
 def _images(self:Scene, gan, fakes, near):
-    out = dict(pictures=self._bytes_of(fakes), answers=gan.prob(fakes).cpu().numpy())
+    out = dict(pictures=self._bytes_of(fakes))
+    if gan.pack == 1: out['answers'] = gan.prob(fakes, _in_turn(gan, len(fakes))).cpu().numpy()
     if near:
         real = self.data.scale(self.real)
         out['near'] = self._bytes_of(real[torch.cdist(fakes.cpu(), real).argmin(1)])
     return out
+
+def _in_turn(gan, n):
+    "The classes that `generate` takes, one after the other; None without"
+    return gan.check_labels(torch.arange(n) % gan.classes, n) if gan.classes else None
 
 # %% ../../nbs/lab/03_scenes.ipynb #7b512e2a
 @patch
@@ -190,13 +211,9 @@ def probe(self:Scene,
     "D, the best D, and the losses at one place"
     if self.kind == 'images': return self._walk(gan, x)
     row = self.data.scale(torch.tensor([x[:self.data.dim]]).float())
-    with torch.no_grad():
-        gan_modes = gan.prob(row.to(gan.device)).cpu().clamp(1e-12, 1 - 1e-7)
-        logit = torch.logit(gan_modes)
-        out = dict(D=gan_modes.item(), log_D=log_d(logit).item(),
-                   log_not_D=log_not_d(logit).item(), g_loss=game.g_loss(logit).item())
+    out = self._answers(gan, game, row.to(gan.device)) if not gan.classes and gan.pack == 1 else {}
     if self.known: out['p'] = self.data.log_prob(torch.tensor([x[:self.data.dim]])).exp().item()
-    return out | self._best_at(gan, x)
+    return out | (self._best_at(gan, x) if 'value' in game.shows else {})
 
 @patch
 def _walk(self:Scene, gan, x):
@@ -207,18 +224,33 @@ def _walk(self:Scene, gan, x):
     z = (a + 2*u*b + 2*v*c)[None]
     z = z*(self.z.norm(dim=1).mean()/z.norm())
     img = gan.generate(z.to(gan.device))
-    return dict(D=gan.prob(img).item(), picture=self._bytes_of(img)[0].tolist())
+    told = dict(D=gan.prob(img, _in_turn(gan, 1)).item()) if gan.pack == 1 else {}
+    return dict(told, picture=self._bytes_of(img)[0].tolist())
+
+@patch
+def _answers(self:Scene, gan, game, row):
+    "What D says of one item; logarithms and the best D only where its answer is a probability"
+    with evaluating(gan.discriminator):
+        turn = self._turn(gan, game, 1).replaced(dict(fakes=row))
+        out = dict(g_loss=game.g_turn(turn)[0].item())
+        if 'd_real' not in game.shows: return dict(D=gan.logits(row).item(), **out)
+        p = gan.prob(row).cpu().clamp(1e-12, 1 - 1e-7)
+        logit = torch.logit(p)
+        return dict(D=p.item(), log_D=log_d(logit).item(), log_not_D=log_not_d(logit).item(), **out)
 
 # %% ../../nbs/lab/03_scenes.ipynb #d28b0001
 @patch
 def measure(self:Scene,
             gan,    # a `GAN`
+            game=None, # the game; None: one in which D gives probabilities
            ) -> dict: # numbers by name; what is not known is missing
-    "Divergences, modes and share of good samples where they are known; D's accuracy always"
+    "Divergences, modes and good samples where they are known; D's accuracy, where D says what is real"
     fakes = gan.generate(self.measured_z.to(gan.device))
     real = self.data.scale(self.real).to(gan.device)
-    right = (gan.prob(real) > .5).float().mean() + (gan.prob(fakes[:len(real)]) < .5).float().mean()
-    out, x = dict(accuracy=right.item()/2), self.data.unscale(fakes).cpu()
+    out, x = {}, self.data.unscale(fakes).cpu()
+    if (game is None or 'd_real' in game.shows) and not gan.classes and gan.pack == 1:
+        right = (gan.prob(real) > .5).float().mean() + (gan.prob(fakes[:len(real)]) < .5).float().mean()
+        out['accuracy'] = right.item()/2
     if not x.isfinite().all(): return out
     if self.known and self.data.dim <= 2:
         if self._floor is None:

@@ -142,7 +142,7 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
     if self.kind == 'images': return {}
     scene = Scene(self.gan, self._data())
     f = scene.frame(self.gan, None)
-    out = {} if scene.grid is None else dict(heat=f['heat'])
+    out = {k: f[k] for k in ('heat',) if k in f}
     sets = dict(fakes=f['fakes'])
     if self.real is not None: sets['real'] = scene.real[:, :2].numpy()
     if self.kind == 'line':
@@ -155,7 +155,7 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
 @patch
 def _ground_of(self:View, x):
     "What the pad is shaded by, in [0, 1]: D, or on a line the place, which says more there"
-    if self.kind != 'line': return self.gan.prob(x).nan_to_num(0)
+    if self.kind != 'line' and not self.gan.classes and self.gan.pack == 1: return self.gan.prob(x).nan_to_num(0)
     low, high = self.box[0]
     return ((self.unit.unscale(x)[:, 0] - low)/(high - low)).clamp(0, 1).nan_to_num(0)
 

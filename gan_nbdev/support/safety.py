@@ -70,15 +70,15 @@ def interruptible():
     frame, hook = sys._getframe(2), sys.unraisablehook
     def lost(said):   # where an exception leads nowhere, as in what a weak reference calls
         if said.exc_type is not GivenUp: return hook(said)
-        work.frame = frame
-        sys.setprofile(_end)
+        work.frame, work.first = frame, sys._getframe()
+        sys.setprofile(_look)
     work.before, work.frame, sys.unraisablehook = _children(os.getpid()), frame, lost
     try:
         if work.asked: raise GivenUp
         yield
     finally:
         work.frame, sys.unraisablehook = None, hook
-        if sys.getprofile() is _end: sys.setprofile(None)
+        if sys.getprofile() is _look: sys.setprofile(None)
 
 def give_up():
     "For the handler of a signal: end the work that is under way, if there is any"
@@ -88,21 +88,29 @@ def give_up():
 
 # %% ../../nbs/support/08_safety.ipynb #cac44bc8
 def _unfinished(frame, outermost):
-    "Is something under way that must be done as a whole?"
+    "The outermost call that must do the whole of what it does, or None"
+    found = None
     while frame and frame is not outermost:
         name, file = frame.f_code.co_name, frame.f_code.co_filename
-        if name == 'acquire' and 'filelock' in file: return False   # it waits, perhaps for minutes
-        if name in ('__enter__', '__exit__', '__del__', 'lost') or 'importlib' in file: return True
+        if name == 'acquire' and 'filelock' in file: break   # it waits, perhaps for minutes
+        if name in ('__enter__', '__exit__', '__del__') or 'importlib' in file: found = frame
         frame = frame.f_back
+    return found
 
-def _end(frame, *_):   # as Python calls a profiler, too
-    "End the interruptible part of which `frame` is the innermost, or look again at the next call"
+def _end(frame):
+    "End the interruptible part of which `frame` is the innermost, or else look again"
     work = _here.work
-    if _unfinished(frame, work.frame): return sys.setprofile(_end)
+    work.first = _unfinished(frame, work.frame)
+    if work.first: return sys.setprofile(_look)
     sys.setprofile(None)
     work.frame = None   # a second time would disturb what is put back
     _terminate(set(_children(os.getpid())) - set(work.before))
     raise GivenUp
+
+def _look(frame, event, _):   # Python calls a profiler at every call and return
+    work = _here.work
+    if work.first is None: _end(frame)
+    elif event == 'return' and frame is work.first: work.first = None
 
 def _children(pid):
     "What the main thread of a process has started, where the system tells; not torch's own Pythons"

@@ -496,7 +496,16 @@ class Stage {
 
 // ---- curves
 
-const perIteration = ["d_loss", "g_loss", "value", "d_real", "d_fake"];
+// These are measured now and then; all else in the record is told for each iteration.
+const measured = ["accuracy", "jsd", "floor", "missed", "stray", "modes", "modes_total", "high_quality"];
+const usual = [...measured, "step", "at", "d_loss", "g_loss", "value", "d_real", "d_fake"];
+const others = ["value", "discriminator", "generator", "guide"];
+
+/** What a run records besides, such as a game's penalty: [name, label, colour]. */
+const termsOf = (run) =>
+  Object.keys(run || {})
+    .filter((k) => !usual.includes(k))
+    .map((k, i) => [k, k, others[i % others.length]]);
 
 class Curve {
   constructor(app, [key, title, names, guide, hint]) {
@@ -516,14 +525,15 @@ class Curve {
       series = [],
       last = [];
     runs.forEach((r, who) =>
-      this.names.forEach(([name, label, colour]) => {
+      (this.key === "terms" ? termsOf(r) : this.names).forEach(([name, label, colour]) => {
         if (!r || !r[name] || !r[name].length) return;
-        const x = perIteration.includes(name) ? r.step : r.at;
+        const x = measured.includes(name) ? r.at : r.step;
         series.push({ x, y: r[name], colour: c[colour], dash: who ? [4, 3] : [] });
         if (!who) last.push([label, r[name][this.until(x)], c[colour]]);
       }),
     );
-    this.el.hidden = !series.length && !["losses", "value"].includes(this.key);
+    const before = !runs.some((r) => r && r.step && r.step.length);
+    this.el.hidden = !series.length && !(this.key === "losses" || (before && this.key === "value"));
     const [g, w, hgt] = sharp(this.canvas); // only now, since what is hidden has no size
     this.head.replaceChildren(
       `${this.title} `,
