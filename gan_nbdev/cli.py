@@ -50,7 +50,10 @@ def gan_train(
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # learning rate of the faster player at the start, > 0
     recipe:str=None,       # points, digits, images, paper, … (default: what fits the data)
-    game:str=None,         # non-saturating, minimax, …
+    game:str=None,         # non-saturating, minimax, wgan-gp, hinge, r3gan, …
+    classes:int=None,      # tell the networks the class of each item, one of so many
+    ema:float=None,        # sample from an average of G's weights with this half-life, iterations
+    pack:int=None,         # items that the discriminator judges at once
     noise_dim:int=None,    # length of z, ≥ 1
     g_hidden:str=None,     # widths of the generator's hidden layers, as 128,128
     d_hidden:str=None,     # widths of the discriminator's
@@ -67,7 +70,7 @@ def gan_train(
         raise ValueError(f'give --resume or --{"config" if config else "force"}, not both')
     if config and recipe: raise ValueError('give --config or --recipe, not both')
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
-                 game=game, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
+                 game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
                  engine=engine, precision=precision, data_dir=data_dir, size=size)
     from gan_nbdev.run_folders import check_folder
     from gan_nbdev.support.checks import whole_number
@@ -228,6 +231,7 @@ def gan_sample(
     n:int=2500,    # how many samples, ≥ 1
     out:str=None,  # file to write: .npy, .csv or .png (default: samples.npy in the run folder)
     seed:int=0,    # of the noise, ≥ 0
+    y:int=None,    # class, of a GAN with classes (default: as often as in the data)
     force:bool=False, # replace the file if it exists
 ):
     "Draw samples from a trained generator, in the data's own units"
@@ -241,7 +245,7 @@ def gan_sample(
     import torch
     from gan_nbdev.run_folders import load_run
     gan, data, _ = load_run(run)
-    x = data.unscale(gan.sample(n, torch.Generator().manual_seed(seed)))
+    x = data.unscale(gan.sample(n, torch.Generator().manual_seed(seed), y))
     _save_samples(x, data.shape, out)
     print(f'{n} samples of shape {"×".join(map(str, data.shape))} in {out}')
 
@@ -262,15 +266,17 @@ def gan_eval(
     "Measure a trained generator against its data"
     _check_sampling(1 if n is None else n, seed)
     import torch
-    from gan_nbdev.metrics import metrics
+    from gan_nbdev.metrics import metrics, obeyed
     from gan_nbdev.run_folders import load_run, run_data
     gan, unit, record = load_run(run)
     if data_dir: record['experiment']['data']['data_dir'] = data_dir
     data = run_data(run, record)
     held_out = _held_out(record['experiment']['data'], data)
     n = n or (10_000 if held_out else 2500)
-    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(seed)))
+    y = gan.draw_labels(n, torch.Generator().manual_seed(seed))
+    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(seed), y))
     measured = metrics(x, data, **held_out)
+    if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
     print(dumps(measured, indent=2) if json else _table(measured))
 
 def _held_out(entry, data):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
-           'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'metrics', 'diagnose']
+           'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'obeyed', 'metrics',
+           'diagnose']
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
@@ -175,6 +176,20 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given
     p, rng = true_shares(data, bins, n_ref), np.random.default_rng(0)
     counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
+
+# %% ../nbs/05_metrics.ipynb #ab96c4e6
+def obeyed(x:Tensor,    # samples, (n, …), in the data's own units
+           y:Tensor,    # the classes that were asked for, (n,)
+           data,        # labelled `Samples`
+           k:int=5,     # real items that vote, ≥ 1
+          ) -> float:   # share of the samples, in [0, 1]
+    "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
+    if getattr(data, 'classes', None) is None: raise ValueError(f'{data.name} has no labels')
+    x, y = _rows(data.scale(_rows(x, data.dim).float())).float(), torch.as_tensor(y).cpu()
+    if y.shape != (len(x),): raise ValueError(f'y must be {len(x)} classes, not shape {tuple(y.shape)}')
+    near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
+    votes = data.labels[torch.cat(near)]
+    return (votes.mode(1).values == y).double().mean().item()
 
 # %% ../nbs/05_metrics.ipynb #196e9483
 def metrics(x:Tensor,          # samples, (n, …), in the data's own units

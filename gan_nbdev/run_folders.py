@@ -47,7 +47,8 @@ def _save_rows(data:Samples, # rows in memory
     s = data.scaling
     about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
     if hasattr(data, 'columns'): about['columns'] = data.columns
-    save_file(dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor), path,
+    labels = {} if data.classes is None else dict(labels=data.labels)
+    save_file(dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), path,
               dict(rows=json.dumps(about)))
 
 def _load_rows(path           # from `_save_rows`
@@ -56,7 +57,8 @@ def _load_rows(path           # from `_save_rows`
     try:
         with safe_open(path, 'pt') as f: about = json.loads(f.metadata()['rows'])
         w = load_file(path)
-        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']))
+        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']),
+                       labels=w.get('labels'))
         dtype = torch.float64 if about['double'] else torch.float32
         data.scaling = _scaling(w['shift'], w['factor'], data.dim, dtype)
         if 'columns' in about: data.columns = about['columns']
@@ -112,8 +114,14 @@ def write_picture(path,  # of the .png file
     plot(fig.subplots())
     fig.savefig(path, dpi=120)
 
+def _averaged(w, ema):
+    "The weights, with those of the average for G"
+    return w | {f'generator.{k}': v for k, v in ema.items()}
+
 def _weights(trainer):
     w = {k: v.detach().cpu().contiguous() for k, v in trainer.gan.state_dict().items()}
+    if trainer.ema:   # it makes the samples
+        w = _averaged(w, {k: v.detach().cpu().contiguous() for k, v in trainer.ema.state_dict().items()})
     s = getattr(trainer.data, 'scaling', None)
     if s is None: return w
     return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
@@ -297,8 +305,9 @@ def _saved(folder):
     of = _iterations(record['story'] + record['left'])
     warnings.warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}',
                   stacklevel=3)
-    data = run_data(folder, record)
-    return record, {**state['gan'], **_scale(data)}, path
+    data, w = run_data(folder, record), state['gan']
+    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0])
+    return record, {**w, **_scale(data)}, path
 
 def _check_sizes(e, dim, w, path):
     "Are there as many numbers as such networks have, at the least?"

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from importlib import import_module
 
+import numpy as np
 import torch
 from fastcore.basics import patch
 from tqdm import tqdm
@@ -65,7 +66,7 @@ class Trainer(Algorithm1):
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
         self.stopped, self.length = None, None   # why; iterations planned, if that is known
         self.moves = 0   # of one player alone, so far
-        self.logged = Log()
+        self.logged, self.looked = Log(), False
         self.ema = EMA(gan, ema) if ema is not None else None
         if self.ema: self.hooks.insert(0, self.ema)
 
@@ -258,6 +259,7 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
             self._check_fakes()
@@ -328,15 +330,18 @@ def _iterations(self:Trainer, epochs):
 
 @patch
 def _look_at_d(self:Trainer):
-    "A D whose answers stay in [0, 1], however far away the items, would waste the run"
-    if 'value' not in self.game.shows or self.gan.classes: return
-    x = self._sample(64*self.gan.pack, 0)
-    with self.undisturbed():
-        with evaluating(self.gan): told = torch.cat([self.gan.logits(x*far) for far in (1., 10., 1e3, -1e3)])
-    if told.min() >= 0 and told.max() <= 1 and rank() == 0:
-        warnings.warn("D's answers all lie in [0, 1], where logits are wanted, which have no bounds: it "
-                      'seems to end in a sigmoid. Leave that out, the losses have one of their own',
-                      stacklevel=3)
+    "A D whose answers never leave [0, 1] would waste the run: its σ lies between ½ and 0.731"
+    if self.looked or 'value' not in self.game.shows or rank(): return
+    last = [m for m in self.gan.discriminator.modules() if not [*m.children()]][-1:]
+    told = self.record.table()
+    answers = np.stack([told[k][:100] for k in ('d_real', 'd_fake')]) if 'd_real' in told else np.empty((2, 0))
+    self.looked = answers.shape[1] == 100
+    bounded = self.looked and (answers > .5).all() and (answers <= .7311).all()
+    if not (bounded or not self.iteration and isinstance(last[0] if last else None, torch.nn.Sigmoid)): return
+    self.looked = True
+    warnings.warn("D's answers all lie in [0, 1], where its logits are wanted, which have no bounds: it "
+                  'seems to end in a sigmoid. Leave that out: the losses have one of their own',
+                  stacklevel=3)
 
 # %% ../nbs/04_trainer.ipynb #e3bf9b6d
 @patch(as_prop=True)

@@ -24,7 +24,8 @@ from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, Trainer
-from gan_nbdev.value import Game, games
+from gan_nbdev.games.game import Game
+from gan_nbdev.games.table import games
 
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, without | with
 # batch norm, which divides by the spread of a minibatch and so magnifies roundings of gradients:

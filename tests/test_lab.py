@@ -112,7 +112,7 @@ def test_a_rule_without_a_form():
     assert type(run.trainer.d_opt) is torch.optim.SGD
 
 def test_a_game_of_ones_own_is_kept():
-    game = Game(*(lambda *o, f=f: f(*o) for f in games['minimax']))
+    game = Game(*(lambda *o, f=f: f(*o) for f in games['minimax'][:2]))
     run = given(game=game)
     assert control_values(run)['game'] == 'own'
     run.fit(5).change({'game': 'minimax'}).fit(2).rewind(0)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Reconstruction', 'began']
 
-# %% ../../nbs/games/09_began.ipynb #2fb877f8
+# %% ../../nbs/games/09_began.ipynb #2a4c2e77
 import torch
 from torch import nn, Tensor
 
@@ -13,7 +13,7 @@ from .game import Game
 from ..support.calls import remembers
 from ..support.checks import positive_number
 
-# %% ../../nbs/games/09_began.ipynb #c5fa6e2a
+# %% ../../nbs/games/09_began.ipynb #f0828db5
 class Reconstruction(nn.Module):
     "A discriminator for `began`: how badly `net` copies an item, equation (1)"
     def __init__(self, net:nn.Module): # an autoencoder: gives what it is given, in the same shape
@@ -28,14 +28,14 @@ class Reconstruction(nn.Module):
                              f'{tuple(x.shape[1:])}, not {tuple(copy.shape[1:])}')
         return (x - copy).abs().flatten(1).float().mean(1)
 
-# %% ../../nbs/games/09_began.ipynb #e392bee2
+# %% ../../nbs/games/09_began.ipynb #8f71f62b
 def _balance(discriminator):
     k = getattr(discriminator, 'balance', None)
     if torch.is_tensor(k): return k
     raise ValueError('began needs a discriminator with a balance: Reconstruction(net), with net an '
                      f'autoencoder, instead of {type(discriminator).__name__}')
 
-# %% ../../nbs/games/09_began.ipynb #b402294c
+# %% ../../nbs/games/09_began.ipynb #b55c7064
 @remembers
 def began(gamma:float=0.5,  # γ: error of fakes over error of real items, in (0, 1]
           rate:float=0.001, # λ of (3), > 0: how fast the balance moves

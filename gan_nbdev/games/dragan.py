@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['dragan']
 
-# %% ../../nbs/games/08_dragan.ipynb #65444d49
+# %% ../../nbs/games/08_dragan.ipynb #f1a01f3b
 import torch
 
 from .game import Game
@@ -13,7 +13,7 @@ from ..support.calls import remembers
 from ..support.checks import positive_number
 from ..value import d_loss, g_loss_nonsaturating
 
-# %% ../../nbs/games/08_dragan.ipynb #d6aef827
+# %% ../../nbs/games/08_dragan.ipynb #2a38c048
 @remembers
 def dragan(weight:float=10., # λ in (1), > 0
            spread:float=0.5, # s in (2), > 0: the noise in standard deviations of the minibatch

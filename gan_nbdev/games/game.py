@@ -71,10 +71,11 @@ class Turn:
         return made
 
     def _labels(self): return self.gan.draw_labels(len(self['z']), self['rng'])
-    def _G(self): return lambda z, labels=None: self.gan(z, self._fit(z, labels))
-    def _D(self): return lambda x, labels=None: self.gan.logits(x, self._fit(x, labels))
-    def _fit(self, rows, labels):
-        return self['labels'] if labels is None and len(rows) == len(self['z']) else labels
+    def _G(self): return lambda z, labels=None: self.gan(z, *self._of(z, labels))
+    def _D(self): return lambda x, labels=None: self.gan.logits(x, *self._of(x, labels))
+    def _of(self, rows, labels=None):
+        if labels is None and len(rows) == len(self['z']): labels = self['labels']
+        return () if labels is None else (labels,)
     def _iteration(self): return self.now() if callable(self.now) else torch.tensor(self.now)
     def _generator(self): return self.gan.generator
     def _discriminator(self): return self.gan.discriminator
@@ -83,12 +84,14 @@ class Turn:
 
     def _real(self):
         if 'D' in self.given: return self['D'](self['x'])
-        real, self.given['fake'] = self.gan.judge(self['x'], self['fakes'], self['labels'])
+        x = self['x']
+        real, self.given['fake'] = self.gan.judge(x, self['fakes'], *self._of(x))
         return real
 
     def _fake(self):
         if 'D' in self.given or 'x' not in self.given: return self['D'](self['fakes'])
-        self.given['real'], fake = self.gan.judge(self['x'], self['fakes'], self['labels'])
+        x = self['x']
+        self.given['real'], fake = self.gan.judge(x, self['fakes'], *self._of(x))
         return fake
 
     def ask(self, what:str, # what it is, for messages

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['steepness', 'r1', 'r2', 'r3gan']
 
-# %% ../../nbs/games/07_r3gan.ipynb #7ef324d8
+# %% ../../nbs/games/07_r3gan.ipynb #db1d1f60
 import torch
 
 from .game import Game
@@ -13,7 +13,7 @@ from .relativistic import relativistic
 from ..support.calls import remembers
 from ..support.checks import positive_number
 
-# %% ../../nbs/games/07_r3gan.ipynb #57dc3064
+# %% ../../nbs/games/07_r3gan.ipynb #9f5290a3
 def steepness(D,  # a function: items (n, dim) to logits (n,)
               v,  # items, shape (n, dim)
              ):   # a scalar ≥ 0, with a gradient for D's weights and none for `v`
@@ -37,7 +37,7 @@ def r2(weight:float=0.1, # γ in (1), > 0
     def r2_term(fakes, D): return weight/2*steepness(D, fakes)
     return r2_term
 
-# %% ../../nbs/games/07_r3gan.ipynb #bc545b13
+# %% ../../nbs/games/07_r3gan.ipynb #3a9b60b3
 @remembers
 def r3gan(weight:float=0.1, # γ of both penalties, > 0; in squared model units
          ) -> Game:         # with the terms 'r1' and 'r2'

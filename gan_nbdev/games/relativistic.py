@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['d_loss_paired', 'g_loss_paired', 'd_loss_averaged', 'g_loss_averaged', 'relativistic']
 
-# %% ../../nbs/games/06_relativistic.ipynb #87b6ad6b
+# %% ../../nbs/games/06_relativistic.ipynb #f770dbec
 import torch
 from torch import Tensor
 
@@ -13,7 +13,7 @@ from .game import Game
 from ..support.calls import remembers
 from ..value import log_d, log_not_d
 
-# %% ../../nbs/games/06_relativistic.ipynb #f7d6336e
+# %% ../../nbs/games/06_relativistic.ipynb #5c4fbc2d
 def _matched(real, fake):
     "Both in at least float32; `ValueError` where they could not be compared row by row"
     if real.shape != fake.shape:
@@ -21,7 +21,7 @@ def _matched(real, fake):
                          f'not {tuple(real.shape)} and {tuple(fake.shape)}')
     return [v.to(torch.promote_types(v.dtype, torch.float32)) for v in (real, fake)]
 
-# %% ../../nbs/games/06_relativistic.ipynb #419af79d
+# %% ../../nbs/games/06_relativistic.ipynb #a3422383
 def d_loss_paired(real:Tensor, # D's logits of x, shape (m,)
                   fake:Tensor, # D's logits of G(z), the same shape
                  ) -> Tensor:  # nats, a scalar ≥ 0
@@ -35,7 +35,7 @@ def g_loss_paired(real:Tensor, # D's logits of x, shape (m,)
     "What G descends then: the same with real and fake exchanged"
     return d_loss_paired(fake, real)
 
-# %% ../../nbs/games/06_relativistic.ipynb #a4c0d367
+# %% ../../nbs/games/06_relativistic.ipynb #8bb4d520
 def d_loss_averaged(real:Tensor, # D's logits of x, shape (m,)
                     fake:Tensor, # D's logits of G(z), the same shape
                    ) -> Tensor:  # nats, a scalar ≥ 0
@@ -49,7 +49,7 @@ def g_loss_averaged(real:Tensor, # D's logits of x, shape (m,)
     "What G descends then: the same with real and fake exchanged"
     return d_loss_averaged(fake, real)
 
-# %% ../../nbs/games/06_relativistic.ipynb #296288e5
+# %% ../../nbs/games/06_relativistic.ipynb #86a5628a
 @remembers
 def relativistic(averaged:bool=False, # compare with the mean of the other kind, not with one item?
                 ) -> Game:            # whose G loss asks for real items, too

@@ -1,0 +1,272 @@
+"Every game against a loop written by hand, in every engine, and what a game may ask for"
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gan_nbdev.all import (GAN, Ensemble, Trainer, adam, experiment, mlp_discriminator, mlp_generator,
+                           momentum_sgd, normal, ring)
+from gan_nbdev.engines.choice import engines
+from gan_nbdev.engines.recorded import Recorded
+from gan_nbdev.games.game import Game, recorded
+from gan_nbdev.games.table import games, make_game
+
+m = 32
+
+def gan(hidden=(24, 24), seed=0, **kw):
+    return GAN(mlp_generator(2, 2, hidden, seed=seed), mlp_discriminator(2, hidden, seed=seed + 1, **kw), normal(2))
+
+def make(game, engine='eager', of=None, **kw):
+    t = Trainer(of or gan(), ring(), game, batch_size=m, engine='eager' if engine == 'recorded' else engine, **kw)
+    t.engine = engine
+    return t
+
+@pytest.fixture(autouse=True)
+def recorded_by_name(monkeypatch):
+    monkeypatch.setitem(engines, 'recorded', Recorded)
+
+# ---- the losses once more, by hand; D is a function of items, rng as the trainer's
+
+def slope(D, v):
+    v = v.detach().requires_grad_()
+    return torch.autograd.grad(D(v).sum(), v, create_graph=True)[0]
+
+def between(D, x, fakes, rng):
+    u = torch.rand(len(x), 1, generator=rng)
+    return 10*((slope(D, u*x + (1 - u)*fakes).square().sum(1).sqrt() - 1)**2).mean()
+
+def ce(logits, label): return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+def by_hand(name):
+    "D's loss of (D, x, fakes, rng) and G's of (D, fakes, x)"
+    def paper(D, x, f, rng): return ce(D(x), 1.) + ce(D(f), 0.)
+    def critic(D, x, f, rng): return D(f).mean() - D(x).mean()
+    def fool(D, f, x): return -D(f).mean()
+    def strong(D, f, x): return ce(D(f), 1.)
+    def paired(D, x, f, rng): return F.softplus(D(f) - D(x)).mean()
+    def paired_g(D, f, x): return F.softplus(D(x) - D(f)).mean()
+    return {
+        'non-saturating': (paper, strong),
+        'minimax': (paper, lambda D, f, x: -ce(D(f), 0.)),
+        'least-squares': (lambda D, x, f, rng: ((D(x) - 1)**2).mean()/2 + (D(f)**2).mean()/2,
+                          lambda D, f, x: ((D(f) - 1)**2).mean()/2),
+        'wasserstein': (critic, fool),
+        'wgan-gp': (lambda D, x, f, rng: critic(D, x, f, rng) + between(D, x, f, rng), fool),
+        'hinge': (lambda D, x, f, rng: F.relu(1 - D(x)).mean() + F.relu(1 + D(f)).mean(), fool),
+        'relativistic': (paired, paired_g),
+        'r3gan': (lambda D, x, f, rng: paired(D, x, f, rng) + r3/2*slope(D, x).square().sum(1).mean()
+                  + r3/2*slope(D, f).square().sum(1).mean(), paired_g)}[name]
+
+r3 = make_game('r3gan').made_by.get('weight', 0.1) if 'r3gan' in games else 0.1
+known = [k for k in ('non-saturating', 'minimax', 'least-squares', 'wasserstein', 'wgan-gp', 'hinge',
+                     'relativistic', 'r3gan') if k in games]
+
+def draws(t):
+    "What this iteration will draw, by a generator in the same state"
+    rng = torch.Generator(); rng.set_state(t.rng.get_state())
+    return rng
+
+def one_by_hand(name, t, clip=0.01):
+    "The networks after the iteration that is to come, by plain torch"
+    d_hand, g_hand = by_hand(name)
+    G, D = deepcopy(t.gan.generator), deepcopy(t.gan.discriminator)
+    opts = []
+    for net, rule, opt in ((D, t.d_rule, t.d_opt), (G, t.g_rule, t.g_opt)):
+        opts.append(rule.start(net.parameters()))
+        opts[-1].load_state_dict(deepcopy(opt.state_dict()))
+    def judge(v): return D(v)[:, 0]
+    rng, data = draws(t), t.data
+    z = t.gan.noise.sample(m, rng); x = data.sample(m, rng)
+    opts[0].zero_grad(); d_hand(judge, x, G(z).detach(), rng).backward(); opts[0].step()
+    if name == 'wasserstein':
+        with torch.no_grad():
+            for p in D.parameters(): p.clamp_(-clip, clip)
+    z = t.gan.noise.sample(m, rng)
+    x = data.sample(m, rng) if name in ('relativistic', 'r3gan') else None
+    opts[1].zero_grad(); g_hand(judge, G(z), x).backward(); opts[1].step()
+    return [p.detach() for net in (G, D) for p in net.parameters()]
+
+def weights(t): return [p.detach().clone() for net in (t.gan.generator, t.gan.discriminator) for p in net.parameters()]
+
+def furthest(a, b): return max((u - v).abs().max().item() for u, v in zip(a, b))
+
+@pytest.mark.parametrize('engine', ['eager', 'recorded', 'compiled'])
+@pytest.mark.parametrize('name', known)
+def test_each_step_is_the_one_by_hand(name, engine):
+    "Twenty iterations, each from the same state, with Adam for D and momentum for G"
+    t = make(name, engine, d_rule=adam(2e-3), g_rule=momentum_sgd(.05))
+    for _ in range(20):
+        wanted, before = one_by_hand(name, t), weights(t)
+        t.fit(1, progress=False)
+        assert furthest(weights(t), wanted) <= 1e-5
+        assert furthest(weights(t), before) > 1e-5   # it moved
+
+@pytest.mark.parametrize('name', list(games))
+def test_every_game_is_the_same_in_every_engine(name):
+    "Six iterations; an ensemble of two has what each has alone"
+    kw = dict(d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02), of=None)
+    def of(): return None if name != 'began' else experiment('ring', game='began').gan()
+    runs = {e: make(name, e, **{**kw, 'of': of()}).fit(6, progress=False) for e in ('eager', 'recorded')}
+    a, b = (weights(t) for t in runs.values())
+    assert furthest(a, b) <= 1e-5
+    two = [make(name, of=of(), d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02)) for _ in range(2)]
+    Ensemble(two, 'eager').fit(6, progress=False)
+    assert furthest(weights(two[1]), a) <= 1e-5
+    tables = [t.history for t in (*runs.values(), two[0])]
+    assert {*map(tuple, tables)} == {recorded(games[name])}
+    for k in tables[0]:
+        for o in tables[1:]: np.testing.assert_allclose(o[k], tables[0][k], atol=1e-4, rtol=1e-4)
+
+# ---- what a game may ask for
+
+def test_a_game_by_hand_is_the_built_in_one_to_the_bit():
+    def d_loss(real, fake, x, fakes, D, rng):
+        u = torch.rand(len(x), 1, generator=rng, device=x.device)
+        v = (u*x + (1 - u)*fakes).detach().requires_grad_()
+        g, = torch.autograd.grad(D(v).sum(), v, create_graph=True)
+        return fake.mean() - real.mean() + 10*((g.norm(dim=1) - 1)**2).mean()
+    mine = make(Game(d_loss, lambda fake: -fake.mean(), shows=())).fit(20, progress=False)
+    ours = make('wgan-gp').fit(20, progress=False)
+    assert furthest(weights(mine), weights(ours)) == 0
+
+def test_the_iteration_is_the_same_in_every_engine():
+    def d_loss(real, fake, iteration): return games['minimax'].d_loss(real, fake)*(1 + iteration/4)
+    game = Game(d_loss, games['minimax'].g_loss)
+    runs = [make(game, e, d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02)) for e in ('eager', 'recorded')]
+    for t in runs: t.iteration = 2**24 + 1   # where float32 would lose it
+    told = [t.fit(3, progress=False).history['d_loss'] for t in runs]
+    np.testing.assert_allclose(told[1], told[0], rtol=1e-6)
+    assert told[0][0] > 1e6
+
+def test_a_branch_on_the_iteration_is_for_the_eager_engine():
+    def d_loss(real, fake, iteration):
+        return games['minimax'].d_loss(real, fake)*(2 if iteration > 2 else 1)
+    game = Game(d_loss, games['minimax'].g_loss)
+    with pytest.raises(ValueError, match='only the eager engine'): make(game, 'recorded').fit(3, progress=False)
+    told = make(game).fit(4, progress=False).history
+    assert told['d_loss'][3] > 1.5*told['d_loss'][2]
+
+def test_terms_and_figures_are_recorded_under_their_names():
+    game = games['minimax'].with_(d_terms=dict(small=lambda real: real.square().mean()),
+                                  figures=dict(gap=lambda real, fake: real.mean() - fake.mean()))
+    t = make(game).fit(5, progress=False)
+    assert list(t.history) == ['d_loss', 'g_loss', 'value', 'd_real', 'd_fake', 'small', 'gap']
+    np.testing.assert_allclose(t.history['d_loss'], -t.history['value'] + t.history['small'], rtol=1e-5)
+    assert (t.history['small'] >= 0).all() and np.isfinite(t.history['gap']).all()
+
+def test_a_game_that_changes_widens_the_record_and_loses_nothing():
+    t = make('minimax').fit(3, progress=False)
+    before = t.history
+    t.change(game='wgan-gp').fit(2, progress=False)
+    assert np.isnan(t.history['penalty'][:3]).all() and np.isfinite(t.history['penalty'][3:]).all()
+    assert np.isnan(t.history['value'][3:]).all()
+    for k, v in before.items(): np.testing.assert_array_equal(t.history[k][:3], v)
+    again = make('wgan-gp')
+    again.load_state_dict(t.state_dict())
+    assert list(again.history) == list(t.history)
+
+def test_what_is_logged_is_in_the_record():
+    class Norm:
+        def after_iteration(self, trainer):
+            if trainer.iteration % 2 == 0: trainer.log('norm', trainer.gan.discriminator[0].weight.norm())
+        def after_block(self, trainer): trainer.log('blocks', 1)
+    for engine in ('eager', 'recorded'):
+        t = make('minimax', engine, hooks=[Norm()]).fit(6, progress=False)
+        norm = t.history['norm']
+        assert np.isfinite(norm[1::2]).all() and np.isnan(norm[::2]).all()
+        assert t.history['blocks'][-1] == 1
+        with pytest.raises(ValueError, match="'d_loss' is a column of the record already"): t.log('d_loss', 1)
+
+def test_a_step_that_logs_is_for_the_eager_engine():
+    class Telling(Trainer):
+        def d_step(self):
+            self.log('turn', self.iteration)
+            return super().d_step()
+    t = Telling(gan(), ring(), batch_size=m, engine='eager').fit(4, progress=False)
+    assert t.history['turn'].tolist() == [0, 1, 2, 3]
+    t.engine = 'recorded'
+    with pytest.raises(ValueError, match='a step that logs is carried out by the eager engine only'):
+        t.fit(2, progress=False)
+    assert t.iteration == 4
+
+# ---- settings
+
+def test_weights_and_gradients_are_clipped_in_every_engine():
+    rule = dict(d_rule=momentum_sgd(.5, clip_weights=.03), g_rule=momentum_sgd(.5, momentum=0., clip_gradient=.01))
+    for engine in ('eager', 'recorded', 'compiled'):
+        t = make('minimax', engine, **rule)
+        before = [p.detach().clone() for p in t.gan.generator.parameters()]
+        t.fit(1, progress=False)
+        assert max(p.abs().max() for p in t.gan.discriminator.parameters()) == pytest.approx(.03)
+        moved = torch.cat([(p - q).flatten() for p, q in zip(t.gan.generator.parameters(), before)]).norm()
+        assert moved.item() <= .005*1.001
+    with pytest.raises(ValueError, match='clip_weights must be a number above 0, not -1'): adam(clip_weights=-1)
+
+@pytest.mark.parametrize('scheduler', [
+    lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10),
+    lambda o: torch.optim.lr_scheduler.OneCycleLR(o, .1, total_steps=40),
+    lambda o: torch.optim.lr_scheduler.SequentialLR(o, [
+        torch.optim.lr_scheduler.LinearLR(o, .1, total_iters=5), torch.optim.lr_scheduler.ExponentialLR(o, .9)], [5])])
+def test_torchs_schedulers_set_what_torch_would_set(scheduler):
+    t = make('minimax', d_rule=momentum_sgd(.1, scheduler=scheduler))
+    p = nn.Parameter(torch.zeros(1))
+    opt = torch.optim.SGD([p], lr=.1, momentum=.5)
+    theirs = scheduler(opt)
+    for _ in range(12):
+        want = {k: opt.param_groups[0][k] for k in ('lr', 'momentum')}
+        t.fit(1, progress=False)
+        assert {k: t.d_opt.param_groups[0][k] for k in want} == pytest.approx(want)
+        opt.step(); theirs.step()
+    with pytest.raises(ValueError, match='depends on the step alone, not ReduceLROnPlateau'):
+        adam(scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
+
+def test_accumulated_gradients_are_those_of_the_whole_minibatch():
+    class Fixed:   # the same rows for one large minibatch and for four small ones
+        def __init__(self, x, m): self.x, self.m, self.i, self.generator = x, m, 0, None
+        def next(self):
+            self.i += 1
+            return self.x[(self.i - 1)*self.m:][:self.m]
+        def state_dict(self): return {}
+        def load_state_dict(self, s): pass
+    x, z = torch.randn(4*m, 2), torch.randn(4*m, 2)
+    def moved(accumulate):
+        t = make('minimax', d_rule=momentum_sgd(.1), g_rule=momentum_sgd(.1), accumulate=accumulate)
+        t.source = Fixed(x, 4*m//accumulate)
+        at = [0]
+        def noise(n, rng):
+            at[0] += n
+            return z[at[0] - n:at[0]]
+        t.batch_size, t.gan.draw_noise = 4*m//accumulate, noise
+        t.d_step()
+        return weights(t)
+    assert furthest(moved(1), moved(4)) < 1e-6
+
+def test_the_average_makes_the_samples():
+    t = make('minimax', ema=5).fit(20, progress=False)
+    assert not torch.equal(t.sample(10), t.sample(10, of=t.gan))
+    assert torch.equal(t.sample(10), t.sample(10, of=t.ema)) and torch.equal(t.sample(10), t.sample(10, of=t.ema.gan))
+    again = make('minimax', ema=5)
+    again.load_state_dict(t.state_dict())
+    assert torch.equal(again.sample(10), t.sample(10))
+    with pytest.raises(ValueError, match='half_life must be a number above 0, not 0'): make('minimax', ema=0)
+
+# ---- D by mistake
+
+def test_a_d_that_ends_in_a_sigmoid_is_named_before_the_run():
+    bad = GAN(mlp_generator(2, 2, (8,)), nn.Sequential(mlp_discriminator(2, (8,)), nn.Sigmoid()), normal(2))
+    with pytest.warns(UserWarning, match='seems to end in a sigmoid'): make('minimax', of=bad).fit(1, progress=False)
+    from gan_nbdev.metrics import diagnose
+    with pytest.warns(UserWarning): t = make('minimax', of=deepcopy(bad)).fit(150, progress=False)
+    assert 'seems to end in a sigmoid' in diagnose(t.history)[0]
+
+def test_no_such_word_of_an_honest_d(recwarn):
+    for seed in range(5): make('minimax', of=gan(seed=seed)).fit(1, progress=False)
+    assert not [w for w in recwarn if 'sigmoid' in str(w.message)]
+
+def test_a_critic_is_not_judged_as_a_classifier():
+    from gan_nbdev.metrics import diagnose
+    said = diagnose(make('wasserstein').fit(150, progress=False).history)[0]
+    assert 'no probabilities' in said and 'equilibrium' not in said and 'coin' not in said
