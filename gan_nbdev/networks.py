@@ -360,13 +360,13 @@ def draw_labels(self:GAN,
     if not self.classes: return None
     if self._shares is None: return torch.randint(self.classes, (n,), generator=generator, device=self.device)
     u = torch.rand(n, generator=generator, device=self.device)
-    return (u[:, None] >= self._shares.to(u.device)).sum(1)
+    return sum((u >= s).long() for s in self._shares)
 
 @patch
 def set_shares(self:GAN,
                shares): # of each class, shape (classes,), sum 1
     "How often each class shall be drawn"
-    self._shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].float()
+    self._shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
 
 @patch
 def check_labels(self:GAN,

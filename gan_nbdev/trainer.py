@@ -518,7 +518,7 @@ class EMA:
 # %% ../nbs/04_trainer.ipynb #c16496bf
 class EarlyStop:
     "A hook: stops when `metric(trainer)` has not risen for `patience` looks; keeps `best_state`"
-    def __init__(self, metric,       # function of the trainer, larger is better
+    def __init__(self, metric,       # function of the trainer, as of its `sample`; larger is better
                  every:int=1000,     # iterations between looks, ≥ 1
                  patience:int=5):    # looks without a rise before it stops, ≥ 1
         whole_number('every', every, 1); whole_number('patience', patience, 1)

@@ -88,7 +88,7 @@ class Stacked:
     def _write(self, program):
         from torch.fx.experimental.proxy_tensor import make_fx
         return make_fx(torch.vmap(program, randomness='different'),
-                       tracing_mode='fake')(*self.example)
+                       tracing_mode='fake', _allow_non_fake_inputs=True)(*self.example)
 
     def numbers(self,
                 n:int, # iterations to come, ≥ 1
