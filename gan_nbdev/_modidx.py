@@ -777,6 +777,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'gan_nbdev.experiments.Experiment.trainer': ( 'experiments.html#experiment.trainer',
                                                                                      'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._adam': ('experiments.html#_adam', 'gan_nbdev/experiments.py'),
+                                       'gan_nbdev.experiments._critic': ('experiments.html#_critic', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._data_entry': ('experiments.html#_data_entry', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._description': ('experiments.html#_description', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._images': ('experiments.html#_images', 'gan_nbdev/experiments.py'),

@@ -1,7 +1,10 @@
 "Everything that a user needs, in one import"
 from .value import *
 from .games.game import Game, offers
-from .games.table import games
+from .games.began import Reconstruction
+from .games.combinations import *
+from .games.r3gan import r1, r2
+from .games.table import games, make_game
 from .data import *
 from .datasets.shapes import *
 from .datasets.samples import *

@@ -17,7 +17,9 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .algorithm import Algorithm1, Rule, check_players
-from .networks import GAN, evaluating
+from .games.game import pairs, recorded
+from .games.table import find_game, games
+from .networks import GAN
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
 from .support.checks import positive_number, whole_number
@@ -26,8 +28,6 @@ from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
 from .support.safety import give_up, on_interrupt, until_given_up
-from .games.game import pairs, recorded
-from .games.table import find_game, games
 from .value import log_d, log_not_d
 
 # %% ../nbs/04_trainer.ipynb #d7003c3c

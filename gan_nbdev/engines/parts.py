@@ -20,6 +20,7 @@ from ..support import kinds
 from ..support.calls import Call, Name, call_of
 from ..support.kinds import Form, Kind, checked, form_of, mapping, plain, short
 from ..algorithm import Rule, adam, exponential, linear, momentum_sgd
+from ..games.began import Reconstruction
 from ..games.table import game_makers, games, make_game
 
 # %% ../../nbs/engines/06_parts.ipynb #ca505e5e
@@ -57,7 +58,9 @@ def _net_form(part):
     if part == 'generator':
         entries |= dict(out=auto | none | kinds.one_of(*activations),
                         out_bias=none | kinds.just('data'))
-    defaults = form_of(mlp).defaults | dict(seed='auto', out='auto', out_bias=None)
+    else: entries |= dict(reconstruct=kinds.just(True) | kinds.just(False))   # an autoencoder's error
+    more = dict(seed='auto', out='auto', out_bias=None, reconstruct=False)
+    defaults = form_of(mlp).defaults | more
     return Form(entries, {k: defaults[k] for k in entries}, ('hidden', 'act'))
 
 # %% ../../nbs/engines/06_parts.ipynb #7fa8dcb5
@@ -68,6 +71,9 @@ def _options(v, seed):
 
 def _discriminator_call(v, seed, classes=None, pack=1):
     v = _options(v, seed)
+    if v.pop('reconstruct', False):
+        x = Name('data.dim')
+        return Call(Reconstruction, Call(mlp, x, x, v.pop('hidden'), **v, **_classes(classes)))
     packs = dict(pack=pack) if pack > 1 else {}
     return Call(mlp_discriminator, Name('data.dim'), v.pop('hidden'), **v, **_classes(classes), **packs)
 
@@ -253,6 +259,7 @@ def describe_rule(rule:Rule, # a gradient rule
 
 # %% ../../nbs/engines/06_parts.ipynb #9726a29b
 def _describe_net(part, net):
+    if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True)
     v = dict(call_of(net) or {})
     if v.pop('name', None) != 'mlp': return own_entry(net)
     v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out', 'classes')}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['divergences', 'Divergence', 'f_game']
 
-# %% ../../nbs/games/02_f_divergence.ipynb #d8159982
+# %% ../../nbs/games/02_f_divergence.ipynb #7b65d7f7
 from collections import namedtuple
 
 import torch
@@ -14,7 +14,7 @@ from .game import Game, shown
 from ..support.calls import remembers
 from ..value import log_d, log_not_d
 
-# %% ../../nbs/games/02_f_divergence.ipynb #e2613456
+# %% ../../nbs/games/02_f_divergence.ipynb #04676602
 class Divergence(namedtuple('_Divergence', 'f real fake')):
     "`f(u)` of a ratio u > 0, and of D's raw answer v: `real(v)` = T, `fake(v)` = f*(T)"
 
@@ -28,10 +28,10 @@ divergences = {
                             lambda v: v.exp() - 1),
     'gan': Divergence(lambda u: u*u.log() - (u + 1)*(u + 1).log(), log_d, lambda v: -log_not_d(v))}
 
-# %% ../../nbs/games/02_f_divergence.ipynb #41ac9a55
+# %% ../../nbs/games/02_f_divergence.ipynb #49e7bc01
 def _wide(answers): return answers.to(torch.promote_types(answers.dtype, torch.float32))
 
-# %% ../../nbs/games/02_f_divergence.ipynb #469e8604
+# %% ../../nbs/games/02_f_divergence.ipynb #3d8564b2
 @remembers
 def f_game(divergence:str,            # a name in `divergences`
            non_saturating:bool=False, # G climbs the mean of T of its fakes (section 3.2)
@@ -42,6 +42,8 @@ def f_game(divergence:str,            # a name in `divergences`
                          f'choose one of {", ".join(divergences)}')
     if not isinstance(non_saturating, bool):
         raise ValueError(f'non_saturating must be True or False, not {non_saturating!r}')
+    if non_saturating and divergence in ('reverse-kl', 'jeffreys'):
+        raise ValueError(f'non_saturating is of no use with {divergence}, where nothing saturates')
     _, T, conjugate = divergences[divergence]
     up = T if non_saturating else conjugate
     def d_loss(real, fake): return conjugate(_wide(fake)).mean() - T(_wide(real)).mean()

@@ -7,8 +7,19 @@ __all__ = ['game_makers', 'games', 'non_saturating', 'minimax', 'find_game', 'ma
 
 # %% ../../nbs/games/11_table.ipynb #65a4b9cc
 import inspect
+from functools import partial
 
+from .began import began
+from .combinations import instance_noise, penalised, smoothed, unrolled
+from .dragan import dragan
+from .f_divergence import divergences, f_game
 from .game import Game, check_game
+from .hinge import hinge
+from .least_squares import least_squares
+from .r3gan import r3gan
+from .relativistic import relativistic
+from .wasserstein import wasserstein
+from .wgan_gp import wgan_gp
 from ..value import d_loss, g_loss_minimax, g_loss_nonsaturating
 
 # %% ../../nbs/games/11_table.ipynb #e15ba882
@@ -20,7 +31,11 @@ def minimax() -> Game:
     "The paper's game as it stands in equation (1)"
     return Game(d_loss, g_loss_minimax)
 
-game_makers = {'non-saturating': non_saturating, 'minimax': minimax}
+game_makers = {
+    'non-saturating': non_saturating, 'minimax': minimax, 'least-squares': least_squares,
+    'wasserstein': wasserstein, 'wgan-gp': wgan_gp, 'hinge': hinge, 'relativistic': relativistic,
+    'r3gan': r3gan, 'dragan': dragan, 'began': began,
+    **{k: partial(f_game, k) for k in divergences if k != 'gan'}}   # that one is the paper's
 
 games = {k: make() for k, make in game_makers.items()}
 
@@ -33,16 +48,32 @@ def find_game(game # a name in `games`, a `Game`, or two functions (d_loss, g_lo
     if game not in games: raise ValueError(f'unknown game {game!r}: choose one of {", ".join(games)}')
     return games[game]
 
+# %% ../../nbs/games/11_table.ipynb #6811ae01
 def make_game(name:str='non-saturating', # a name in `games`
-              **options        # of its maker
-             ) -> Game:        # which remembers how it was made
+              r1:float=0.,          # γ of R1, the price on D's slope at the data, ≥ 0
+              r2:float=0.,          # γ of R2, the same at the fakes, ≥ 0
+              real_label:float=1.,  # label of real items, in (0, 1]
+              fake_label:float=0.,  # label of fakes, in [0, 1)
+              noise:float=0.,       # standard deviation of noise on all that D sees, ≥ 0
+              noise_until:int=None, # the iteration at which the noise has faded; None: it stays
+              unroll:int=0,         # steps of D that G looks ahead, ≥ 0
+              unroll_rate:float=.1, # and their size, > 0
+              **options             # those of the game itself, as `weight` of wgan-gp
+             ) -> Game:             # which remembers how it was made
     "A game with options; `ValueError` for a name or an option that there is not"
     if name not in game_makers: find_game(name)
     try: game = game_makers[name](**options)
     except TypeError:
         known = ', '.join(inspect.signature(game_makers[name]).parameters) or 'none'
         raise ValueError(f'{name} has the options {known}, not {", ".join(options)}') from None
-    game.made_by, game.made_as = dict(name=name, **options), None
+    if r1 or r2: game = penalised(game, r1, r2)
+    if (real_label, fake_label) != (1, 0): game = smoothed(game, real_label, fake_label)
+    if noise: game = instance_noise(game, noise, noise_until)
+    if unroll: game = unrolled(game, unroll, unroll_rate)
+    given = dict(r1=r1, r2=r2, real_label=real_label, fake_label=fake_label, noise=noise,
+                 noise_until=noise_until, unroll=unroll, unroll_rate=unroll_rate)
+    usual = inspect.signature(make_game).parameters
+    given = {k: v for k, v in given.items() if v != usual[k].default}
+    game.made_by, game.made_as = dict(name=name, **options, **given), None
     game.made_as = repr(game)
     return game
-
