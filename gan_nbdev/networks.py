@@ -80,7 +80,8 @@ def _initialiser(init, seed):
 # %% ../nbs/02_networks.ipynb #e3de7ba6
 class Labelled(nn.Sequential):
     "Layers on rows with their class beside them, as a 1 among `classes` zeros; weights as without"
-    def __init__(self, classes:int, *layers): # how many classes there are; the layers
+    def __init__(self, classes:int, # how many there are
+                 *layers):          # modules, the first of which takes the numbers and the classes
         super().__init__(*layers)
         self.classes = classes
 

@@ -32,7 +32,8 @@ def pytest_runtest_setup(item):
             pytest.skip(f'needs a {name}: {why}')
 
 # Files run side by side, each by one process: those that take longest begin first.
-long = 'test_checkpoints', 'test_engines', 'test_study', 'test_lab_browser', 'test_explorer_browser', 'test_trainer', 'test_interrupts', 'test_tied'
+long = ('test_checkpoints', 'test_engines', 'test_study', 'test_lab_browser', 'test_explorer_browser',
+        'test_trainer', 'test_interrupts', 'test_tied')
 
 def pytest_collection_modifyitems(items):
     order = {name: i for i, name in enumerate(long)}

@@ -12,6 +12,8 @@ from gan_nbdev.all import (GAN, Ensemble, Trainer, adam, experiment, mlp_discrim
 from gan_nbdev.engines.choice import engines
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.games.game import Game, recorded
+from gan_nbdev.games.r3gan import steepness
+from gan_nbdev.games.relativistic import d_loss_averaged, d_loss_paired, g_loss_averaged, g_loss_paired
 from gan_nbdev.games.table import games, make_game
 
 m = 32
@@ -96,9 +98,10 @@ def furthest(a, b): return max((u - v).abs().max().item() for u, v in zip(a, b))
 @pytest.mark.parametrize('engine', ['eager', 'recorded', 'compiled'])
 @pytest.mark.parametrize('name', known)
 def test_each_step_is_the_one_by_hand(name, engine):
-    "Twenty iterations, each from the same state, with Adam for D and momentum for G"
-    # with weights of ±0.01 gradients are as small as rounding, by which Adam would divide
-    d_rule = momentum_sgd(.05) if name == 'wasserstein' else adam(2e-3)
+    "Twenty iterations, each from the same state, with Adam or momentum for D and momentum for G"
+    # Where only differences of D's answers count, some gradients cancel but for rounding, by which
+    # Adam would divide
+    d_rule = adam(2e-3) if name in ('non-saturating', 'minimax', 'least-squares') else momentum_sgd(.05)
     t = make(name, engine, d_rule=d_rule, g_rule=momentum_sgd(.05))
     for _ in range(20):
         wanted, before = one_by_hand(name, t), weights(t)
@@ -121,6 +124,20 @@ def test_every_game_is_the_same_in_every_engine(name):
     assert {*map(tuple, tables)} == {recorded(games[name])}
     for k in tables[0]:
         for o in tables[1:]: np.testing.assert_allclose(o[k], tables[0][k], atol=1e-4, rtol=1e-4)
+
+def test_relativistic_losses_by_hand():
+    real, fake = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
+    def worse(a, b): return F.softplus(b - a).mean()   # −log σ(a − b)
+    def both(a, b): return worse(a, b.mean()) + worse(a.mean(), b)
+    for f, want in ((d_loss_paired, worse(real, fake)), (g_loss_paired, worse(fake, real)),
+                    (d_loss_averaged, both(real, fake)), (g_loss_averaged, both(fake, real))):
+        assert f(real, fake).item() == pytest.approx(want.item(), rel=1e-6)
+    game = make_game('relativistic', averaged=True)
+    assert (game.d_loss, game.g_loss) == (d_loss_averaged, g_loss_averaged)
+
+def test_the_slope_of_a_known_d():
+    w = torch.tensor([3., 4.])
+    assert steepness(lambda v: v@w, torch.randn(7, 2)).item() == pytest.approx(25.)
 
 # ---- what a game may ask for
 

@@ -30,6 +30,8 @@ floors = """
     support.checks support.calls support.kinds support.tensors support.chance support.devices
     support.processes support.record support.safety support.folders support.commands
     value data datasets.shapes datasets.samples datasets.idx datasets.files networks
+    games.game games.least_squares games.f_divergence games.wasserstein games.wgan_gp games.hinge
+    games.relativistic games.r3gan games.dragan games.began games.combinations games.table
     algorithm trainer
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
@@ -41,7 +43,7 @@ floors = """
 # Private names of other libraries that ours use, and names that Python or Jupyter call by convention.
 foreign = {'_asdict', '_fields', '_replace', '_buffers', '_foreach_lerp_', '_repr_markdown_',
            '_ipython_display_', '_repr_mimebundle_', '_exit',
-           '_backward_hooks', '_optimizer_step_pre_hooks', '_optimizer_step_post_hooks'}   # torch has no others
+           '_parameters', '_getframe', '_backward_hooks', '_optimizer_step_pre_hooks', '_optimizer_step_post_hooks'}   # torch has no others
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',

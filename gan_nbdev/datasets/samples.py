@@ -328,7 +328,10 @@ class Stream(_Scaled):
 # %% ../../nbs/datasets/01_samples.ipynb #f1cf59fe
 class LoadedSource:
     "The minibatches of a `DataLoader`, without smaller ones"
-    def __init__(self, data, device=None): # of a `Loaded`; where the minibatches shall be
+    def __init__(self,
+        data, # a `Loaded`
+        device=None, # where the minibatches shall be
+    ):
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
         self.batch, self.rng, self._left = 0, self._generator.get_state(), None
     @property

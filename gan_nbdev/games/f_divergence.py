@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import torch
 
-from .game import Game, shown
+from .game import Game, shown, wide
 from ..support.calls import remembers
 from ..value import log_d, log_not_d
 
@@ -28,9 +28,6 @@ divergences = {
                             lambda v: v.exp() - 1),
     'gan': Divergence(lambda u: u*u.log() - (u + 1)*(u + 1).log(), log_d, lambda v: -log_not_d(v))}
 
-# %% ../../nbs/games/02_f_divergence.ipynb #49e7bc01
-def _wide(answers): return answers.to(torch.promote_types(answers.dtype, torch.float32))
-
 # %% ../../nbs/games/02_f_divergence.ipynb #3d8564b2
 @remembers
 def f_game(divergence:str,            # a name in `divergences`
@@ -46,6 +43,6 @@ def f_game(divergence:str,            # a name in `divergences`
         raise ValueError(f'non_saturating is of no use with {divergence}, where nothing saturates')
     _, T, conjugate = divergences[divergence]
     up = T if non_saturating else conjugate
-    def d_loss(real, fake): return conjugate(_wide(fake)).mean() - T(_wide(real)).mean()
-    def g_loss(fake): return -up(_wide(fake)).mean()
+    def d_loss(real, fake): return conjugate(wide(fake)).mean() - T(wide(real)).mean()
+    def g_loss(fake): return -up(wide(fake)).mean()
     return Game(d_loss, g_loss, shows=shown if divergence == 'gan' else ())

@@ -9,7 +9,7 @@ __all__ = ['hinge']
 import torch
 import torch.nn.functional as F
 
-from .game import Game
+from .game import Game, wide
 from .wasserstein import critic_g_loss
 from ..support.calls import remembers
 
@@ -18,7 +18,6 @@ from ..support.calls import remembers
 def hinge() -> Game: # of D's raw answers; d_loss ≥ 0, and 2 where D answers 0 to everything
     "The hinge loss (Lim & Ye, 2017; Miyato et al., 2018, equations 16 and 17)"
     def lack(answers):
-        wide = answers.to(torch.promote_types(answers.dtype, torch.float32))
-        return F.relu(1 - wide).mean()
+        return F.relu(1 - wide(answers)).mean()
     def d_loss(real, fake): return lack(real) + lack(-fake)
     return Game(d_loss, critic_g_loss, shows=())

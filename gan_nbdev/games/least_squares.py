@@ -11,12 +11,10 @@ from numbers import Real
 
 import torch
 
-from .game import Game
+from .game import Game, wide
 from ..support.calls import remembers
 
 # %% ../../nbs/games/01_least_squares.ipynb #e8fba6ba
-def _wide(answers): return answers.to(torch.promote_types(answers.dtype, torch.float32))
-
 def _check_targets(**targets):
     for k, v in targets.items():
         if not isinstance(v, Real) or not math.isfinite(v):
@@ -33,7 +31,7 @@ def least_squares(a:float=0., # what D shall answer for fakes, finite
                  ) -> Game:   # of D's raw answers; losses ≥ 0
     "Least squares (Mao et al., 2017, equation 2); `ValueError` for numbers that make no game"
     _check_targets(a=a, b=b, c=c)
-    def miss(answers, target): return 0.5*(_wide(answers) - target).square().mean()
+    def miss(answers, target): return 0.5*(wide(answers) - target).square().mean()
     def d_loss(real, fake): return miss(real, b) + miss(fake, a)
     def g_loss(fake): return miss(fake, c)
     return Game(d_loss, g_loss, shows=())

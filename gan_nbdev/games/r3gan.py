@@ -16,7 +16,7 @@ from ..support.checks import positive_number
 # %% ../../nbs/games/07_r3gan.ipynb #9f5290a3
 def steepness(D,  # a function: items (n, dim) to logits (n,)
               v,  # items, shape (n, dim)
-             ):   # a scalar ≥ 0, with a gradient for D's weights and none for `v`
+             ) -> torch.Tensor: # a scalar ≥ 0, with a gradient for D's weights and none for `v`
     "The mean of ‖∇D‖² over D's answers, in squared logits per squared model unit"
     v = v.detach().requires_grad_()
     answers = D(v)
@@ -24,14 +24,14 @@ def steepness(D,  # a function: items (n, dim) to logits (n,)
     return slopes.square().sum()/len(answers)
 
 def r1(weight:float=0.1, # γ in (1), > 0
-      ):                 # a term for D: a function of x and D
+      ) -> 'callable':   # a term for D: a function of x and D
     "A price on D's slope at the data; `ValueError` for a weight that is not above 0"
     positive_number('weight', weight)
     def r1_term(x, D): return weight/2*steepness(D, x)
     return r1_term
 
 def r2(weight:float=0.1, # γ in (1), > 0
-      ):                 # a term for D: a function of fakes and D
+      ) -> 'callable':   # a term for D: a function of fakes and D
     "A price on D's slope at the fakes; `ValueError` for a weight that is not above 0"
     positive_number('weight', weight)
     def r2_term(fakes, D): return weight/2*steepness(D, fakes)

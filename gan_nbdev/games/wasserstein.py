@@ -9,19 +9,16 @@ __all__ = ['critic_distance', 'critic_d_loss', 'critic_g_loss', 'wasserstein']
 import torch
 from torch import Tensor
 
-from .game import Game
+from .game import Game, wide
 from ..support.calls import remembers
 from ..support.checks import positive_number
-
-# %% ../../nbs/games/03_wasserstein.ipynb #3326e8cc
-def _wide(answers): return answers.to(torch.promote_types(answers.dtype, torch.float32))
 
 # %% ../../nbs/games/03_wasserstein.ipynb #1e964af4
 def critic_distance(real:Tensor, # the critic's answers for x, shape (m,)
                     fake:Tensor, # its answers for G(z), shape (m,)
                    ) -> Tensor:  # a scalar; in units of x if no slope of the critic is above 1
     "How much higher the critic puts real items than fakes: equation (1) without the maximum"
-    return _wide(real).mean() - _wide(fake).mean()
+    return wide(real).mean() - wide(fake).mean()
 
 def critic_d_loss(real:Tensor, # the critic's answers for x, shape (m,)
                   fake:Tensor, # its answers for G(z), shape (m,)
@@ -32,7 +29,7 @@ def critic_d_loss(real:Tensor, # the critic's answers for x, shape (m,)
 def critic_g_loss(fake:Tensor, # the critic's answers for G(z), shape (m,)
                  ) -> Tensor:  # a scalar
     "What G descends against a critic: minus the mean height of its fakes"
-    return -_wide(fake).mean()
+    return -wide(fake).mean()
 
 # %% ../../nbs/games/03_wasserstein.ipynb #e72e926e
 @remembers

@@ -44,7 +44,8 @@ class Record:
             self.file.seek(0)
             self.file.write(rows.numpy().tobytes())
 
-    def amend(self, name:str, value:float):
+    def amend(self, name:str,  # of a column, there or not
+              value:float):    # of the last row
         "Put a figure into the last row; `ValueError` if there is none"
         if not self.n: raise ValueError(f'there is no iteration yet to record {name!r} of')
         self._widen([name]*(name not in self.names))
