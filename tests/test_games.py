@@ -101,8 +101,8 @@ def test_each_step_is_the_one_by_hand(name, engine):
     "Twenty iterations, each from the same state, with Adam or momentum for D and momentum for G"
     # Where only differences of D's answers count, some gradients cancel but for rounding, by which
     # Adam would divide
-    d_rule = adam(2e-3) if name in ('non-saturating', 'minimax', 'least-squares') else momentum_sgd(.05)
-    t = make(name, engine, d_rule=d_rule, g_rule=momentum_sgd(.05))
+    d_rule = adam(2e-3) if name in ('non-saturating', 'minimax', 'least-squares') else momentum_sgd(.002)
+    t = make(name, engine, d_rule=d_rule, g_rule=momentum_sgd(.02))
     for _ in range(20):
         wanted, before = one_by_hand(name, t), weights(t)
         t.fit(1, progress=False)

@@ -8,6 +8,7 @@ __all__ = ['write_atomically', 'umask', 'on_interrupt', 'GivenUp', 'until_given_
 # %% ../../nbs/support/08_safety.ipynb #86e6d9a3
 import os, signal, sys, tempfile, threading
 from contextlib import contextmanager, suppress
+from inspect import currentframe
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,10 +68,10 @@ def interruptible():
     if work is None:
         yield
         return
-    frame, hook = sys._getframe(2), sys.unraisablehook
+    frame, hook = currentframe().f_back.f_back, sys.unraisablehook
     def lost(said):   # where an exception leads nowhere, as in what a weak reference calls
         if said.exc_type is not GivenUp: return hook(said)
-        work.frame, work.first = frame, sys._getframe()
+        work.frame, work.first = frame, currentframe()
         sys.setprofile(_look)
     work.before, work.frame, sys.unraisablehook = _children(os.getpid()), frame, lost
     try:
@@ -84,7 +85,7 @@ def give_up():
     "For the handler of a signal: end the work that is under way, if there is any"
     if work := getattr(_here, 'work', None):
         work.asked = True
-        if work.frame: _end(sys._getframe(1))
+        if work.frame: _end(currentframe())
 
 # %% ../../nbs/support/08_safety.ipynb #cac44bc8
 def _unfinished(frame, outermost):

@@ -104,6 +104,8 @@ def called_with(net:nn.Module, # any
                 *args,         # what it is called with
                ) -> object:    # what it gives
     "Call a network with other tensors in the place of its own, tied ones as well"
-    places = {f'{name}.{k}'.lstrip('.'): tensors[v] for name, m in net.named_modules()
-              for k, v in (*m._parameters.items(), *m._buffers.items()) if v in tensors}
+    alone = dict(recurse=False, remove_duplicate=False)
+    places = {k: tensors[v] for name, m in net.named_modules()
+              for k, v in (*m.named_parameters(name, **alone), *m.named_buffers(name, **alone))
+              if v in tensors}
     return functional_call(net, places, args, tie_weights=False)
