@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .games.game import Turn, pairs
+from .games.game import Turn, check_networks, pairs
 from .games.table import find_game
 from .networks import GAN
 from .support.checks import positive_number, whole_number
@@ -201,6 +201,7 @@ class Algorithm1:
         check_players(game, k, d_rule, g_rule, k_g)
         self.gan, self.source, self.rng, self.batch_size = gan, source, rng, source.m
         self.game, self.k, self.k_g = find_game(game), k, k_g
+        check_networks(self.game, gan)
         self.accumulate = whole_number('accumulate', accumulate, 1)
         self.d_rule, self.g_rule = d_rule or adam(), g_rule or adam()
         self.d_opt = self.d_rule.start(gan.discriminator.parameters())

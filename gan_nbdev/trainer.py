@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .algorithm import Algorithm1, Rule, check_players
-from .games.game import pairs, recorded
+from .games.game import check_networks, pairs, recorded
 from .games.table import find_game, games
 from .networks import GAN
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
@@ -442,6 +442,7 @@ def change(self:Trainer,
     check_players(game or self.game, self.k if k is None else k, d_rule, g_rule,
                   self.k_g if k_g is None else k_g)
     if engine is not None: check_engine(engine)
+    if game is not None: check_networks(find_game(game), self.gan)
     if batch_size is not None: self._check_batch(batch_size)
     new = dict(game=None if game is None else find_game(game), k=k, k_g=k_g, batch_size=batch_size, engine=engine)
     vars(self).update({name: v for name, v in new.items() if v is not None})

@@ -7,13 +7,16 @@ __all__ = ['Parallel', 'launch']
 
 # %% ../../nbs/engines/08_parallel.ipynb #1357e1a0
 import hashlib, os
+from contextlib import contextmanager
 from copy import copy
+from functools import partial
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..games.game import Turn, asks, pairs
 from ..support.chance import MasksFrom, may_drop, random_bits
 from ..support.checks import whole_number
 from ..support.processes import mean_of_all, parallel, processes, rank, talk
@@ -22,12 +25,14 @@ from ..trainer import Eager
 # %% ../../nbs/engines/08_parallel.ipynb #0e61a379
 def _share(m, r, n): return slice(r*m//n, (r + 1)*m//n)
 
-def _taking(rows, trainer):
+def _taking(rows, trainer, masks):
     "A stand-in for `trainer` that sees only these `rows` of z and x"
     t, whole, source = copy(trainer), trainer.gan, trainer.source
     t.gan, t.source = copy(whole), copy(source)
-    t.gan.draw_noise = lambda n, rng: whole.draw_noise(n, rng)[rows]
-    t.source.next = lambda: source.part(rows) if hasattr(source, 'part') else source.next()[rows]
+    def alone(draw):
+        with masks.quiet(): return draw()   # it draws for the whole minibatch already
+    t.gan.draw_noise = lambda n, rng: alone(lambda: whole.draw_noise(trainer.batch_size, rng))[rows]
+    t.source.next = lambda: alone(lambda: source.part(rows) if hasattr(source, 'part') else source.next()[rows])
     return t
 
 # %% ../../nbs/engines/08_parallel.ipynb #72b7c20e
@@ -64,17 +69,40 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
     return x.to(input.dtype)
 
 class _WholeBatch(MasksFrom):
-    "Inside, dropout takes its numbers from `rand`, and batch norm sees the whole minibatch"
+    "Inside, random numbers are for these rows of the whole minibatch, which is what batch norm sees"
+    def __init__(self, m, r, n, rng):
+        self.rows, self.r, self.n = m//n, r, n
+        super().__init__(lambda shape: _masks(shape, m//n, r, n, rng), rng)
+
+    @contextmanager
+    def quiet(self):
+        rng, self.rng = self.rng, None
+        try: yield
+        finally: self.rng = rng
+
+    def _drawn(self, func, args, kwargs):
+        "What a game asks the trainer's generator for"
+        if func not in (torch.rand, torch.randn):
+            raise ValueError(f'in several processes a game may draw by torch.rand and randn, not {func.__name__}')
+        kwargs = dict(kwargs)
+        size = args or kwargs.pop('size')
+        size = torch.Size(size[0] if not isinstance(size[0], int) else size)
+        with self.quiet():
+            if not size or size[0] % self.rows: return func(size, **kwargs)
+            whole = func(torch.Size([size[0]*self.n, *size[1:]]), **kwargs)
+        return whole.unflatten(0, (-1, self.n, self.rows))[:, self.r].flatten(0, 1)
+
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.batch_norm: return _batch_norm(*args, **(kwargs or {}))
         return super().__torch_function__(func, types, args, kwargs)
 
 # %% ../../nbs/engines/08_parallel.ipynb #ee7415ee
-def _average(opt, *_):
-    "Before a step of `opt`: the gradients' mean over the processes"
+def _average(rule, opt, *_):
+    "Before a step of `opt`: the gradients' mean over the processes, clipped if the rule says so"
     grads = [p.grad for group in opt.param_groups for p in group['params'] if p.grad is not None]
     mean = mean_of_all(torch.cat([g.flatten() for g in grads]))
     for g, part in zip(grads, mean.split([g.numel() for g in grads])): g.copy_(part.view_as(g))
+    rule.clip_before([p for group in opt.param_groups for p in group['params']])
 
 def _from_first(tensors):
     for v in tensors: v.copy_(talk(dist.broadcast, v.contiguous(), 0))
@@ -87,16 +115,21 @@ class Parallel(Eager):
         super().__init__(trainer)
         r, n, m, gan = rank(), processes(), trainer.batch_size, trainer.gan
         self.whole, self.rows = trainer, _share(m, r, n)
-        if may_drop(gan) or any(isinstance(o, _BatchNorm) for o in gan.modules()):
-            self.masks = _WholeBatch(lambda shape: _masks(shape, m//n, r, n, trainer.rng))
+        self.masks = _WholeBatch(m, r, n, trainer.rng)
         _from_first(gan.state_dict().values())
+        _check_means(trainer, n)
 
     def begin(self, n:int): # iterations to come, ≤ `limit`
         "Get ready for a block"
         super().begin(n)
-        self.trainer = _taking(self.rows, self.whole)
-        self.hooks = [opt.register_step_pre_hook(_average)
-                      for opt in (self.trainer.d_opt, self.trainer.g_opt)]
+        self.trainer = _taking(self.rows, self.whole, self.masks)
+        t = self.trainer
+        self.hooks = []
+        for opt, who in ((t.d_opt, 'd_rule'), (t.g_opt, 'g_rule')):
+            rule, later = getattr(t, who), copy(getattr(t, who))
+            later.clip_gradient = None   # it is the mean that is clipped
+            setattr(t, who, later)
+            self.hooks.append(opt.register_step_pre_hook(partial(_average, rule)))
 
     def step(self):
         "One iteration"
@@ -115,8 +148,9 @@ def _check_shares(t):
     n, cuda = processes(), t.device.type == 'cuda'
     if t.engine not in ('auto', 'eager'):
         raise ValueError(f"engine must be 'auto' or 'eager' in {n} processes, not {t.engine!r}")
-    if t.batch_size % n:
-        raise ValueError(f'batch_size must be a multiple of {n}, the number of processes, '
+    if t.batch_size % (n*t.gan.pack):
+        packs = f' times {t.gan.pack} items that D judges at once'*(t.gan.pack > 1)
+        raise ValueError(f'batch_size must be a multiple of {n}, the number of processes{packs}, '
                          f'not {t.batch_size}')
     if not (cuda or t.device.type == 'cpu'):
         raise ValueError(f"device must be 'cpu' or 'cuda' in several processes, not '{t.device}'")
@@ -142,6 +176,33 @@ def _bytes(o):
     elif isinstance(o, (list, tuple)):
         for v in o: yield from _bytes(v)
     else: yield repr(o).encode()
+
+def _check_means(t, n):
+    "Losses must be means over rows: that of the whole minibatch is the mean of those of its shares"
+    asked = {k for f in t.game.d_after for names in asks('what comes after', f) for k in names}
+    if asked - {'discriminator', 'generator', 'D', 'G'}:
+        raise ValueError(f'in several processes no game may do more after a step of D than look at the '
+                         f'networks, but this one asks for {", ".join(sorted(asked))}')
+    m, gan, data = t.batch_size, t.gan, t.data.labelled if t.gan.classes else t.data
+    def rng(): return torch.Generator(t.device).manual_seed(0)
+    z, x = gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
+    modes = [(o, o.training) for o in gan.modules()]
+    def losses(rows, masks):
+        with masks:
+            turns = [Turn(gan, z[rows], o if o is None else o[rows], masks.rng, t.iteration)
+                     for o in (x, x if pairs(t.game) else None)]
+            return [f(turn)[0].item() for f, turn in zip((t.game.d_turn, t.game.g_turn), turns)]
+    gan.eval()   # batch norm and dropout have their own way
+    try:
+        with t.undisturbed():
+            whole = losses(slice(None), _WholeBatch(m, 0, 1, rng()))
+            shares = [losses(_share(m, r, n), _WholeBatch(m, r, n, rng())) for r in range(n)]
+    finally:
+        for o, mode in modes: o.training = mode
+    for who, a, b in zip(('d_loss', 'g_loss'), whole, (sum(o)/n for o in zip(*shares))):
+        if abs(a - b) > 1e-4*(1 + abs(a)):
+            raise ValueError(f'in several processes each sees a share of the minibatch, and {who} is no '
+                             f'mean over rows: {a:.6g} for the whole, {b:.6g} as the mean of {n} shares')
 
 # %% ../../nbs/engines/08_parallel.ipynb #0a7faac7
 def launch(f,      # function, called with `args` in each process

@@ -52,4 +52,4 @@ def began(gamma:float=0.5,  # γ: error of fakes over error of real items, in (0
         k = _balance(discriminator)
         k.copy_((k + rate*(gamma*real.mean() - fake.mean())).clamp(0, 1))
     return Game(d_loss, g_loss, figures=dict(balance=balance, convergence=convergence),
-                d_after=(rebalance,), shows=())
+                d_after=(rebalance,), needs=(balance,), shows=())

@@ -116,10 +116,10 @@ def _unrolled(game, steps, rate):
 
 # %% ../../nbs/games/10_combinations.ipynb #3bb693d8
 @remembers
-def unrolled(game:Game,      # any that is not unrolled yet
-             steps:int=5,    # K in (3), ≥ 1
-             rate:float=0.1, # η in (3), > 0
-            ) -> Game:       # whose G sees D as it will be
+def unrolled(game:Game,       # any that is not unrolled yet
+             steps:int=5,     # K in (3), ≥ 1
+             rate:float=0.01, # η in (3), > 0
+            ) -> Game:        # whose G sees D as it will be
     "G plays against D some steps ahead (Metz et al., 2017); `ValueError` for numbers out of range"
     whole_number('steps', steps, 1); positive_number('rate', rate)
     @_inside

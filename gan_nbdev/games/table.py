@@ -57,7 +57,7 @@ def make_game(name:str='non-saturating', # a name in `games`
               noise:float=0.,       # standard deviation of noise on all that D sees, ≥ 0
               noise_until:int=None, # the iteration at which the noise has faded; None: it stays
               unroll:int=0,         # steps of D that G looks ahead, ≥ 0
-              unroll_rate:float=.1, # and their size, > 0
+              unroll_rate:float=.01, # and their size, > 0
               **options             # those of the game itself, as `weight` of wgan-gp
              ) -> Game:             # which remembers how it was made
     "A game with options; `ValueError` for a name or an option that there is not"

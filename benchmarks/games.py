@@ -1,0 +1,79 @@
+"""Does every game learn the ring?
+
+Trains it with each game and its settings, for seeds 0 to 4, as `gan-train ring --game NAME` does, two
+runs side by side, and writes games.md.
+
+    python benchmarks/games.py [--processes 2] [GAME …]
+"""
+import argparse
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
+
+import torch
+from machine import machine, table
+from gan_nbdev.all import coverage, experiment, games, jsd, jsd_floor, mean_and_error, perfect_share, ring
+
+
+def run(game, seed):
+    torch.set_num_threads(1)
+    e = experiment('ring', game=game, seed=seed, device='cpu', engine='compiled')
+    trainer = e.trainer()
+    trainer.fit(1, progress=False)   # compiles
+    start = time.perf_counter()
+    try: trainer.fit(e['steps'] - 1, progress=False)
+    except FloatingPointError: return None
+    seconds = time.perf_counter() - start
+    x = trainer.sample(2500)
+    c = coverage(x, trainer.data)
+    return c.modes, c.high_quality, jsd(x, trainer.data), seconds
+
+
+def row(game, results, reference):
+    done = [o for o in results if o]
+    if not done: return [game, 'NaN', '', '', '', settings(game)]
+    modes, good, divergence, seconds = ([o[i] for o in done] for i in range(4))
+    lost = f' ({len(results) - len(done)} NaN)'*(len(done) < len(results))
+    means = [mean_and_error(o) for o in (modes, good, divergence)]
+    return [game, f'{means[0].mean:.1f} ± {means[0].error:.1f}{lost}',
+            f'{means[1].mean:.1%} ± {means[1].error:.1%}', f'{means[2].mean:.3f} ± {means[2].error:.3f}',
+            f'{sum(seconds)/len(seconds)/reference:.1f}', settings(game)]
+
+
+def settings(game):
+    e, usual = experiment('ring', game=game), experiment('ring')
+    return ', '.join(f'{k} {there}' for k, (_, there) in usual.differences(e).items()
+                     if k not in ('game', 'game.name') and there is not None) or '–'
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser()
+    parser.add_argument('games', nargs='*', default=[*games])
+    parser.add_argument('--processes', type=int, default=2)
+    parser.add_argument('--seeds', type=int, default=5)
+    args = parser.parse_args()
+    with ProcessPoolExecutor(args.processes) as pool:
+        asked = {g: [pool.submit(run, g, s) for s in range(args.seeds)] for g in args.games}
+        results = {}
+        for g, runs in asked.items():
+            results[g] = [o.result() for o in runs]
+            print(g, results[g], flush=True)
+    first = [o for o in results.get('non-saturating', results[args.games[0]]) if o]
+    reference = sum(o[3] for o in first)/len(first)
+    e = experiment('ring')
+    text = f"""# The games on the ring of eight Gaussians
+
+`gan-train ring --game NAME`: {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to {args.seeds - 1}, mean ± standard \\
+error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \\
+{perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of an \\
+iteration, compiled, with {args.processes} runs side by side, beside the non-saturating game in the same run.
+
+{table(['game', 'modes of 8', 'high quality', 'JSD (nats)', 'time', 'settings of its own'],
+       [row(g, r, reference) for g, r in results.items()])}
+Measured on {machine()}; written by `benchmarks/games.py`.
+"""
+    if len(results) == len(games): (Path(__file__).parent/'games.md').write_text(text)
+    print(text)
