@@ -19,6 +19,7 @@ from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.engines.parallel import launch
+from gan_nbdev.games.table import make_game
 from gan_nbdev.support.folders import writing
 from gan_nbdev.support.processes import parallel, processes, rank
 from gan_nbdev.datasets.samples import Samples, Stream
@@ -89,7 +90,10 @@ def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=
 cases = dict(plain=dict(dropout=0.), sgd=dict(), adam=dict(rule='adam'),
              batch_norm=dict(norm='batch'), minimax=dict(game='minimax', rule='adam', k=3),
              memory=dict(data='memory', k=3), stream=dict(data='stream', k=3),
-             flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images))
+             flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images),
+             penalty=dict(game=make_game('wgan-gp', weight=0.1), dropout=0.),
+             noise=dict(game=make_game('non-saturating', noise=0.1, r1=0.1)),
+             pairs=dict(game='relativistic', dropout=0.))
 
 
 def fit(t, n): return t.fit(n, progress=False)
@@ -184,7 +188,10 @@ def hooks(folder):
 
 
 def refusals(folder):
-    for kw, why in ((dict(engine='compiled'), "engine must be 'auto' or 'eager' in 2 processes"),
+    averaged = make_game('relativistic', averaged=True)
+    for kw, why in ((dict(game='dragan'), 'd_loss is no mean over rows'),
+                    (dict(game=averaged), 'd_loss is no mean over rows'),
+                    (dict(engine='compiled'), "engine must be 'auto' or 'eager' in 2 processes"),
                     (dict(m=49), 'batch_size must be a multiple of 2, the number of processes'),
                     *((kw, 'the processes must begin alike') for kw in
                       (dict(seed=rank()), dict(m=48 + 2*rank()), dict(k=1 + rank())))):

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..games.game import Turn, asks, pairs
+from ..networks import evaluating
 from ..support.chance import MasksFrom, may_drop, random_bits
 from ..support.checks import whole_number
 from ..support.processes import mean_of_all, parallel, processes, rank, talk
@@ -186,19 +187,17 @@ def _check_means(t, n):
     m, gan, data = t.batch_size, t.gan, t.data.labelled if t.gan.classes else t.data
     def rng(): return torch.Generator(t.device).manual_seed(0)
     z, x = gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
-    modes = [(o, o.training) for o in gan.modules()]
+    def waves(v, labels=None):   # for D: it must tell small differences apart
+        return torch.sin(3*v).sum(1).unflatten(0, (-1, gan.pack)).sum(1)
     def losses(rows, masks):
-        with masks:
+        with masks, evaluating(gan), torch.enable_grad():
             turns = [Turn(gan, z[rows], o if o is None else o[rows], masks.rng, t.iteration)
                      for o in (x, x if pairs(t.game) else None)]
-            return [f(turn)[0].item() for f, turn in zip((t.game.d_turn, t.game.g_turn), turns)]
-    gan.eval()   # batch norm and dropout have their own way
-    try:
-        with t.undisturbed():
-            whole = losses(slice(None), _WholeBatch(m, 0, 1, rng()))
-            shares = [losses(_share(m, r, n), _WholeBatch(m, r, n, rng())) for r in range(n)]
-    finally:
-        for o, mode in modes: o.training = mode
+            return [f(turn.replaced(dict(D=waves)))[0].item()
+                    for f, turn in zip((t.game.d_turn, t.game.g_turn), turns)]
+    with t.undisturbed():
+        whole = losses(slice(None), _WholeBatch(m, 0, 1, rng()))
+        shares = [losses(_share(m, r, n), _WholeBatch(m, r, n, rng())) for r in range(n)]
     for who, a, b in zip(('d_loss', 'g_loss'), whole, (sum(o)/n for o in zip(*shares))):
         if abs(a - b) > 1e-4*(1 + abs(a)):
             raise ValueError(f'in several processes each sees a share of the minibatch, and {who} is no '
