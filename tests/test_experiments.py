@@ -143,7 +143,7 @@ changes = st.fixed_dictionaries({}, optional={
     'noise': st.sampled_from(['uniform', 'sphere', dict(name='normal', dim=3), dict(name='uniform',
         dim=2, low=0)]),
     'generator': nets, 'discriminator': nets, 'd_rule': rules, 'g_rule': rules,
-    'game': st.sampled_from(sorted(games)),
+    'game': st.sampled_from(sorted({*games} - {'began'})),
     'k': st.integers(1, 3), 'k_g': st.integers(1, 2), 'batch_size': st.integers(2, 20),
     'seed': st.integers(0, 2**63 - 1),
     'precision': st.sampled_from(['float32', 'medium']), 'steps': st.integers(1, 100)})
