@@ -1818,6 +1818,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer.Trainer._look_at_d': ('trainer.html#trainer._look_at_d', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer._sample': ('trainer.html#trainer._sample', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer._set_rule': ('trainer.html#trainer._set_rule', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer.Trainer._stays_in_01': ('trainer.html#trainer._stays_in_01', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer._stops': ('trainer.html#trainer._stops', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.alone': ('trainer.html#trainer.alone', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Trainer.change': ('trainer.html#trainer.change', 'gan_nbdev/trainer.py'),

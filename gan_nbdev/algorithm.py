@@ -148,6 +148,7 @@ def adam(lr=1e-3,            # step size > 0, a number or a schedule
         ) -> Rule:
     "Adam (Kingma & Ba, 2015); a short memory, 0.5, for the direction, which in games keeps turning"
     kwargs = {'fused': not kwargs.get('foreach'), **kwargs}
+    betas = tuple(float(b) if isinstance(b, int) else b for b in betas)   # torch wants no whole numbers
     return Rule(torch.optim.Adam, lr=lr, betas=betas, **kwargs)
 
 def momentum_sgd(lr=0.1,       # step size > 0, a number or a schedule

@@ -179,13 +179,14 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given
 
 # %% ../nbs/05_metrics.ipynb #ab96c4e6
 def obeyed(x:Tensor,    # samples, (n, …), in the data's own units
-           y:Tensor,    # the classes that were asked for, (n,)
+           y:Tensor,    # the classes that were asked for, (n,), or one for all
            data,        # labelled `Samples`
            k:int=5,     # real items that vote, ≥ 1
           ) -> float:   # share of the samples, in [0, 1]
     "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
     if getattr(data, 'classes', None) is None: raise ValueError(f'{data.name} has no labels')
     x, y = _rows(data.scale(_rows(x, data.dim).float())).float(), torch.as_tensor(y).cpu()
+    if not y.ndim: y = y.expand(len(x))
     if y.shape != (len(x),): raise ValueError(f'y must be {len(x)} classes, not shape {tuple(y.shape)}')
     near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
     votes = data.labels[torch.cat(near)]

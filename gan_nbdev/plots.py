@@ -254,7 +254,10 @@ def interpolation(gan,                            # a GAN
     start, end = gan.draw_noise(2*rows, generator or _rng(gan)).split(rows)
     t = torch.linspace(0, 1, n, device=start.device)[:, None]
     z = torch.lerp(start[:, None], end[:, None], t)
-    return gan.generate(z.flatten(0, 1)).unflatten(0, (rows, n))
+    walks = torch.arange(rows).repeat_interleave(n)   # each keeps to one class, if there are any
+    y = walks % gan.classes if getattr(gan, 'classes', None) else None
+    return gan.generate(z.flatten(0, 1), y).unflatten(0, (rows, n)) if y is not None else (
+        gan.generate(z.flatten(0, 1)).unflatten(0, (rows, n)))
 
 # %% ../nbs/06_plots.ipynb #2795f07c
 def plot_interpolation(gan,                            # a GAN

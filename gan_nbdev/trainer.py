@@ -19,7 +19,7 @@ from tqdm import tqdm
 from .algorithm import Algorithm1, Rule, check_players
 from .games.game import check_networks, pairs, recorded
 from .games.table import find_game, games
-from .networks import GAN
+from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
 from .support.checks import positive_number, whole_number
@@ -106,6 +106,10 @@ def _check_data(gan, data, batch_size, seed):
     if gan.dim != data.dim:
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
+    long = [tuple(n for n in o if n > 1) for o in (gan.shape, data.shape)]
+    if min(map(len, (gan.shape, data.shape))) > 1 and long[0] != long[1]:
+        raise ValueError(f'the networks work on items of shape {gan.shape}, but those of {data.name} have '
+                         f'{tuple(data.shape)}: bring the axes into the same order')
     if batch_size % gan.pack:
         raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
     if gan.classes and gan.classes != getattr(data, 'classes', None):
@@ -337,12 +341,21 @@ def _look_at_d(self:Trainer):
     told = self.record.table()
     answers = np.stack([told[k][:100] for k in ('d_real', 'd_fake')]) if 'd_real' in told else np.empty((2, 0))
     self.looked = answers.shape[1] == 100
-    bounded = self.looked and (answers > .5).all() and (answers <= .7311).all()
+    bounded = self.looked and (answers > .5).all() and (answers <= .7311).all() and self._stays_in_01()
     if not (bounded or not self.iteration and isinstance(last[0] if last else None, torch.nn.Sigmoid)): return
     self.looked = True
     warnings.warn("D's answers all lie in [0, 1], where its logits are wanted, which have no bounds: it "
                   'seems to end in a sigmoid. Leave that out: the losses have one of their own',
                   stacklevel=3)
+
+@patch
+def _stays_in_01(self:Trainer):
+    "Does D keep to [0, 1] for items far away from all that it has seen, too?"
+    if self.gan.classes: return True
+    x = 1000*self._sample(64*self.gan.pack, 0)
+    with self.undisturbed(), evaluating(self.gan):
+        told = torch.cat([self.gan.logits(o) for o in (x, -x)])
+    return bool((told >= 0).all() and (told <= 1).all())
 
 # %% ../nbs/04_trainer.ipynb #e3bf9b6d
 @patch(as_prop=True)

@@ -37,7 +37,9 @@ def _names(what, f, usual):
     must = [p.name for p in ps if p.default is p.empty
             and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     unknown = [k for k in must if k not in offers]
-    if len(must) == len(usual) and unknown or rest and not must: return usual, ()
+    # names of its own, by position; a name from `offers` elsewhere than usual is no such function
+    fits = len(must) == len(usual) and all(k == u or k not in offers for k, u in zip(must, usual))
+    if fits and unknown or rest and not must: return usual, ()
     if not unknown: return (), tuple(must)
     raise ValueError(f'{what} asks for {unknown[0]!r}: a game may ask for {", ".join(offers)}')
 
