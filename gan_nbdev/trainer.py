@@ -106,10 +106,11 @@ def _check_data(gan, data, batch_size, seed):
     if gan.dim != data.dim:
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
-    long = [tuple(n for n in o if n > 1) for o in (gan.shape, data.shape)]
-    if min(map(len, (gan.shape, data.shape))) > 1 and long[0] != long[1]:
+    shapes = gan.shape, tuple(getattr(data, 'shape', ()))
+    long = [tuple(n for n in o if n > 1) for o in shapes]
+    if min(map(len, shapes)) > 1 and long[0] != long[1]:
         raise ValueError(f'the networks work on items of shape {gan.shape}, but those of {data.name} have '
-                         f'{tuple(data.shape)}: bring the axes into the same order')
+                         f'{shapes[1]}: bring the axes into the same order')
     if batch_size % gan.pack:
         raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
     if gan.classes and gan.classes != getattr(data, 'classes', None):

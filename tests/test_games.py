@@ -306,3 +306,16 @@ def test_a_critic_is_not_judged_as_a_classifier():
     from gan_nbdev.metrics import diagnose
     said = diagnose(make('wasserstein').fit(150, progress=False).history)[0]
     assert 'no probabilities' in said and 'equilibrium' not in said and 'coin' not in said
+
+def test_axes_out_of_order_are_refused():
+    from gan_nbdev.all import Samples
+    G = nn.Sequential(mlp_generator(2, 48, (8,)), nn.Unflatten(1, (3, 4, 4)))
+    D = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(36, 1))
+    pictures = torch.rand(20, 4, 4, 3)
+    with pytest.raises(ValueError, match=r'items of shape \(3, 4, 4\), but those of samples have \(4, 4, 3\)'):
+        Trainer(GAN(G, D, normal(2)), Samples(pictures, 'unit'), batch_size=4)
+    Trainer(GAN(G, D, normal(2)), Samples(pictures.permute(0, 3, 1, 2), 'unit'), batch_size=4).fit(2, progress=False)
+    one = torch.rand(20, 4, 4)   # an axis of one says nothing
+    G = nn.Sequential(mlp_generator(2, 16, (8,)), nn.Unflatten(1, (1, 4, 4)))
+    D = nn.Sequential(nn.Conv2d(1, 4, 2), nn.Flatten(), nn.Linear(36, 1))
+    Trainer(GAN(G, D, normal(2)), Samples(one, 'unit'), batch_size=4).fit(2, progress=False)
