@@ -229,16 +229,18 @@ def test_mnist_downloads_into_the_cache(no_mnist, monkeypatch, server, tmp_path,
     class Mirror(Server):
         def do_GET(self):
             self.server.asked.append(self.path)
+            sent = gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 2])) if 'labels' in self.path else body
             self.send_response(200)
-            self.send_header('Content-Length', str(len(body)))
+            self.send_header('Content-Length', str(len(sent)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(sent)
     server.RequestHandlerClass = Mirror
     monkeypatch.setitem(idx._mirrors, name, [f'http://127.0.0.1:{server.server_port}/{name}/'])
     with pytest.raises(ValueError, match=f'wrong sha256 checksum.*{name.upper()}_DIR'): load()
     monkeypatch.setitem(idx._sha256, (name, 'train'), hashlib.sha256(body).hexdigest())
-    for _ in range(2): assert len(load()) == 3
-    assert server.asked == [f'/{name}/train-images-idx3-ubyte.gz']*2  # wrong, right, then cached
+    for _ in range(2): assert len(load()) == 3 and load().labels.tolist() == [7, 0, 2]
+    images, labels = (f'/{name}/train-{o}-ubyte.gz' for o in ('images-idx3', 'labels-idx1'))
+    assert server.asked == [images, images, labels]  # wrong, right, then cached
     assert (tmp_path/f'xdg/gan_nbdev/{name}/train-images-idx3-ubyte.gz').read_bytes() == body
 
 def test_mnist_out_of_reach(no_mnist, monkeypatch):
