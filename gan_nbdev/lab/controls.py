@@ -158,7 +158,8 @@ def _groups():
             _Control('noise.dim', 'Noise size', 'Numbers in a noise vector z.', limits=(1, 1000)),
             _Control('seed', 'Seed', 'The same seed gives the same run.', limits=(0, 2**31 - 1))],
         'The game': [
-            _Game('game', 'Game', 'What D climbs and G descends.', [*games]),
+            _Game('game', 'Game', 'What D climbs and G descends.',
+                  [k for k, game in games.items() if not game.needs]),   # those for any D
             _Control('k', 'Steps of D, k', 'Steps of D in each iteration.', limits=(1, 100)),
             _Control('k_g', 'Steps of G', 'Steps of G in each iteration; the paper makes one.',
                      limits=(1, 100)),
