@@ -255,9 +255,8 @@ def interpolation(gan,                            # a GAN
     t = torch.linspace(0, 1, n, device=start.device)[:, None]
     z = torch.lerp(start[:, None], end[:, None], t)
     walks = torch.arange(rows).repeat_interleave(n)   # each keeps to one class, if there are any
-    y = walks % gan.classes if getattr(gan, 'classes', None) else None
-    return gan.generate(z.flatten(0, 1), y).unflatten(0, (rows, n)) if y is not None else (
-        gan.generate(z.flatten(0, 1)).unflatten(0, (rows, n)))
+    y = [walks % gan.classes] if getattr(gan, 'classes', None) else []
+    return gan.generate(z.flatten(0, 1), *y).unflatten(0, (rows, n))
 
 # %% ../nbs/06_plots.ipynb #2795f07c
 def plot_interpolation(gan,                            # a GAN

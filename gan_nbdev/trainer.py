@@ -453,12 +453,12 @@ def change(self:Trainer,
            g_rule:Rule=None,     # G's gradient rule
           ) -> Trainer:          # itself
     "Change settings between two iterations; `ValueError`, and nothing changed, if they do not fit"
+    if game is not None: check_networks(game := find_game(game), self.gan)
     check_players(game or self.game, self.k if k is None else k, d_rule, g_rule,
                   self.k_g if k_g is None else k_g)
     if engine is not None: check_engine(engine)
-    if game is not None: check_networks(find_game(game), self.gan)
     if batch_size is not None: self._check_batch(batch_size)
-    new = dict(game=None if game is None else find_game(game), k=k, k_g=k_g, batch_size=batch_size, engine=engine)
+    new = dict(game=game, k=k, k_g=k_g, batch_size=batch_size, engine=engine)
     vars(self).update({name: v for name, v in new.items() if v is not None})
     self.source.m = self.batch_size
     for who, rule in (('d', d_rule), ('g', g_rule)):

@@ -53,6 +53,16 @@ class _Scaled(Data):
     def scale(self, x): return self.scaling(super().scale(x))
     def unscale(self, x): return self.scaling.inverse(super().unscale(x))
 
+class _Told(_Scaled):
+    "Data whose items come with labels, which are handed on if they are asked for"
+    _told = None   # of how many classes
+    @property
+    def labelled(self):
+        if self.classes is None: return super().labelled
+        here = copy(self)
+        here._told = self.classes
+        return here
+
 def _range_of(x):
     "The range that becomes [0, 1]: that of bytes, or [0, 1] if it holds all, or the data's own"
     if x.dtype == torch.uint8: return 0., 255.
@@ -267,7 +277,7 @@ class StreamSource:
         return x.to(self.device, non_blocking=True)
 
 # %% ../../nbs/datasets/01_samples.ipynb #488c6635
-class Stream(_Scaled):
+class Stream(_Told):
     "Any torch `Dataset`, map-style or iterable, of items x or (x, label), read as training goes on"
     def __init__(self,
         dataset, # map-style (`len` and indexing) or `IterableDataset`; items always the same shape
@@ -307,13 +317,6 @@ class Stream(_Scaled):
         return f'{self.name}: {n} of shape {shape_words(self.shape)}, read as they come'
     @property
     def _collate(self): return _Collate(self.scaling, self._item_shape, self._told)
-    _told = None
-    @property
-    def labelled(self):
-        if self.classes is None: return super().labelled
-        here = copy(self)
-        here._told = self.classes
-        return here
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
         if self.iterable: items = list(islice(self.dataset, n))
@@ -363,7 +366,7 @@ class LoadedSource:
         self.batch += 1
         return x.to(self.device, non_blocking=True)
 
-class Loaded(_Scaled):
+class Loaded(_Told):
     "What a torch `DataLoader` gives: minibatches x or (x, label), taken as they are"
     bounded = False
     def __init__(self,
@@ -372,7 +375,7 @@ class Loaded(_Scaled):
         name:str='loader', # what it is called in reports
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
     ):
-        self.loader, self.name, self._told = loader, name, None
+        self.loader, self.name = loader, name
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         first = next(iter(loader), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
@@ -382,12 +385,6 @@ class Loaded(_Scaled):
         self.scaling = Scaling() if scale is None else _given_scaling(scale, self.dim)
     def __repr__(self): return f'{self.name}: minibatches of {self.m} items of shape {shape_words(self.shape)}'
     def __len__(self): return len(self.loader)*self.m
-    @property
-    def labelled(self):
-        if self.classes is None: return super().labelled
-        here = copy(self)
-        here._told = self.classes
-        return here
     def rows_of(self,
         batch, # as the loader gives it
     )->torch.Tensor: # (n, dim), model units; the class in one more column of labelled data

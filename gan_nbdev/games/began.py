@@ -46,7 +46,7 @@ def began(gamma:float=0.5,  # γ: error of fakes over error of real items, in (0
     positive_number('rate', rate)
     def d_loss(real, fake, discriminator): return real.mean() - _balance(discriminator)*fake.mean()
     def g_loss(fake): return fake.mean()
-    def balance(discriminator): return _balance(discriminator).clone()   # as it was in the loss
+    def balance(discriminator): return _balance(discriminator)
     def convergence(real, fake): return real.mean() + (gamma*real.mean() - fake.mean()).abs()
     def rebalance(real, fake, discriminator):
         k = _balance(discriminator)

@@ -9,7 +9,7 @@ __all__ = ['d_loss_paired', 'g_loss_paired', 'd_loss_averaged', 'g_loss_averaged
 import torch
 from torch import Tensor
 
-from .game import Game
+from .game import Game, wide
 from ..support.calls import remembers
 from ..value import log_d, log_not_d
 
@@ -19,7 +19,7 @@ def _matched(real, fake):
     if real.shape != fake.shape:
         raise ValueError('logits that are compared must have the same shape, '
                          f'not {tuple(real.shape)} and {tuple(fake.shape)}')
-    return [v.to(torch.promote_types(v.dtype, torch.float32)) for v in (real, fake)]
+    return wide(real), wide(fake)
 
 # %% ../../nbs/games/06_relativistic.ipynb #a3422383
 def d_loss_paired(real:Tensor, # D's logits of x, shape (m,)
