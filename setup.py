@@ -24,7 +24,7 @@ setup(
                  'Programming Language :: Python :: 3',
                  *(f'Intended Audience :: {o.strip()}' for o in cfg['audience'].split(','))],
     install_requires=cfg['requirements'].split(),
-    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('dev', 'parallel', 'cluster')},
+    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('dev', 'tables', 'parallel', 'cluster')},
     entry_points={'console_scripts': cfg['console_scripts'].split('\n'),
                   'nbdev': ['gan_nbdev=gan_nbdev._modidx:d']},
 )

@@ -9,6 +9,7 @@ __all__ = ['frozen', 'followed', 'Rule', 'adam', 'momentum_sgd', 'linear', 'expo
 import math
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -86,11 +87,11 @@ class Rule:
         scheduler=None, # f(optimiser) that gives one of torch's own schedulers, an iteration a step
         **hypers     # its hyperparameters: numbers, or functions of the iteration (schedules)
     ):
-        self.optimiser, self.hypers = optimiser, hypers
+        self.optimiser, self.hypers = optimiser, {k: _pythons(v) for k, v in hypers.items()}
         self.clip_gradient, self.clip_weights, self.scheduler = clip_gradient, clip_weights, scheduler
         for k in ('clip_gradient', 'clip_weights'):
-            if getattr(self, k) is not None: positive_number(k, getattr(self, k))
-        if scheduler: self.hypers = {**hypers, **followed(optimiser, hypers, scheduler)}
+            if getattr(self, k) is not None: setattr(self, k, positive_number(k, getattr(self, k)))
+        if scheduler: self.hypers |= followed(optimiser, self.hypers, scheduler)
         lr = self.at(0).get('lr')
         if lr is not None and not (0 < lr < math.inf):
             raise ValueError(f'lr must be above 0 and finite, not {lr}')
@@ -140,6 +141,11 @@ class Rule:
         clips = {k: getattr(self, k) for k in ('clip_gradient', 'clip_weights') if getattr(self, k)}
         hypers = ", ".join(f"{k}={v}" for k, v in (self.hypers | clips).items())
         return f'{self.optimiser.__name__}({hypers})'
+
+def _pythons(v):
+    "NumPy's numbers as Python's own, which is all that torch's optimisers take"
+    if isinstance(v, tuple): return tuple(map(_pythons, v))
+    return v.item() if isinstance(v, np.generic) else v
 
 # %% ../nbs/03_algorithm.ipynb #8500a6fe
 def adam(lr=1e-3,            # step size > 0, a number or a schedule
@@ -201,7 +207,7 @@ class Algorithm1:
     ):
         check_players(game, k, d_rule, g_rule, k_g)
         self.gan, self.source, self.rng, self.batch_size = gan, source, rng, source.m
-        self.game, self.k, self.k_g = find_game(game), k, k_g
+        self.game, self.k, self.k_g = find_game(game), int(k), int(k_g)
         check_networks(self.game, gan)
         self.accumulate = whole_number('accumulate', accumulate, 1)
         self.d_rule, self.g_rule = d_rule or adam(), g_rule or adam()

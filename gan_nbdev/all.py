@@ -9,6 +9,7 @@ from .data import *
 from .datasets.shapes import *
 from .datasets.samples import *
 from .datasets.idx import *
+from .datasets.images import *
 from .datasets.files import *
 from .networks import *
 from .algorithm import *
@@ -19,8 +20,11 @@ from .engines.choice import *
 from .engines.ensemble import *
 from .engines.checkpoints import *
 from .engines.parallel import *
+from .measures.two_samples import *
+from .measures.columns import *
 from .metrics import *
 from .plots import *
+from .measures.pairs import *
 from .experiments import *
 from .run_folders import Run, load_run
 from .study import Study, study

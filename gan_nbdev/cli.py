@@ -7,6 +7,7 @@ __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
 # %% ../nbs/11_cli.ipynb #ca26b339
 import os, signal, sys, time
+from contextlib import contextmanager
 from functools import wraps
 from json import dumps
 from pathlib import Path
@@ -62,6 +63,11 @@ def gan_train(
     precision:str=None,    # of matrix products: float32, medium (TF32 on a GPU) or bf16
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
+    label:str=None,        # column of a table that is each row's class; 'folder' for images in folders of classes
+    columns:str=None,      # columns of a table to learn, as age,income; all if not given
+    drop:str=None,         # columns of a table to leave out
+    missing:str=None,      # refuse (if not given) or drop the rows of a table in which something is missing
+    kind:str=None,         # series, if the items of an array are; otherwise their shape says what they are
     checkpoint_every:int=None, # iterations between checkpoints (default: steps/10, at least 100)
     quiet:bool=False,      # no progress bar
 ) -> int: # 130 when interrupted, 143 when terminated, otherwise nothing
@@ -71,18 +77,22 @@ def gan_train(
     if config and recipe: raise ValueError('give --config or --recipe, not both')
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
                  game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
-                 engine=engine, precision=precision, data_dir=data_dir, size=size)
+                 engine=engine, precision=precision, data_dir=data_dir, size=size,
+                 label=label, columns=_names(columns), drop=_names(drop), missing=missing, kind=kind)
     from gan_nbdev.run_folders import check_folder
     from gan_nbdev.support.checks import whole_number
     from gan_nbdev.support.folders import writing_together
-    changes = _changes(given, set or ())
+    changes, begin = _changes(given, set or ()), _naming_options(given)
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
+    _check_data(data)
     out = check_folder(f'runs/{_name(data, config)}' if out is None else out, force or resume)
+    if resume: _check_begun(out, data)
     with writing_together(out):
         check_folder(out, force or resume)   # another command may have been faster
-        if resume: run = _resumed(out, data, recipe, lr, changes)
-        elif config: run = _again(config, data, lr, changes)
-        else: run = _new(data, recipe, lr, changes)
+        with begin:
+            if resume: run = _resumed(out, data, recipe, lr, changes)
+            elif config: run = _again(config, data, lr, changes)
+            else: run = _new(data, recipe, lr, changes)
         return _train(run, out, checkpoint_every, quiet)
 
 # %% ../nbs/11_cli.ipynb #a70c2174
@@ -98,7 +108,10 @@ def _new(data, recipe, lr, changes):
 
 # %% ../nbs/11_cli.ipynb #24592ba3
 _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='discriminator.hidden',
-                data_dir='data.data_dir', size='data.size')
+                data_dir='data.data_dir', size='data.size', label='data.label', columns='data.columns',
+                drop='data.drop', missing='data.missing', kind='data.kind')
+
+def _names(text): return text if text is None or not isinstance(text, str) else [o.strip() for o in text.split(',') if o.strip()]
 
 def _widths(name, text):
     if not isinstance(text, str): return text   # from Python
@@ -112,14 +125,38 @@ def _changes(given, more):
     out = {k: v for k, v in given.items() if v is not None}
     for k in ('g_hidden', 'd_hidden'):
         if k in out: out[k] = _widths(k, out[k])
-    if 'data_dir' in out: out['data_dir'] = str(Path(out['data_dir']).expanduser().resolve())
+    if 'data_dir' in out: out['data_dir'] = _full(out['data_dir'])
     named = {_entries.get(k, k): v for k, v in out.items()}
     return named | dict(more if isinstance(more, dict) else map(parse_entry, more))
+
+@contextmanager
+def _naming_options(given):
+    "Inside, the message of a `ValueError` about an entry names the option that was given for it"
+    try: yield
+    except ValueError as e:
+        said = str(e)
+        for option, entry in _entries.items():
+            if given.get(option) is None or entry not in said: continue
+            unknown = f"unknown entry '{entry}': choose one of "
+            said = said.replace(unknown, f'--{option} is no option of this data: it has ').replace(entry, f'--{option}')
+        if said == str(e): raise
+        raise ValueError(said) from e
+
+def _full(path): return str(Path(path).expanduser().resolve())
 
 def _data_change(data):
     if data is None: return {}
     from gan_nbdev.experiments import experiment
     return {'data': experiment(data, 'points')['data']}
+
+def _check_data(data):
+    "A run folder is no data"
+    if data is None or not (Path(p := os.path.expanduser(data))/'config.json').is_file(): return
+    from gan_nbdev.run_folders import read_record
+    try: read_record(p)
+    except ValueError: return   # some other config.json
+    raise ValueError(f'{data} is a run folder: --resume --out {data} goes on with it, --config {data} does it again, '
+                     f'and gan-sample {data} draws from it')
 
 def _name(data, config):
     "What to call a run on this data"
@@ -154,18 +191,23 @@ def _plan(run):
     return f'{n:,} iterations' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
 
 # %% ../nbs/11_cli.ipynb #a62ae1c0
-_headline = 'iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd'
+_headline = ('iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd',
+             'sliced_wasserstein', 'precision', 'recall', 'two_sample_accuracy')
 
 def _table(rows):
-    rows = {k: f'{v:.4f}' if isinstance(v, float) else v for k, v in rows.items() if v is not None}
-    return '\n'.join(f'  {k:<16}{v}' for k, v in rows.items())
+    "A line a figure, and the same of real items beside it"
+    said = {k: f'{v:.4f}' if isinstance(v, float) else str(v) for k, v in rows.items() if v is not None}
+    beside = {k: said[r] for k in said if (r := f'{k}_real') in said}
+    alone = {k: v for k, v in said.items() if not (k.endswith('_real') and k[:-5] in beside)}
+    width = max([16, *(len(k) + 2 for k in alone)])
+    return '\n'.join(f'  {k:<{width}}{v}' + (f'   (real {beside[k]})' if k in beside else '') for k, v in alone.items())
 
 def _report(out, trainer, measured):
     from gan_nbdev.metrics import Coverage, diagnose
     there = 'modes' in measured
     covered = Coverage(*(measured[k] for k in Coverage._fields)) if there else None
     said = diagnose(trainer.history, covered)
-    short = {k: measured[k] for k in _headline if k in measured}
+    short = {o: measured[o] for k in _headline for o in (k, f'{k}_real') if o in measured}
     pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
     print(_table(short), *said, pictures, sep='\n')
 
@@ -173,27 +215,57 @@ def _report(out, trainer, measured):
 def _again(config, data, lr, changes):
     from gan_nbdev.experiments import Experiment
     from gan_nbdev.run_folders import Run, read_record
-    changes = {**_data_change(data), **changes}
-    if lr is not None:
-        changes |= Experiment(read_record(config)['experiment']).changed(changes).rates(lr)
+    old = Experiment(read_record(config)['experiment'])
+    changes = {**_told(old, data), **changes}
+    if lr is not None: changes |= old.changed(changes).rates(lr)
     return Run.again(config, changes)
 
+def _told(old, data):
+    "`_data_change`, but what was said about a file holds for another of its kind as well"
+    told, was = _data_change(data), old['data'].get('file')
+    now = told.get('data', {}).get('file')
+    alike = was and now and Path(was).suffix.lower() == Path(now).suffix.lower()
+    return {'data.file': now} if alike else told
+
 # %% ../nbs/11_cli.ipynb #81747e94
+def _check_begun(out, data):
+    "Is there a run to go on with?"
+    from gan_nbdev.engines.checkpoints import checkpoint_files
+    from gan_nbdev.run_folders import check_run
+    from gan_nbdev.support.processes import rank
+    try: check_run(out)
+    except ValueError as e: raise ValueError(f'--resume has no run to go on with: {e}') from None
+    if checkpoint_files(out/'checkpoints'): return
+    if (out/'config.json').is_file():
+        raise ValueError(f'{out} has no checkpoints to go on from: --config {out} --out OTHER does that run '
+                         'again, --force replaces it')
+    early = f'the run in {out} was stopped before its first checkpoint'
+    if data is None: raise ValueError(f'{early}: give its data and its settings once more')
+    if not rank(): print(f'{early}: it begins at iteration 0')
+
 def _resumed(out, data, recipe, lr, changes):
     from gan_nbdev.engines.checkpoints import checkpoint_files
-    from gan_nbdev.run_folders import Run
+    from gan_nbdev.run_folders import Run, read_record
     if not checkpoint_files(out/'checkpoints'): return _new(data, recipe, lr, changes)
-    run, steps = Run.open(out), changes.pop('steps', None)
+    place = _place(read_record(out)['experiment']['data'], data, changes)
+    run, steps = Run.open(out, place), changes.pop('steps', None)
     _check_agrees(out, run.begun, data, recipe, lr, changes)
     if steps is not None: _lengthen(run, steps)
     return run
 
+def _place(recorded, data, changes):
+    "Where the recorded data are now, if that is given and another place; None otherwise"
+    given = _data_change(data).get('data', {})
+    if 'file' in given and 'file' in recorded: now, was = given['file'], recorded['file']
+    else: now, was = changes.get('data.data_dir'), recorded.get('data_dir')
+    return None if now in (None, was) else Path(now)
+
 def _check_agrees(out, begun, data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
-    wanted = begun.changed({**_data_change(data), **changes})
+    wanted = begun.changed({**_told(begun, data), **changes})
     if recipe: wanted = experiment(begun['data'], recipe, **{'steps': begun['steps'], **changes})
     if lr is not None: wanted = wanted.changed(wanted.rates(lr))
-    if wanted['data'] != begun['data']:
+    if any(begun['data'].get(k) != wanted['data'].get(k) for k in ('name', 'file', 'own')):
         raise ValueError(f'{data or "this"} is not the data that was recorded in {out}')
     names = {v: f'--{k}' for k, v in _entries.items()}
     for k, (mine, theirs) in begun.differences(wanted).items():
@@ -211,17 +283,26 @@ def _lengthen(run, steps):
     run.plan = [*run.story, {'fit': steps - run.iteration}]
 
 # %% ../nbs/11_cli.ipynb #f17e9616
-def _save_samples(x, shape, out):
+_tables = '.csv', '.tsv', '.xlsx', '.parquet', '.feather', '.jsonl'
+_files = '.npy', '.csv', '.png'
+
+def _save_table(frame, path, suffix):
+    if suffix in ('.csv', '.tsv'):
+        frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', float_format='%.9g')
+    elif suffix == '.jsonl': frame.to_json(path, orient='records', lines=True, date_format='iso')
+    else:
+        try: frame.to_excel(path, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(path)
+        except ImportError: raise ValueError(f'{suffix} needs more packages: pip install gan_nbdev[tables]') from None
+
+def _save_samples(x, data, out):
     import numpy as np
     from gan_nbdev.support.safety import write_atomically
+    from gan_nbdev.run_folders import write_samples
+    if out.suffix == '.png': return write_atomically(out, lambda p: write_samples(p, x, data))
+    if hasattr(x, 'columns'): return write_atomically(out, lambda p: _save_table(x, p, out.suffix))
     if out.suffix == '.npy':
-        return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *shape).numpy()))
-    if out.suffix == '.csv':
-        return write_atomically(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
-    from gan_nbdev.plots import plot_samples
-    from gan_nbdev.run_folders import write_picture
-    def plot(ax): plot_samples(x, ax=ax, shape=shape)
-    write_atomically(out, lambda p: write_picture(p, plot))
+        return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *data.shape).numpy()))
+    write_atomically(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
 
 # %% ../nbs/11_cli.ipynb #365f4921
 @call_parse
@@ -229,15 +310,19 @@ def _save_samples(x, shape, out):
 def gan_sample(
     run:str,       # a run folder, as written by gan-train
     n:int=2500,    # how many samples, ≥ 1
-    out:str=None,  # file to write: .npy, .csv or .png (default: samples.npy in the run folder)
+    out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl
+                   # or .png (default: samples.npy, or samples.csv, in the run folder)
     seed:int=0,    # of the noise, ≥ 0
     y:int=None,    # class, of a GAN with classes (default: as often as in the data)
     force:bool=False, # replace the file if it exists
 ):
     "Draw samples from a trained generator, in the data's own units"
-    out = Path(run)/'samples.npy' if out is None else Path(out).expanduser()
-    if out.suffix not in ('.npy', '.csv', '.png'):
-        raise ValueError(f'--out {out} must end in .npy, .csv or .png')
+    from gan_nbdev.run_folders import check_run
+    check_run(run)
+    from gan_nbdev.run_folders import read_record
+    kinds = (*_tables, '.png') if 'table' in read_record(run).get('data', {}) else _files
+    out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
+    if out.suffix not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
     _check_sampling(n, seed)
     if out.exists() and not force:
         raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
@@ -245,13 +330,16 @@ def gan_sample(
     import torch
     from gan_nbdev.run_folders import load_run
     gan, data, _ = load_run(run)
-    x = data.unscale(gan.sample(n, torch.Generator().manual_seed(seed), y))
-    _save_samples(x, data.shape, out)
-    print(f'{n} samples of shape {"×".join(map(str, data.shape))} in {out}')
+    z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
+    x = data.items(gan.generate(z, y), y)
+    _save_samples(x, data, out)
+    what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
+    print(f'{n} {what} in {out}')
 
 def _check_sampling(n, seed):
-    if n < 1: raise ValueError(f'--n must be at least 1, not {n}')
-    if seed < 0: raise ValueError(f'--seed must be at least 0, not {seed}')
+    for name, v, low in (('n', n, 1), ('seed', seed, 0)):
+        if v < low: raise ValueError(f'--{name} must be at least {low}, not {v}')
+        if v >= 2**63: raise ValueError(f'--{name} must be below 2**63')
 
 # %% ../nbs/11_cli.ipynb #daf0ef4d
 @call_parse
@@ -261,6 +349,7 @@ def gan_eval(
     json:bool=False,   # print JSON instead of a table
     n:int=None,        # samples to measure, ≥ 1 (default: 2500, or 10000 for a Parzen figure)
     seed:int=0,        # of the noise, ≥ 0
+    data:str=None,     # where the data are now, if they were moved or renamed
     data_dir:str=None, # folder with the files of mnist or fashion_mnist
 ):
     "Measure a trained generator against its data"
@@ -269,12 +358,12 @@ def gan_eval(
     from gan_nbdev.metrics import metrics, obeyed
     from gan_nbdev.run_folders import load_run, run_data
     gan, unit, record = load_run(run)
+    data = run_data(run, record, data or data_dir)
     if data_dir: record['experiment']['data']['data_dir'] = data_dir
-    data = run_data(run, record)
     held_out = _held_out(record['experiment']['data'], data)
     n = n or (10_000 if held_out else 2500)
-    y = gan.draw_labels(n, torch.Generator().manual_seed(seed))
-    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(seed), y))
+    y = gan.draw_labels(n, torch.Generator().manual_seed(int(seed)))
+    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(int(seed)), y))
     measured = metrics(x, data, **held_out)
     if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
     print(dumps(measured, indent=2) if json else _table(measured))

@@ -49,7 +49,8 @@ class Source:
 # %% ../nbs/01_data.ipynb #43fec7ce
 class Data(Sampler):
     "What x is drawn from. `name`, `dim` (numbers in an item), `shape` (an item's own), `bounded`, `classes`"
-    bounded = False
+    bounded = False # do all numbers lie in [0, 1]?
+    kind = 'points' # or 'image', 'series': what is drawn
     classes = None # how many, if each item has a label
     @property
     def labelled(self)->'Data': # whose rows have their class in one more column
@@ -65,6 +66,12 @@ class Data(Sampler):
     )->torch.Tensor: # (n, dim), data units
         "From the model's units back to the data's own"
         return rows(x, self.dim)
+    def items(self,
+        x:torch.Tensor, # (n, dim), model units
+        y=None,         # their classes, (n,), if there are any
+    )->torch.Tensor: # (n, dim), data units, on the CPU; of a table a `DataFrame`
+        "Rows in the form that the data came in"
+        return self.unscale(x).cpu()
     def source(self,
         m:int, # rows in a minibatch, at least 1
         generator:torch.Generator=None, # gives the random numbers, on `device`

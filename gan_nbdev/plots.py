@@ -12,9 +12,11 @@ import math
 import sys
 import time
 from itertools import cycle
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -22,6 +24,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .metrics import coverage
+from .support.checks import shape_words
+from .support.items import item_kind, pictures, pixel_range
 from .value import LOG4
 
 # %% ../nbs/06_plots.ipynb #49c347ef
@@ -41,52 +45,60 @@ def _array(x, what='x'):
         raise ValueError(f'{what} must be (n, …) with n ≥ 1, not {x.shape}')
     return x
 
-def mosaic(x,                # images, (n, h·w) or (n, h, w) and so on, in [0, 1]
-           shape:tuple,      # of one image: (h, w) grey or (h, w, 3) colour
+def _form(what):
+    "Shape and (black, white) of a data object's items, or of a shape alone"
+    if hasattr(what, 'shape'): return tuple(what.shape), getattr(what, 'span', None)
+    return tuple(what), None
+
+def mosaic(x,                # images, (n, …), data units
+           shape,            # of one: (h, w), or with 1, 3 or 4 channels before or after; or their data object
            n_cols:int=None,  # images side by side; None: about a square
-          ) -> np.ndarray:   # one picture, (height, width) or (height, width, 3)
+          ) -> np.ndarray:   # one picture, (height, width) or (height, width, 3 or 4), in [0, 1]
     "Images on a grid, one white pixel apart; `ValueError` when `x` is not made of such images"
-    x, shape = _array(x), tuple(shape)
-    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
-        raise ValueError(f'an image has shape (h, w) or (h, w, 3), not {shape}')
-    if x[0].size != math.prod(shape):
-        raise ValueError(f'{x[0].size} numbers do not make an image of shape {shape}')
+    x = pictures(x, *_form(shape))
     n_cols = n_cols or math.ceil(math.sqrt(len(x)))
-    (h, w), n_rows = shape[:2], math.ceil(len(x)/n_cols)
-    out = np.ones((n_rows*(h + 1) - 1, n_cols*(w + 1) - 1, *shape[2:]))
-    for i, img in enumerate(x.reshape(-1, *shape)):
+    (h, w), n_rows = x.shape[1:3], math.ceil(len(x)/n_cols)
+    out = np.ones((n_rows*(h + 1) - 1, n_cols*(w + 1) - 1, *x.shape[3:]))
+    for i, img in enumerate(x):
         r, c = (i//n_cols)*(h + 1), (i%n_cols)*(w + 1)
         out[r:r + h, c:c + w] = img
-    return out.clip(0, 1)
+    return out
 
 # %% ../nbs/06_plots.ipynb #76dd76a7
-def image_grid(x,               # images, (n, h·w) or (n, *shape), in [0, 1]; or points, (n, d)
-               shape:tuple,     # of one item: (h, w), (h, w, 3); (d,) for points
+def image_grid(x,               # images, (n, h·w) or (n, *shape), data units; or points, (n, d)
+               shape,           # of one item, (d,) for points; or their data object, which knows black and white
                ax=None,         # axes to draw on
                n_cols:int=None, # images side by side; None: about a square
               ) -> Axes:                # the axes
-    "Images on a grid, 0 black and 1 white; points are scattered, since they are their own picture"
-    if len(shape) == 1: return plot_samples(x, ax=ax)
-    pic = mosaic(x, shape, n_cols)
+    "Images on a grid; points are scattered, since they are their own picture"
+    if len(_form(shape)[0]) == 1: return plot_samples(x, ax=ax)
+    return _show(mosaic(x, shape, n_cols), ax)
+
+def _show(pic, ax):
     ax = _axes(ax, (3.6, 3.6*min(1.5, pic.shape[0]/pic.shape[1]) + .1))
     ax.imshow(pic, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
     ax.set_axis_off()
     return ax
 
 # %% ../nbs/06_plots.ipynb #15190879
-def plot_samples(fake,             # G's samples, (n, d), the data's units (images: in [0, 1])
-                 real=None,        # items of the data, (m, d), same units
-                 ax=None,          # axes to draw on
-                 shape:tuple=None, # of one item, as `data.shape`; needed for images
-                ) -> Axes:                 # the axes
-    "Histogram (d = 1), scatter (d ≥ 2, first two columns) or grid (images, the first 64)"
-    sets = dict(generator=_array(fake, 'fake'))
-    if real is not None: sets['data'] = _array(real, 'real')
+def plot_samples(fake,        # G's samples, (n, d) or (n, …), the data's units; or a `DataFrame`
+                 real=None,   # items of the data, same units
+                 ax=None,     # axes to draw on
+                 shape=None,  # of one item, or the data object; needed for images and series
+                ) -> Axes:            # the axes
+    "Histogram (d = 1), scatter (d ≥ 2, first two columns), grid (images, the first 64) or lines (series)"
+    sets = dict(generator=fake) | ({} if real is None else dict(data=real))
+    if hasattr(fake, 'columns'): return _of_table(sets, _axes(ax))
+    sets = {k: _array(o, dict(generator='fake', data='real')[k]) for k, o in sets.items()}
     sizes = [o[0].size for o in sets.values()]
     if len(set(sizes)) > 1:
         raise ValueError(f'fake has {sizes[0]} numbers an item, real {sizes[1]}')
-    if shape is not None and len(shape) > 1: return _pictures(sets, tuple(shape), ax)
+    form, span = (None, None) if shape is None else _form(shape)
+    kind = 'points' if form is None else item_kind(form, getattr(shape, 'kind', None))
+    if kind == 'image': return _pictures(sets, form, span, ax)
     sets = {k: o.reshape(len(o), -1) for k, o in sets.items()}
+    if kind == 'series': return _series(sets, form, _axes(ax))
+    if kind == 'other': return _no_picture(form, _axes(ax))
     return (_histogram if sets['generator'].shape[1] == 1 else _scatter)(sets, _axes(ax))
 
 # %% ../nbs/06_plots.ipynb #f8ea19b9
@@ -117,15 +129,50 @@ def _legend_above(ax):
     for o in legend.legend_handles:
         if hasattr(o, 'set_sizes'): o.set(alpha=1, sizes=[20])
 
-def _pictures(sets, shape, ax):
-    pics = [mosaic(o[:64], shape) for o in sets.values()]
-    h, gap = max(len(o) for o in pics), shape[1]
+def _pictures(sets, shape, span, ax):
+    if span is None:   # one black and one white for both
+        some = np.concatenate([o.reshape(len(o), -1) for o in sets.values()])
+        span = pixel_range(some[np.isfinite(some)], some.dtype) if np.isfinite(some).any() else None
+    pics = [mosaic(o[:64], SimpleNamespace(shape=shape, span=span)) for o in sets.values()]
+    h, gap = max(len(o) for o in pics), pictures(sets['generator'][:1], shape, span).shape[2]
     pics = [np.pad(o, [(0, h - len(o)), (0, gap)] + [(0, 0)]*(o.ndim - 2), constant_values=1)
             for o in pics]
-    both = np.concatenate(pics, 1)[:, :-gap]
-    ax = image_grid(both[None], both.shape, ax)
+    ax = _show(np.concatenate(pics, 1)[:, :-gap], ax)
     if len(pics) > 1:
         for x, name in zip((0, pics[0].shape[1]), sets): ax.text(x, -2, name, fontsize=9)
+    return ax
+
+def _series(sets, shape, ax):
+    "The first 30 of each, those of several channels in as many shades, the real ones below"
+    for name in reversed(sets):
+        values = sets[name][:30].reshape(-1, *shape)
+        values = values[..., None] if values.ndim == 2 else values
+        for c in range(values.shape[2]):
+            shade = 1 - .6*c/values.shape[2]
+            lines = ax.plot(values[:, :, c].T, color=palette[name], alpha=.35*shade, lw=.8)
+            if not c: lines[0].set_label(name)
+    ax.set(xlabel='moment', ylabel='value')
+    _legend_above(ax)
+    return ax
+
+def _no_picture(shape, ax):
+    ax.text(.5, .5, f'items of shape {shape_words(shape)}\nhave no picture', ha='center', va='center', transform=ax.transAxes)
+    ax.set_axis_off()
+    return ax
+
+def _of_table(sets, ax):
+    "The first two columns of numbers, or the one that there is, or how often the values of the first column occur"
+    names = [o for o in sets['generator'].columns if sets['generator'][o].dtype.kind in 'fiu']
+    if names:
+        some = {k: o[names[:2]].to_numpy(float) for k, o in sets.items()}
+        ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
+        ax.set(xlabel=names[0], aspect='auto')
+        if len(names) > 1: ax.set_ylabel(names[1] + f' (of {sets["generator"].shape[1]} columns)'*(sets['generator'].shape[1] > 2))
+        return ax
+    name = sets['generator'].columns[0]
+    shares = pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0)
+    shares.plot.bar(ax=ax, color=[palette[k] for k in shares], rot=0)
+    ax.set(xlabel=name, ylabel='share')
     return ax
 
 # %% ../nbs/06_plots.ipynb #2ad97bdb
@@ -135,11 +182,11 @@ def plot_fakes(fake,       # G's samples, (n, …), the data's own units
                seed:int=0, # for the real items
               ) -> Axes:           # the axes
     "Samples over real items of `data`, titled with the modes covered where `data` has modes"
-    fake, images = torch.as_tensor(fake).cpu(), len(data.shape) > 1
-    real = data.sample(64 if images else len(fake), torch.Generator().manual_seed(seed))
-    if images: fake = data.scale(fake[:64])
-    else: real = data.unscale(real)
-    ax = plot_samples(fake, real, ax, data.shape)
+    n = min(len(fake), 64) if item_kind(data.shape, getattr(data, 'kind', None)) == 'image' else len(fake)
+    real = data.sample(n, torch.Generator().manual_seed(seed))
+    if hasattr(fake, 'columns'): real = data.items(real)
+    else: fake, real = torch.as_tensor(fake).cpu(), data.unscale(real)
+    ax = plot_samples(fake, real, ax, data)
     if hasattr(data, 'mahalanobis') and fake.isfinite().all():
         c = coverage(fake, data)
         title = f'{c.modes} of {c.modes_total} modes, {c.high_quality:.0%} within 3σ'
@@ -147,14 +194,23 @@ def plot_fakes(fake,       # G's samples, (n, …), the data's own units
     return ax
 
 # %% ../nbs/06_plots.ipynb #e49b74e4
+def _box(data):
+    "A box around the data, its own or one with room for strays"
+    if getattr(data, 'dim', 0) != 2: raise ValueError(f'D is drawn over a plane, but items of {data.name} have {data.dim} numbers')
+    if hasattr(data, 'extent'): return data.extent
+    x = data.unscale(data.sample(2000, torch.Generator().manual_seed(0))).double()
+    low, high = x.amin(0), x.amax(0)
+    return torch.stack([low - .3*(high - low), high + .3*(high - low)], 1)
+
 def plot_probability(gan,           # a GAN over the plane
-                     extent,        # box to draw, (2, 2), as `data.extent`: low and high per axis
+                     extent,        # box to draw, (2, 2): low and high per axis; or a data object in the plane
                      ax=None,       # axes to draw on
                      scale=None,    # data units → model units, as `data.scale`; None: the same
                      n:int=100,     # points per axis
                      bar:bool=True, # with a colour bar
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
+    if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
     extent = torch.as_tensor(extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
@@ -260,15 +316,16 @@ def interpolation(gan,                            # a GAN
 
 # %% ../nbs/06_plots.ipynb #2795f07c
 def plot_interpolation(gan,                            # a GAN
-                       shape:tuple=None,               # of one item, needed for images
+                       shape=None,                     # of one item, or the data object; needed for images
                        n:int=8,                        # stops per walk, ≥ 2
                        rows:int=4,                     # walks, ≥ 1
                        generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                        ax=None,                        # axes to draw on
                       ) -> Axes:                               # the axes
-    "Latent walks: a row of images each, or a dotted path (first two columns), model units"
+    "Latent walks: a row of images each, or a dotted path (first two columns); model units without data object"
     x = interpolation(gan, n, rows, generator).cpu()
-    if shape is not None and len(shape) > 1: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
+    if hasattr(shape, 'unscale'): x = shape.unscale(x.flatten(0, 1)).unflatten(0, (rows, n)).float()
+    if shape is not None and item_kind(_form(shape)[0], getattr(shape, 'kind', None)) == 'image': return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
     if x.shape[2] == 1: x = torch.cat([torch.linspace(0, 1, n).expand(rows, n)[..., None], x], 2)
     ax = _axes(ax)
     for path in x.numpy(): ax.plot(*path[:, :2].T, '.-', lw=.8, color=palette['generator'])

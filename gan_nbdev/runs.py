@@ -11,7 +11,7 @@ from functools import reduce
 from fastcore.basics import patch
 
 from .experiments import Experiment
-from .support.kinds import short
+from .support.kinds import plain, short
 
 # %% ../nbs/08_runs.ipynb #6e87a272
 def _n(act): return act.get('fit', act.get('times'))   # None for a change
@@ -57,11 +57,11 @@ class Run:
     def story(self): return _joined([*self._before, {'fit': self.iteration - self._since}])
     @story.setter
     def story(self, acts):
-        self._before, self._since, self._told = _joined(acts), self.iteration, _steered(self.trainer)
+        self._before, self._since, self._told = _joined(plain(acts)), self.iteration, _steered(self.trainer)
     @property
     def experiment(self): return described_after(self.begun, self.story)
     @property
-    def left(self): return _left_of(_joined(self.plan), self.story)
+    def left(self): return _left_of(_joined(plain(self.plan)), self.story)
     def __repr__(self): return f'Run of {self.trainer.data.name} at iteration {self.iteration:,}'
 
 def _steered(trainer):

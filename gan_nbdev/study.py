@@ -27,6 +27,7 @@ from .metrics import metrics as measured
 from .plots import palette
 from .support.checks import whole_number
 from .support.folders import check_writable, writing
+from .support.kinds import plain
 from .support.safety import write_atomically
 from .support.safety import on_interrupt
 
@@ -35,6 +36,7 @@ def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a
                  vary,  # entry → list of values
                 ) -> list: # of `Experiment`s, the last entry changing fastest
     "Every combination of the values; `ValueError` for an entry that cannot have one of them"
+    vary = {name: values.tolist() if hasattr(values, 'tolist') else values for name, values in vary.items()}
     for name, values in vary.items():
         if name == 'seed': raise ValueError('seed is not varied as an entry: give seeds')
         if not isinstance(values, (list, tuple)) or not values:
@@ -70,6 +72,7 @@ def _differing(experiments):
     return [{name: d[name] for name in names} for d in found]
 
 def _seeds(seeds):
+    seeds = seeds if isinstance(seeds, range) else plain(seeds)
     if not isinstance(seeds, (list, tuple, range)): seeds = range(whole_number('seeds', seeds, 1))
     seeds = [whole_number('each seed', s, 0) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
@@ -101,7 +104,8 @@ def measures(trainer,  # a `Trainer` at its end
     said = measured(trainer.sample(2500), trainer.data)
     v = trainer.history.get('value', ())
     if len(v): said['final_value'] = float(v[-max(len(v)//10, 1):].mean())
-    return {k: v for k, v in said.items() if k not in ('n', 'modes_total', 'jsd_floor')}
+    left_out = 'n', 'modes_total', 'jsd_floor'   # besides what is said of real items, and of each column
+    return {k: v for k, v in said.items() if not (k in left_out or k.endswith('_real') or k.startswith('distance_'))}
 
 # %% ../nbs/10_study.ipynb #e70d06e6
 _turn = threading.Lock()
@@ -139,7 +143,7 @@ def _train(experiments):
 
 # %% ../nbs/10_study.ipynb #d6c65cd9
 def _say_of(trainer, failed, metrics):
-    if not failed and not trainer.sample(16).isfinite().all(): failed = "G's fakes are not finite"
+    if not failed and not trainer.gan.sample(16, torch.Generator(trainer.device).manual_seed(0)).isfinite().all(): failed = "G's fakes are not finite"
     if failed: return dict(failed=failed, metrics={})
     own = metrics and {k: float(f(trainer)) for k, f in metrics.items()}
     return dict(failed=None, metrics=own or measures(trainer))

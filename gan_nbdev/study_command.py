@@ -70,6 +70,13 @@ def _experiment(config):
     return Experiment(read_record(p)['experiment']) if known else experiment(config)
 
 # %% ../nbs/12_study_command.ipynb #01c1af36
+def _check_metric(metric, e):
+    "Is it measured, of data such as these?"
+    from gan_nbdev.study import measures
+    t = e.trainer()
+    known = [*measures(t), *['final_value']*('value' in t.history)]
+    if metric not in known: raise ValueError(f'--metric {metric} must be one of {", ".join(known)}')
+
 _Lists = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE,VALUE')]
 
 @call_parse(pos=['config'])
@@ -94,8 +101,10 @@ def gan_study(
     e = _experiment(config)
     name = e.entries['data'].get('name') or Path(e.entries['data'].get('file', 'own')).stem
     out = Path(f'runs/study-{name}' if out is None else out).expanduser()
+    experiments = combinations(e, lists)
+    if metric: _check_metric(metric, experiments[0])
     with _executor(workers, cluster) as executor:
-        s = study(combinations(e, lists), seeds, folder=out, executor=executor, together=together,
+        s = study(experiments, seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
     print(s)
     if s.metrics:   # else no run is done, or all have failed

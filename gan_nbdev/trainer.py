@@ -54,7 +54,7 @@ class Trainer(Algorithm1):
         check_players(game, k, d_rule, g_rule, k_g)
         data = _as_data(data)
         if batch_size is None: batch_size = getattr(data, 'm', 256)
-        _check_data(gan, data, batch_size, seed)
+        batch_size, seed = _check_data(gan, data, batch_size, seed), int(seed)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
         self.device = pick_device(device)
         rng = torch.Generator(self.device).manual_seed(seed)
@@ -101,7 +101,8 @@ def _as_data(data):
                          f'takes, not {type(data).__name__}: {e}') from e
 
 def _check_data(gan, data, batch_size, seed):
-    whole_number('batch_size', batch_size, 1)
+    "The size of minibatches that these data have rows for"
+    batch_size = whole_number('batch_size', batch_size, 1)
     if whole_number('seed', seed, 0) >= 2**63: raise ValueError(f'seed must be below 2**63, not {seed}')
     if gan.dim != data.dim:
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
@@ -111,11 +112,16 @@ def _check_data(gan, data, batch_size, seed):
     if min(map(len, shapes)) > 1 and long[0] != long[1]:
         raise ValueError(f'the networks work on items of shape {gan.shape}, but those of {data.name} have '
                          f'{shapes[1]}: bring the axes into the same order')
+    if hasattr(data, '__len__') and not hasattr(data, 'loader') and len(data) < batch_size:
+        fits = max(len(data) - len(data) % gan.pack, gan.pack)
+        warnings.warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}', stacklevel=4)
+        batch_size = fits
     if batch_size % gan.pack:
         raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
     if gan.classes and gan.classes != getattr(data, 'classes', None):
         raise ValueError(f'the networks know {gan.classes} classes, but {data.name} has '
                          f'{getattr(data, "classes", None) or "no labels"}')
+    return batch_size
 
 # %% ../nbs/04_trainer.ipynb #be46355b
 @patch(as_prop=True)
@@ -275,13 +281,16 @@ def fit(self:Trainer,
 # %% ../nbs/04_trainer.ipynb #62466ade
 @patch
 def _sample(self:Trainer, n, seed, y=None, gan=None):
+    "Fakes, model units, and their classes"
+    gan = gan or self.gan
     with self.undisturbed():
-        return (gan or self.gan).sample(n, torch.Generator(self.device).manual_seed(seed), y)
+        z, y = gan.draw(n, torch.Generator(self.device).manual_seed(int(seed)), y)
+        return gan.generate(z, y), y
 
 @patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
-    if not self._sample(16, 0).isfinite().all():
+    if not self._sample(16, 0)[0].isfinite().all():
         raise FloatingPointError(f"G's fakes became NaN or infinite at iteration {self.iteration}. "
                                  'Try a smaller learning rate')
 
@@ -353,7 +362,7 @@ def _look_at_d(self:Trainer):
 def _stays_in_01(self:Trainer):
     "Does D keep to [0, 1] for items far away from all that it has seen, too?"
     if self.gan.classes: return True
-    x = 1000*self._sample(64*self.gan.pack, 0)
+    x = 1000*self._sample(64*self.gan.pack, 0)[0]
     with self.undisturbed(), evaluating(self.gan):
         told = torch.cat([self.gan.logits(o) for o in (x, -x)])
     return bool((told >= 0).all() and (told <= 1).all())
@@ -458,7 +467,8 @@ def change(self:Trainer,
                   self.k_g if k_g is None else k_g)
     if engine is not None: check_engine(engine)
     if batch_size is not None: self._check_batch(batch_size)
-    new = dict(game=game, k=k, k_g=k_g, batch_size=batch_size, engine=engine)
+    new = dict(game=game, engine=engine)
+    new |= {name: int(v) for name, v in dict(k=k, k_g=k_g, batch_size=batch_size).items() if v is not None}
     vars(self).update({name: v for name, v in new.items() if v is not None})
     self.source.m = self.batch_size
     for who, rule in (('d', d_rule), ('g', g_rule)):
@@ -490,7 +500,7 @@ def alone(self:Trainer,
           n:int=1):  # times, ≥ 1
     "Let one player move; `ValueError` for no player, `FloatingPointError` when its loss is NaN"
     if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
-    whole_number('n', n, 1)
+    n = whole_number('n', n, 1)
     eager = Eager(self)
     with self.lending(), computing(self.precision, self.device, eager.large), eager.masks:
         for _ in range(n):
@@ -507,10 +517,11 @@ def sample(self:Trainer,
            seed:int=0, # of the noise
            y=None,     # class, or classes (n,), in a GAN with classes; None: as often as in the data
            of=None,    # an `EMA` or a `GAN` to draw from; None: the average, if `ema` is set, or G
-          ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU
+          ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU; of a table a `DataFrame`
     "Fakes from the generator as it is now; training is not disturbed"
     gan = of or self.ema or self.gan
-    return self.data.unscale(self._sample(n, seed, y, getattr(gan, 'gan', gan))).cpu()
+    x, y = self._sample(n, seed, y, getattr(gan, 'gan', gan))
+    return self.data.items(x, y) if hasattr(self.data, 'items') else self.data.unscale(x).cpu()
 
 # %% ../nbs/04_trainer.ipynb #cfeedf69
 class EMA:

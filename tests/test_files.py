@@ -11,19 +11,18 @@ import pytest
 import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from gan_nbdev.datasets import files, idx
-from gan_nbdev.datasets.files import csv, get_data, images, npy
+from gan_nbdev.datasets.files import csv, get_data, npy
 from gan_nbdev.datasets.idx import download, fashion_mnist, idx_images, mnist, read_idx
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
 from test_hostile import idx_bytes
 
 pytestmark = pytest.mark.filterwarnings('ignore:columns that never vary',
                                         'ignore::DeprecationWarning:torch')
 
 
-# --- tables, arrays, images ----------------------------------------------------------------------
+# --- tables, arrays ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('read', [read_idx, csv, npy])
 def test_no_file_no_content(read, tmp_path):
@@ -57,17 +56,6 @@ def test_idx_folders(tmp_path):
 def test_csv_not_text(tmp_path, content):
     (tmp_path/'a.csv').write_bytes(content)
     with pytest.raises(ValueError, match='a.csv'): csv(tmp_path/'a.csv')
-
-def test_images_hidden_and_streamed(tmp_path):
-    for i in range(3): Image.new('RGB', (5, 4), (i, 2*i, 255)).save(tmp_path/f'{i}.jpg')
-    (tmp_path/'._0.jpg').write_bytes(b'resource fork')
-    (tmp_path/'.cache').mkdir(); (tmp_path/'.cache/a.png').write_bytes(b'thumbnail')
-    (tmp_path/'notes.txt').write_text('not an image')
-    assert len(images(tmp_path)) == 3
-    stream = images(tmp_path, memory=100)
-    assert isinstance(stream, Stream) and stream.bounded
-    x = stream.source(3, torch.Generator().manual_seed(0), 'cpu').next()
-    assert x.shape == (3, 60) and 0 <= x.min() and x.max() <= 1
 
 
 # --- downloads -----------------------------------------------------------------------------------

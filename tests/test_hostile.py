@@ -2,7 +2,7 @@
 
 `make hostile` tries thousands of files per reader and prints how many; the usual run tries some.
 """
-import gzip, io, os, re, signal, socket, struct, subprocess, sys, textwrap, tracemalloc
+import gzip, io, os, re, signal, socket, struct, subprocess, sys, textwrap, tracemalloc, zlib
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +17,9 @@ from safetensors.torch import load, save
 
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
-from gan_nbdev.datasets.files import ImageFiles, csv, get_data, images, npy
+from gan_nbdev.datasets.files import csv, get_data, npy
 from gan_nbdev.datasets.idx import mnist, read_idx
+from gan_nbdev.datasets.images import ImageFiles, images
 
 many = int(os.environ.get('GAN_CASES', 100))
 cases = settings(max_examples=many, deadline=None, derandomize='GAN_CASES' not in os.environ,
@@ -162,14 +163,22 @@ packed = [dict(compression=o) for o in ('tiff_lzw', 'tiff_adobe_deflate', 'packb
 kinds = [*lossless.items(), *(('tiff', o) for o in packed), ('jpeg', {}),
          ('jpeg', dict(progressive=True))]
 
+several = 'gif', 'png', 'tiff', 'webp'   # which can have pages or frames
+
 @st.composite
 def image_files(draw):
     kind, options = draw(st.sampled_from(kinds))
     mode = draw(st.sampled_from(['L', 'RGB', '1', 'P', 'RGBA', 'CMYK', 'I;16', 'LA']))
     f = io.BytesIO()
     im = Image.linear_gradient('L').resize((draw(st.integers(1, 9)), draw(st.integers(1, 9))))
+    if kind in several and draw(st.booleans()):
+        more = [im.rotate(90*i).convert(mode) for i in range(draw(st.integers(1, 4)))]
+        options = options | dict(save_all=True, append_images=more)
+    if draw(st.booleans()):
+        exif = Image.Exif(); exif[0x112] = draw(st.integers(0, 9))
+        options = options | dict(exif=exif)
     try: im.convert(mode).save(f, kind, **options)
-    except (OSError, ValueError): assume(False)                # not every format has every mode
+    except (OSError, RuntimeError, ValueError): assume(False)      # not every format has every mode
     return f.getvalue()
 
 suffixes = st.sampled_from(['png', 'jpg', 'gif', 'bmp', 'webp', 'tif', 'pgm', 'ppm'])
@@ -286,13 +295,14 @@ def test_every_byte_is_needed_and_no_more(tmp_path, x, data, more):
 
 @cases
 @given(content=hostile(image_files(), image_lies), suffix=suffixes,
-       size=st.sampled_from([None, 4, (3, 5)]))
-def test_images_hostile(tmp_path, content, suffix, size):
+       size=st.sampled_from([None, 4, (3, 5)]),
+       how=st.sampled_from([{}, dict(alpha=True), dict(skip_bad=True), dict(memory=50)]))
+def test_images_hostile(tmp_path, content, suffix, size, how):
     for p in tmp_path.iterdir(): p.unlink()
     (tmp_path/f'a.{suffix}').write_bytes(content)
     Image.linear_gradient('L').resize((4, 4)).save(tmp_path/'b.png')
-    data = outcome('images', lambda p: images(p.parent, size), tmp_path/'b.png', 2**22)
-    assert data is None or data.x.isfinite().all()
+    data = outcome('images', lambda p: images(p.parent, size, **how), tmp_path/'b.png', 2**22)
+    assert data is None or data.sample(2).isfinite().all() and data.bounded
 
 
 # --- weights of a run ----------------------------------------------------------------------------
@@ -408,8 +418,8 @@ def sparse(path, head, size=2**40):
 
 def bombs(folder):
     "Small files, or large ones with nothing in them, that unfold to gigabytes or take hours"
-    def image(name, content):
-        (folder/name).mkdir(); (folder/name/f'a.{name}').write_bytes(content)
+    def image(name, content, at=''):
+        (folder/(at or name)).mkdir(); (folder/(at or name)/f'a.{name}').write_bytes(content)
     def head(*shape): return bytes([0, 0, 8, len(shape)]) + struct.pack(f'>{len(shape)}I', *shape)
     zeros = gzip.compress(bytes(2**24))
     (folder/'gz-ubyte').write_bytes(gzip.compress(head(2**14, 2**10, 2**10)) + zeros*2**10)
@@ -435,6 +445,25 @@ def bombs(folder):
     f = io.BytesIO(); Image.new('L', (8000, 8000)).save(f, 'jpeg', progressive=True)
     raw = f.getvalue()
     image('jpg', raw[:-2] + raw[raw.rindex(b'\xff\xda'):-2]*20_000 + raw[-2:])
+    frames(image)
+
+def frames(image):
+    "Files that have, or say that they have, too many frames, or a second page that is too large"
+    frame = b',' + bytes(4) + b'\1\0\1\0\0' + b'\2\2\x44\1\0'
+    image('gif', b'GIF89a\1\0\1\0' + b'\x80\0\0' + bytes(6) + frame*100_000 + b';', 'many')
+    f = io.BytesIO()
+    Image.new('L', (4, 4)).save(f, 'png', save_all=True, append_images=[Image.new('L', (4, 4), 9)])
+    raw, at = f.getvalue(), f.getvalue().index(b'acTL')
+    body = b'acTL' + struct.pack('>2I', 2**31, 0)
+    image('png', raw[:at] + body + struct.pack('>I', zlib.crc32(body)) + raw[at+16:], 'says')
+    entry = lambda w, h: struct.pack('<H', 8) + b''.join(struct.pack('<HHII', k, 4, 1, v) for k, v in (
+        (256, w), (257, h), (258, 8), (259, 1), (262, 1), (273, 8), (278, h), (279, w*h)))
+    size = len(entry(1, 1)) + 4
+    def tiff(*pages):
+        return b'II*\0\x08\0\0\0' + b''.join(entry(*o) + struct.pack('<I', 8 + (i + 1)*size*(i + 1 < len(pages)))
+                                            for i, o in enumerate(pages))
+    image('tif', tiff(*[(1, 1)]*12_000), 'chain')
+    image('tif', tiff((1, 1), (60_000, 60_000)), 'second')
 
 defuse = """
     import resource, sys

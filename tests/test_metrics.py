@@ -15,6 +15,7 @@ from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd
                                metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share)
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.shapes import shapes
+from gan_nbdev.measures.two_samples import compare
 
 LOG2 = math.log(2)
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=20).filter(any)
@@ -123,7 +124,8 @@ def test_metrics_of_a_data_set_has_the_real_figure_beside_it():
     x = torch.rand(300, 6, generator=g)*255
     data = Samples(x[:200], scale='unit', shape=(2, 3))
     got = metrics(x[:100], data, valid=x[200:250], test=x[250:])   # its own first rows as "fakes"
-    assert set(got) == {'n', 'parzen', 'parzen_stderr', 'parzen_sigma', 'parzen_real'}
+    parzens = {'parzen', 'parzen_stderr', 'parzen_sigma', 'parzen_real'}
+    assert set(got) == {'n', *parzens, *compare(x[:100], x[:100], x[250:])}
     assert got['parzen'] == pytest.approx(got['parzen_real'], abs=1e-9)
     assert got['parzen_sigma'] in SIGMAS
 

@@ -23,19 +23,20 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'parallel', 'cluster')}
+          for o in ('dev', 'tables', 'parallel', 'cluster')}
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
     support.checks support.calls support.kinds support.tensors support.chance support.devices
-    support.processes support.record support.safety support.folders support.commands
-    value data datasets.shapes datasets.samples datasets.idx datasets.files networks
+    support.processes support.record support.safety support.folders support.commands support.items
+    value data datasets.shapes datasets.samples datasets.idx datasets.images
+    datasets.frames datasets.tables datasets.files networks
     games.game games.least_squares games.f_divergence games.wasserstein games.wgan_gp games.hinge
     games.relativistic games.r3gan games.dragan games.began games.combinations games.table
     algorithm trainer
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
-    metrics plots experiments runs run_folders study
+    measures.two_samples measures.columns metrics plots measures.pairs experiments runs run_folders study
     lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
     lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
     study_command cli all""".split()

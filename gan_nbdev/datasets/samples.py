@@ -9,11 +9,13 @@ __all__ = ['Scaling', 'Samples', 'StreamSource', 'Stream', 'LoadedSource', 'Load
 import math, warnings
 from copy import copy
 from itertools import islice
+import numpy as np
 import torch
 from fastcore.basics import patch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..data import Data, Source
 from ..support.checks import shape_words, whole_number
+from ..support.items import item_kind, pixel_range
 from ..support.tensors import finite_tensor, random_generator, real_tensor
 
 # %% ../../nbs/datasets/01_samples.ipynb #4706a844
@@ -50,8 +52,18 @@ def _short(v): return f'{v.item():g}' if v.numel() == 1 else f'[{v.numel()} numb
 
 class _Scaled(Data):
     "Data that remembers its `scaling`"
+    notes = ()   # what was left out or taken for something else, a sentence each
+    span = None  # the values that are black and white, of images
+    signed = False # do images go from −1 to 1 in model units?
     def scale(self, x): return self.scaling(super().scale(x))
     def unscale(self, x): return self.scaling.inverse(super().unscale(x))
+    def _told_of(self):
+        "What a user should know of the items, as the end of a repr"
+        words = dict(image=lambda: f'images, black {self.span[0]:g}, white {self.span[1]:g}',
+                     series=lambda: 'series', points=lambda: '', other=lambda: 'which nobody can draw')
+        said = words[self.kind]()
+        if self.kind == 'image' and max(self.shape) >= 8*sorted(self.shape)[-2]: said += " (if these are series, kind='series')"
+        return ''.join([f', {said}'*bool(said), *(f'\n  {o}' for o in self.notes)])
 
 class _Told(_Scaled):
     "Data whose items come with labels, which are handed on if they are asked for"
@@ -62,6 +74,20 @@ class _Told(_Scaled):
         here = copy(self)
         here._told = self.classes
         return here
+
+def _span(x, dtype, kind, scale):
+    "Which values of images are black and white; a scale that is given says it"
+    if kind != 'image': return None
+    if scale == 'unit': return _range_of(x)
+    if isinstance(scale, (tuple, list)) and len(scale) == 2:
+        shift, factor = (finite_tensor('scale', o) for o in scale)
+        if shift.numel() == factor.numel() == 1: return shift.item(), (shift + factor).item()
+    return pixel_range(x, dtype)
+
+def _by_span(span, dtype=torch.float32):
+    "Images from 0 or −1 to 1 are as they should be; others are brought to [0, 1]"
+    low, high = span
+    return Scaling(dtype=dtype) if span in ((0, 1), (-1, 1)) else Scaling(low, high - low, dtype)
 
 def _range_of(x):
     "The range that becomes [0, 1]: that of bytes, or [0, 1] if it holds all, or the data's own"
@@ -87,6 +113,12 @@ def _standard(x):
         warnings.warn(f'columns that never vary are kept, unscaled: {which}', stacklevel=4)
     return torch.where(flat, x[0].double(), mean), torch.where(flat, 1., sd)
 
+def _standard_series(x, shape):
+    "Mean and standard deviation of each channel, over all its moments"
+    channels = shape[1] if len(shape) > 1 else 1
+    shift, factor = _standard(x.reshape(-1, channels))
+    return shift.repeat(shape[0]), factor.repeat(shape[0])
+
 def _check_table(x):
     "`x` must be finite rows that differ somewhere"
     if x.ndim < 2:
@@ -104,11 +136,13 @@ class Samples(_Scaled):
     "Rows in memory: the empirical distribution, each row equally likely"
     def __init__(self,
         x, # (n, ...) tensor, array or nested list of finite numbers, data units
-        scale='standard', # or 'unit' (one range for all, to [0, 1]), None, (shift, factor)
+        scale='auto', # 'standard', 'unit' (one range for all, to [0, 1]), None, (shift, factor); or by kind
         shape:tuple=None, # an item's own shape; None: that of x[0]
         name:str='samples', # what it is called in reports
         labels=None, # (n,) the class of each row, whole numbers from 0; None: there are none
+        kind:str=None, # 'points', 'image', 'series'; None: what the shape says
     ):
+        dtype = getattr(x, 'dtype', 'list')
         x = real_tensor('x', x)
         _check_table(x)
         if labels is not None: self.labels, self.classes = _labels(labels, len(x))
@@ -117,24 +151,29 @@ class Samples(_Scaled):
         self.dim = x.shape[1]
         if math.prod(self.shape) != self.dim:
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
+        self.kind = item_kind(self.shape, kind)
+        self.span = _span(x, dtype, self.kind, scale)
         self.scaling = self._scaling(x, scale)
         self.x = torch.empty(x.shape)
         for to,o in zip(_pieces(self.x), _pieces(x)): to.copy_(self.scaling(o))
         if not all(o.isfinite().all() for o in _pieces(self.x)) or not _varies(self.x):
             raise ValueError('x must fit float32 once scaled: too large, or too close together')
-        self.bounded = bool(self.x.min() >= 0 and self.x.max() <= 1)
-    @staticmethod
-    def _scaling(x, scale):
+        low, high = self.x.min(), self.x.max()
+        self.bounded = bool(low >= 0 and high <= 1)
+        self.signed = self.kind == 'image' and bool(-1 <= low < 0 and high <= 1)
+    def _scaling(self, x, scale):
         dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
         if scale is None: return Scaling(dtype=dtype)
         if not isinstance(scale, str): return _given_scaling(scale, x.shape[1], dtype)
-        if scale == 'standard': return Scaling(*_standard(x), dtype)
+        if scale == 'auto' and self.kind == 'image': return _by_span(self.span, dtype)
+        if scale == 'auto' and self.kind == 'series': return Scaling(*_standard_series(x, self.shape), dtype)
+        if scale in ('auto', 'standard'): return Scaling(*_standard(x), dtype)
         if scale != 'unit': raise ValueError(_bad_scale(scale))
         lo,hi = _range_of(x)
         return Scaling(lo, hi-lo, dtype)
     def __len__(self): return len(self.x)
     def __repr__(self):
-        return f'{self.name}: {len(self)} samples of shape {shape_words(self.shape)}'
+        return f'{self.name}: {len(self)} samples of shape {shape_words(self.shape)}{self._told_of()}'
     def _draw(self, n, generator):
         i = torch.randint(len(self), (n,), generator=generator, device=generator.device)
         return self._rows(i.to(self.x.device)).to(generator.device)
@@ -181,7 +220,7 @@ def _given_scaling(scale, dim, dtype=torch.float32):
     except (TypeError, ValueError): raise ValueError(_bad_scale(scale)) from None
     return Scaling(shift, factor, dtype, dim)
 
-def _bad_scale(scale, names="'standard', 'unit'"):
+def _bad_scale(scale, names="'auto', 'standard', 'unit'"):
     return f'scale must be {names}, None or (shift, factor), not {scale!r}'
 
 def _enough(data, m):
@@ -194,33 +233,56 @@ def _fits(x, device):
     return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[0]/2
 
 # %% ../../nbs/datasets/01_samples.ipynb #acfc8aaa
-def _item(item):
-    "x of an item x or (x, label), as a tensor"
+def _raw(item):
+    "x of an item x or (x, label), as an array or tensor"
     pair = isinstance(item, list) and len(item) and hasattr(item[0], 'dtype')
     if pair or isinstance(item, tuple): item = item[0]
     if isinstance(item, (dict, str, bytes)):
         kind = type(item).__name__
         raise ValueError(f'an item must be numbers x or a pair (x, label), not {kind}')
-    return real_tensor('item', item)
+    if getattr(item, 'mode', None) == 'P':   # an image of Pillow's: its numbers are no colours
+        item = item.convert('RGBA' if 'transparency' in item.info else 'RGB')
+    try: return item if hasattr(item, 'dtype') else np.asarray(item)
+    except ValueError: raise ValueError('an item must be numbers of one shape') from None
 
-class _Collate:
-    "Items to a minibatch (m, dim) in model units; a class so that worker processes can be sent it"
-    def __init__(self, scaling, shape, classes=None):
-        self.scaling,self.shape,self.classes = scaling,shape,classes
-    def __call__(self, items):
-        x = [_item(o) for o in items]
-        if bad := [tuple(o.shape) for o in x if o.shape != self.shape]:
-            raise ValueError(f'items differ in shape: {tuple(self.shape)} and {bad[0]}')
-        x = self.scaling(torch.stack(x).reshape(len(x), -1))
-        return x if self.classes is None else torch.cat([x, _item_labels(items, self.classes)], 1)
+def _item(item): return real_tensor('item', _raw(item))
 
-def _item_labels(items, classes):
-    "The labels of items (x, label), a column"
-    try: y = torch.tensor([float(o[1]) for o in items])[:, None]
+class _Reader:
+    "Reads items and gathers them; a class so that worker processes can be sent it"
+    def __init__(self, scaling, shape, span=None, classes=None):
+        self.scaling, self.shape, self.span, self.classes = scaling, shape, span, classes
+    def __call__(self, item, which):
+        x = _item(item)
+        if x.shape != self.shape:
+            raise ValueError(f'items differ in shape: {tuple(self.shape)} and {tuple(x.shape)} ({which})')
+        if x.dtype != torch.uint8: self.check_numbers(x, which)
+        return x, None if self.classes is None else _label(item, self.classes)
+    def check_numbers(self, x, which):
+        if not x.isfinite().all():
+            raise ValueError(f'the data must be finite numbers, but {which} holds {x[~x.isfinite()][0].item()}')
+        if self.span and not self.span[0] <= (low := x.min().item()) <= (high := x.max().item()) <= self.span[1]:
+            raise ValueError(f'the first items go from {self.span[0]:g} to {self.span[1]:g}, but {which} from '
+                             f'{low:g} to {high:g}: give scale=(shift, factor)')
+    def gather(self, items):
+        x = self.scaling(torch.stack([o for o, _ in items]).reshape(len(items), -1))
+        return x if self.classes is None else torch.cat([x, torch.tensor([[y] for _, y in items])], 1)
+
+class _Read(Dataset):
+    def __init__(self, dataset, read): self.dataset, self.read = dataset, read
+    def __len__(self): return len(self.dataset)
+    def __getitem__(self, i): return self.read(self.dataset[i], f'item {i:,}')
+
+class _ReadInOrder(IterableDataset):
+    def __init__(self, dataset, read): self.dataset, self.read = dataset, read
+    def __iter__(self): return (self.read(o, f'item {i:,}') for i, o in enumerate(self.dataset))
+
+def _label(item, classes):
+    "The label of an item (x, label)"
+    try: y = float(item[1])
     except (TypeError, IndexError, ValueError):
         raise ValueError('an item must be a pair (x, label) where labels are asked for') from None
-    if ((y != y.round()) | (y < 0) | (y >= classes)).any():
-        raise ValueError(f'labels must be whole numbers from 0 to {classes - 1}, not {y.min():g} to {y.max():g}')
+    if y != round(y) or not 0 <= y < classes:
+        raise ValueError(f'labels must be whole numbers from 0 to {classes - 1}, not {y:g}')
     return y
 
 # %% ../../nbs/datasets/01_samples.ipynb #b4e00dd4
@@ -282,10 +344,11 @@ class Stream(_Told):
     def __init__(self,
         dataset, # map-style (`len` and indexing) or `IterableDataset`; items always the same shape
         shape:tuple=None, # an item's own shape; None: that of the first item
-        scale=None, # None, 'unit' (bytes or values in [0, 1]) or (shift, factor)
+        scale='auto', # None, 'unit' (bytes or values in [0, 1]), (shift, factor); or for images by their range
         name:str='stream', # what it is called in reports
         num_workers:int=0, # processes that load items ahead; 0: this one
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
+        kind:str=None, # 'points', 'image', 'series'; None: what the shape says
     ):
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         self.iterable = isinstance(dataset, IterableDataset)
@@ -293,20 +356,26 @@ class Stream(_Told):
             raise ValueError(f'dataset must be a torch Dataset, not {type(dataset).__name__}')
         self.dataset,self.name = dataset, name
         self.num_workers = whole_number('num_workers', num_workers, 0)
-        first = next(iter(dataset), None) if self.iterable else dataset[0] if len(dataset) else None
-        if first is None: raise ValueError('dataset is empty')
-        x = _item(first)
-        if not x.isfinite().all():
-            raise ValueError('dataset must hold finite numbers, but its first item does not')
-        self._item_shape,self.dim = x.shape, x.numel()
+        first = [*islice(dataset, 16)] if self.iterable else [dataset[i] for i in _spread(len(dataset), 16)]
+        if not first: raise ValueError('dataset is empty')
+        dtype, x = getattr(_raw(first[0]), 'dtype', None), _item(first[0])
+        self._item_shape, self.dim = x.shape, x.numel()
         self.shape = tuple(x.shape if shape is None else shape) or (1,)
         if math.prod(self.shape) != self.dim:
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
-        self.scaling,self.bounded = self._scaling(x, scale), isinstance(scale, str)
+        self.kind = item_kind(self.shape, kind)
+        read = _Reader(None, self._item_shape)
+        some = torch.stack([read(o, f'one of its first {len(first)} items')[0] for o in first])
+        self.span = _span(some, dtype, self.kind, scale)
+        self.scaling = self._scaling(some, scale)
+        self._found = self.span if scale == 'auto' and self.kind == 'image' else None   # to be kept to
+        self.signed = self.kind == 'image' and scale == 'auto' and self.span == (-1, 1)
+        self.bounded = scale == 'unit' or self._found is not None and not self.signed
     def _scaling(self, x, scale):
         if scale is None: return Scaling()
         if not isinstance(scale, str): return _given_scaling(scale, self.dim)
-        if scale != 'unit': raise ValueError(_bad_scale(scale, "'unit'"))
+        if scale == 'auto': return _by_span(self.span) if self.kind == 'image' else Scaling()
+        if scale != 'unit': raise ValueError(_bad_scale(scale, "'auto', 'unit'"))
         if (r := _range_of(x)) not in ((0,255), (0,1)):
             bad = r[0] if r[0] < 0 else r[1]
             raise ValueError(f"scale must be (low, high-low), not 'unit': {bad:g} is not in [0, 1]")
@@ -314,19 +383,26 @@ class Stream(_Told):
     def __len__(self): return len(self.dataset)
     def __repr__(self):
         n = f'{len(self)} items' if hasattr(self.dataset, '__len__') else 'items'
-        return f'{self.name}: {n} of shape {shape_words(self.shape)}, read as they come'
+        return f'{self.name}: {n} of shape {shape_words(self.shape)}, read as they come{self._told_of()}'
     @property
-    def _collate(self): return _Collate(self.scaling, self._item_shape, self._told)
+    def _reader(self): return _Reader(self.scaling, self._item_shape, self._found, self._told)
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
-        if self.iterable: items = list(islice(self.dataset, n))
-        else: items = [self.dataset[i] for i in torch.randint(len(self), (n,), generator=generator,
-                                                              device=generator.device).tolist()]
+        read = self._reader
+        if self.iterable: items = list(islice(_ReadInOrder(self.dataset, read), n))
+        else: items = [_Read(self.dataset, read)[i] for i in torch.randint(
+            len(self), (n,), generator=generator, device=generator.device).tolist()]
         if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
-        return self._collate(items).to(generator.device) if n else torch.empty(0, self.dim)
+        return read.gather(items).to(generator.device) if n else torch.empty(0, self.dim)
     def source(self, m, generator=None, device=None):
         if hasattr(self.dataset, '__len__'): _enough(self, m)
-        return StreamSource(self.dataset, m, generator, device, self._collate, self.num_workers)
+        read = self._reader
+        items = (_ReadInOrder if self.iterable else _Read)(self.dataset, read)
+        return StreamSource(items, m, generator, device, read.gather, self.num_workers)
+
+def _spread(n, most):
+    "Numbers of at most so many items, from the first to the last"
+    return sorted({round(i*(n - 1)/max(min(n, most) - 1, 1)) for i in range(min(n, most))})
 
 # %% ../../nbs/datasets/01_samples.ipynb #f1cf59fe
 class LoadedSource:
@@ -368,31 +444,37 @@ class LoadedSource:
 
 class Loaded(_Told):
     "What a torch `DataLoader` gives: minibatches x or (x, label), taken as they are"
-    bounded = False
     def __init__(self,
         loader, # a `DataLoader`
-        scale=None, # None or (shift, factor)
+        scale='auto', # None or (shift, factor); or for images by their range
         name:str='loader', # what it is called in reports
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
+        kind:str=None, # 'points', 'image', 'series'; None: what the shape says
     ):
         self.loader, self.name = loader, name
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         first = next(iter(loader), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
-        x = _item(first)
+        dtype, x = getattr(_raw(first), 'dtype', None), _item(first)
         if x.ndim < 2: x = x[:, None]
         self.m, self.shape, self.dim = len(x), tuple(x.shape[1:]), x[0].numel()
-        self.scaling = Scaling() if scale is None else _given_scaling(scale, self.dim)
-    def __repr__(self): return f'{self.name}: minibatches of {self.m} items of shape {shape_words(self.shape)}'
+        self.kind = item_kind(self.shape, kind)
+        self.span = _span(x, dtype, self.kind, scale)
+        self.scaling = (_given_scaling(scale, self.dim) if scale not in (None, 'auto') else
+                        _by_span(self.span) if scale == 'auto' and self.kind == 'image' else Scaling())
+        self._read = _Reader(None, x.shape[1:], self.span if scale == 'auto' else None)
+        self.signed, self.bounded = self._read.span == (-1, 1), self._read.span not in (None, (-1, 1))
+    def __repr__(self): return f'{self.name}: minibatches of {self.m} items of shape {shape_words(self.shape)}{self._told_of()}'
     def __len__(self): return len(self.loader)*self.m
     def rows_of(self,
         batch, # as the loader gives it
     )->torch.Tensor: # (n, dim), model units; the class in one more column of labelled data
         "A minibatch as rows"
         x = _item(batch)
+        if x.dtype != torch.uint8: self._read.check_numbers(x, 'a minibatch')
         rows = self.scaling(x.reshape(len(x), -1))
         if self._told is None: return rows
-        return torch.cat([rows, _item_labels([*zip(x, batch[1])], self._told)], 1)
+        return torch.cat([rows, torch.tensor([[_label(o, self._told)] for o in zip(x, batch[1])])], 1)
     def _draw(self, n, generator):
         "The first n items"
         rows = []

@@ -15,8 +15,6 @@ from types import FunctionType
 import numpy as np
 import torch
 from fastcore.basics import patch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors, save as save_tensors
 from torch.utils.data import Dataset, IterableDataset
 
 from .parts import describe, describe_rule
@@ -28,12 +26,14 @@ from ..trainer import Trainer, stateful
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #2a5fabd3
 def pack(state, # dicts, lists and tuples of tensors, arrays, numbers, texts, True, False and None
+         copies:bool=True, # False: the tensors themselves, wherever they are
         ) -> tuple: # the tree, and a dict of tensors by name
     "Take a state apart; `ValueError` for what is none of these"
     tensors = {}
     def keep(x, where):
         while where in tensors: where += "'"
-        tensors[where] = x.detach().cpu().clone(memory_format=torch.contiguous_format)
+        x = x.detach()
+        tensors[where] = x.cpu().clone(memory_format=torch.contiguous_format) if copies else x
         return where
 
     def go(x, where):
@@ -74,28 +74,53 @@ def unpack(tree,    # from `pack`
 # %% ../../nbs/engines/07_checkpoints.ipynb #fe45783a
 _version = 3
 
+_types = dict(F64=torch.float64, F32=torch.float32, F16=torch.float16, BF16=torch.bfloat16, C64=torch.complex64,
+              F8_E4M3=torch.float8_e4m3fn, F8_E5M2=torch.float8_e5m2, I64=torch.int64, I32=torch.int32, I16=torch.int16,
+              I8=torch.int8, U64=torch.uint64, U32=torch.uint32, U16=torch.uint16, U8=torch.uint8, BOOL=torch.bool)
+_names = {v: k for k, v in _types.items()}
+
+def _bytes(x): return x.flatten().view(torch.uint8).numpy()   # the same memory
+
+def _write(path, tensors, about):
+    "A safetensors file, tensor by tensor: no second copy of them all is in memory"
+    tensors = dict(sorted(tensors.items(), key=lambda o: -o[1].itemsize))   # each at a multiple of its size
+    header, at = {'__metadata__': dict(about, blake2b='0'*64)}, 0
+    for k, x in tensors.items():
+        header[k] = dict(dtype=_names[x.dtype], shape=[*x.shape], data_offsets=[at, at := at + x.nbytes])
+    head = json.dumps(header, separators=(',', ':')).encode()
+    head += b' '*(-len(head) % 8)
+    head = struct.pack('<Q', len(head)) + head
+    hashed = hashlib.blake2b(head, digest_size=32)
+    with open(path, 'wb') as f:
+        f.write(head)
+        for x in tensors.values():
+            raw = _bytes(x.cpu().contiguous())
+            f.write(raw); hashed.update(raw)
+        f.seek(head.index(f'"blake2b":"{"0"*64}"'.encode()) + len('"blake2b":"'))
+        f.write(hashed.hexdigest().encode())
+
 def write_checkpoint(path,       # the file
                      state:dict, # for `pack`
                      **about     # more for the JSON object: what JSON can write
                     ):
     "Write a state as a checkpoint, or leave what was there; `OSError` if it cannot be written"
-    tree, tensors = pack(state)
+    tree, tensors = pack(state, copies=False)
+    if other := [f'{k} ({x.dtype})' for k, x in tensors.items() if x.dtype not in _names]:
+        raise ValueError(f'{other[0]} is of a type that a checkpoint does not hold')
     head = json.dumps(dict(format='gan_nbdev checkpoint', version=_version, **about, state=tree))
-    blank = '0'*64
-    raw = bytearray(save_tensors(tensors, dict(checkpoint=head, blake2b=blank)))
-    at = raw.index(f'"blake2b":"{blank}"'.encode()) + len('"blake2b":"')
-    raw[at:at + 64] = hashlib.blake2b(raw, digest_size=32).hexdigest().encode()
-    try: write_atomically(path, lambda tmp: Path(tmp).write_bytes(raw))
+    try: write_atomically(path, lambda tmp: _write(tmp, tensors, dict(checkpoint=head)))
     except OSError as e:
         why = f'the checkpoint cannot be written, those before are kept: {e.strerror}'
         raise OSError(e.errno, why, str(path)) from e
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #57f82f5c
 def _head(f, size):
-    "The header's metadata, and the JSON object in it"
-    n = struct.unpack('<Q', f.read(8))[0] if size > 8 else size
+    "What the header says of each tensor, the JSON object in it, the hash, and the hash so far"
+    raw = f.read(8)
+    n = struct.unpack('<Q', raw)[0] if size > 8 else size
     if n > min(size - 8, 10**8): raise ValueError('it is no safetensors file, or cut short')
-    tensors = json.loads(f.read(n))
+    raw += f.read(n)
+    tensors = json.loads(raw[8:])
     meta = tensors.pop('__metadata__', {})
     if 'checkpoint' not in meta: raise ValueError('it is a safetensors file of another kind')
     head = json.loads(meta['checkpoint'])
@@ -105,16 +130,26 @@ def _head(f, size):
                          f'reads {_version}')
     declared = 8 + n + max((v['data_offsets'][1] for v in tensors.values()), default=0)
     if declared != size: raise ValueError(f'it has {size} bytes, but says {declared}')
-    return head, meta['blake2b']
-
-def _checked(raw, digest):
+    digest = meta['blake2b']
     blank = raw.replace(f'"blake2b":"{digest}"'.encode(), f'"blake2b":"{"0"*64}"'.encode(), 1)
-    if hashlib.blake2b(blank, digest_size=32).hexdigest() != digest:
-        raise ValueError('it is damaged: its hash is not the one written in it')
-    return raw
+    return tensors, head, digest, hashlib.blake2b(blank, digest_size=32)
+
+def _read(f, said, digest, hashed):
+    "The tensors that the header tells of, if they are what was written"
+    out, at = {}, 0
+    for k, v in sorted(said.items(), key=lambda o: o[1]['data_offsets']):
+        (first, end), shape, dtype = v['data_offsets'], v['shape'], _types[v['dtype']]
+        whole = all(type(n) is int and n >= 0 for n in shape)
+        if first != at or not whole or end - at != math.prod(shape)*dtype.itemsize:
+            raise ValueError(f'the size of {str(k)[:50]} is not that of its numbers')
+        out[k], at = torch.empty(shape, dtype=dtype), end
+        if f.readinto(raw := _bytes(out[k])) != raw.nbytes: raise ValueError('it is cut short')
+        hashed.update(raw)
+    if hashed.hexdigest() != digest: raise ValueError('it is damaged: its hash is not the one written in it')
+    return out
 
 _unreadable = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
-               OverflowError, SafetensorError)
+               OverflowError)
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #ae8b7319
 def read_checkpoint(path # the file
@@ -124,16 +159,18 @@ def read_checkpoint(path # the file
     if not path.is_file(): raise ValueError(f'there is no checkpoint {path}')
     try:
         with open(path, 'rb') as f:
-            head, digest = _head(f, os.fstat(f.fileno()).st_size)
-            f.seek(0)
-            raw = _checked(f.read(), digest)
-        state = unpack(head.pop('state'), load_tensors(raw))
+            said, head, *hashes = _head(f, os.fstat(f.fileno()).st_size)
+            tensors = _read(f, said, *hashes)
+        state = unpack(head.pop('state'), tensors)
         return state, {k: head[k] for k in ('iteration', 'settings', 'versions', 'notes')}
     except _unreadable as e:
         why = ' '.join(str(e).split())[:200] or type(e).__name__
         raise ValueError(f'{path} is not a valid checkpoint: {why}') from e
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #e811731f
+_beside = {'_cache', 'num_workers', 'made_by', 'made_as',   # and what is said of the numbers
+           'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'class_names'}
+
 def _feed(h, x):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"
     if isinstance(x, torch.Tensor):
@@ -146,7 +183,7 @@ def _feed(h, x):
     elif isinstance(x, (list, tuple)):
         for o in x: _feed(h, o)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
-        for k in sorted(vars(x).keys() - {'_cache', 'num_workers', 'made_by', 'made_as'}):
+        for k in sorted(vars(x).keys() - _beside):
             h.update(k.encode()); _feed(h, vars(x)[k])
     else: h.update(_said(x).encode())
 
@@ -318,8 +355,7 @@ class Checkpoints:
     def __init__(self, folder,       # made if missing
                  every:int=1000,     # iterations between checkpoints, ≥ 1
                  notes=None):        # kept in each: what JSON can write, or a function that gives it
-        whole_number('every', every, 1)
-        self.folder, self.every, self.notes = Path(folder), every, notes
+        self.folder, self.every, self.notes = Path(folder), whole_number('every', every, 1), notes
         self.saved = self._outside = None
 
     def before_fit(self, trainer, n):

@@ -7,12 +7,12 @@ __all__ = ['makers', 'optimisers', 'parts', 'make_rule', 'own_entry', 'part_form
            'entry_of', 'describe']
 
 # %% ../../nbs/engines/06_parts.ipynb #47f339bd
-import inspect, re
+import inspect, os, re
 
 import torch
 
 from ..data import noises
-from ..datasets.files import get_data, real_data
+from ..datasets.files import get_data, reader_of, real_data
 from ..datasets.shapes import drawn, shapes
 from ..networks import (activations, inits, mlp, mlp_discriminator, mlp_generator,
                                 output_for, start_at_mean)
@@ -26,8 +26,15 @@ from ..games.table import game_makers, games, make_game
 # %% ../../nbs/engines/06_parts.ipynb #ca505e5e
 makers = {**shapes, **real_data, 'drawn': drawn}
 
+def _file_form(file):
+    "`get_data` hands its options on to what reads the file"
+    first = form_of(get_data, ('what', 'data_dir'), file=kinds.text)
+    read = reader_of(kinds.text('data.file', file))
+    more = form_of(read, [*inspect.signature(read).parameters][:1])
+    return Form(first.kinds | more.kinds, first.defaults | more.defaults, ())
+
 def _data_form(v):
-    if 'file' in v: return form_of(get_data, ('what', 'data_dir'), file=kinds.text)
+    if 'file' in v: return _file_form(v['file'])
     name = kinds.one_of(*makers)
     return form_of(makers[name('data.name', v.get('name'))], name=name)
 
@@ -39,7 +46,9 @@ def _noise_form(v):
 # %% ../../nbs/engines/06_parts.ipynb #03c54d50
 def _data_call(v):
     v = dict(v)
-    return Call(get_data, v.pop('file'), **v) if 'file' in v else Call(makers[v.pop('name')], **v)
+    if 'file' not in v: return Call(makers[v.pop('name')], **v)
+    file = v.pop('file')
+    return Call(get_data, file if os.sep in file else os.path.join('.', file), **v)   # never a name
 
 def _noise_call(v, data):
     "With the data at hand what is 'auto' is written out; otherwise the code finds it"
@@ -79,14 +88,19 @@ def _discriminator_call(v, seed, classes=None, pack=1):
 
 def _classes(n): return {} if n is None else dict(classes=n)
 
-def _generator_call(v, seed, data, classes=None):
+def _choices(data, of_table):
+    "Which of G's outputs are choices: a table knows"
+    if data is None: return dict(choices=Name('data.choices')) if of_table else {}
+    return dict(choices=data.choices) if getattr(data, 'choices', ()) else {}
+
+def _generator_call(v, seed, data, classes=None, of_table=False):
     v = _options(v, seed)
     bias, out = v.pop('out_bias', None), v.pop('out', 'auto')
     if out == 'auto': out = Call(output_for, Name('data')) if data is None else output_for(data)
     if bias and data is not None and out != 'sigmoid':
         raise ValueError(f'generator.out_bias needs data in [0, 1], which {data.name} is not')
     if out: v['out'] = out
-    net = Call(mlp_generator, Name('noise.dim'), Name('data.dim'), v.pop('hidden'), **v, **_classes(classes))
+    net = Call(mlp_generator, Name('noise.dim'), Name('data.dim'), v.pop('hidden'), **v, **_classes(classes), **_choices(data, of_table))
     if not bias or not (data is None or hasattr(data, 'x')): return net   # a stream has no mean
     return Call(start_at_mean, net, Call(Name('data.x.mean'), 0))
 
@@ -219,13 +233,14 @@ def part_call(part:str,       # a name in `parts`
               data=None,      # or a stand-in with `name`, `dim` and `bounded`; None: not at hand
               classes:int=None, # that the networks are told
               pack:int=1,     # items that D judges at once
+              of_table:bool=False, # are the data, which are not at hand, those of a table?
              ) -> object:     # a `Call`, a `Name` for what must be given, or a text for a game
     "What makes the part of `data` and `noise`; with data at hand, what is 'auto' is written out"
     if isinstance(v, dict) and 'own' in v: return Name(part)
     if part == 'game': return v if isinstance(v, str) else Call(make_game, **v)
     if part == 'data': return _data_call(v)
     if part == 'noise': return _noise_call(v, data)
-    if part == 'generator': return _generator_call(v, seed, data, classes)
+    if part == 'generator': return _generator_call(v, seed, data, classes, of_table)
     if part == 'discriminator': return _discriminator_call(v, seed + 1, classes, pack)
     return _rule_call(v, steps)
 
@@ -263,7 +278,7 @@ def _describe_net(part, net):
     v = dict(call_of(net) or {})
     tied = len([*net.named_parameters(remove_duplicate=False)]) > len([*net.parameters()])
     if v.pop('name', None) != 'mlp' or tied: return own_entry(net)
-    v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out', 'classes')}
+    v = {k: o for k, o in v.items() if k not in ('n_in', 'n_out', 'classes', 'choices')}
     return {'seed': None, **({'out': None} if part == 'generator' else {}), **v}
 
 def _describe_noise(part, noise):
@@ -293,6 +308,8 @@ def describe(trainer     # a `Trainer`
     "What a trainer says of itself"
     t, gan = trainer, trainer.gan
     v = {k: entry_of(k, getattr(t if hasattr(t, k) else gan, k)) for k in parts}
+    if (call_of(gan.generator) or {}).get('choices', ()) != getattr(t.data, 'choices', ()):   # no entry says that
+        v['generator'] = own_entry(gan.generator)
     for seed, k in enumerate(('generator', 'discriminator'), t.seed):
         if v[k].get('seed', 'auto') == seed: del v[k]['seed']
     if v['generator'].get('out', 'auto') == output_for(t.data): del v['generator']['out']

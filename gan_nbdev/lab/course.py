@@ -15,7 +15,7 @@ from .rewinding import Rewindable
 Lesson = namedtuple('Lesson', 'title text question experiment')
 Lesson.__doc__ = 'A title, two sentences, a question, and the `Experiment` to start with'
 
-def _game(data='ring', recipe='lab', **changes): return experiment(data, recipe, **changes)
+def _game(name='ring', recipe='lab', **changes): return experiment(dict(name=name), recipe, **changes)
 
 _plain = dict(name='sgd', lr=.1, momentum=0.)   # gradient steps, nothing else
 

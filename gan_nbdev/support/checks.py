@@ -24,11 +24,11 @@ def whole_number(name:str, # what it is called, for the message
 # %% ../../nbs/support/00_checks.ipynb #0ce74ece
 def positive_number(name:str, # what it is called, for the message
                     x,        # the value to look at
-                   ) -> float: # `x` itself
+                   ) -> float: # `x` as Python's own
     "`x` if it is a finite number above 0; `ValueError` otherwise"
     if not isinstance(x, Real) or not 0 < x < math.inf:
         raise ValueError(f'{name} must be a number above 0, not {x!r}')
-    return x
+    return int(x) if isinstance(x, Integral) else float(x)
 
 # %% ../../nbs/support/00_checks.ipynb #d14a786a
 def one_line(error:Exception, # any exception

@@ -20,10 +20,12 @@ def short(v      # anything
     except (ValueError, RecursionError): text = f'such a {type(v).__name__}'   # huge, or too deep
     return text if len(text) <= 80 else f'{text[:79]}…'
 
-def plain(v # numbers, texts, and lists of them
+def plain(v # numbers, texts, and lists and dicts of them
          ) -> object: # the same
-    "`v` as JSON would give it back: lists for tuples, Python's numbers for NumPy's"
-    if isinstance(v, (list, tuple)): return [plain(o) for o in v]
+    "`v` as JSON would give it back: lists for tuples and arrays, Python's numbers for NumPy's"
+    if type(v).__module__ == 'numpy' and hasattr(v, 'tolist'): v = v.tolist()
+    if isinstance(v, (list, tuple)) and not hasattr(v, '_fields'): return [plain(o) for o in v]
+    if isinstance(v, dict): return {k: plain(o) for k, o in v.items()}
     if isinstance(v, bool) or not isinstance(v, Real): return v
     return int(v) if isinstance(v, Integral) else float(v)
 
@@ -35,7 +37,7 @@ class Kind:
     def __or__(self, o):
         return Kind(f'{self.what} or {o.what}', lambda v: self.good(v) or o.good(v))
     def __call__(self, name, v):
-        if self.good(v): return plain(v)
+        if self.good(v := plain(v)): return v
         raise ValueError(f'{name} must be {self.what}, not {short(v)}')
 
 # %% ../../nbs/support/02_kinds.ipynb #a6f5b8f4
@@ -118,7 +120,8 @@ def leaves(v:dict,   # entries, perhaps with entries of their own
     return out
 
 # %% ../../nbs/support/02_kinds.ipynb #8b5d953f
-_kinds = {int: whole(0), float: number, str: text, bool: _flag}
+_texts = Kind('an object of texts', lambda v: isinstance(v, dict) and all(isinstance(o, str) for pair in v.items() for o in pair))
+_kinds = {int: whole(0), float: number, str: text, bool: _flag, dict: _texts}
 
 def form_of(f,        # a function or class
             skip=(),  # parameters that are no entries

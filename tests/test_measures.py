@@ -1,0 +1,277 @@
+"Figures that need nothing but items: against published libraries, by definition, and for every kind of data"
+import contextlib
+import io
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from scipy.spatial.distance import cdist
+from scipy.stats import wasserstein_distance
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from gan_nbdev.cli import gan_eval, gan_train
+from gan_nbdev.data import Data, Distribution
+from gan_nbdev.datasets.samples import Loaded, Samples, Stream
+from gan_nbdev.datasets.tables import table
+from gan_nbdev.measures.columns import column_distances, correlation_gap
+from gan_nbdev.measures.pairs import marginals_and_pairs
+from gan_nbdev.measures.two_samples import (compare, nearest_ratio, neighbours, random_directions, sliced_wasserstein,
+                                            two_sample_test, wasserstein)
+from gan_nbdev.metrics import coverage, jsd, jsd_floor, metrics, obeyed
+
+seeds, few = st.integers(0, 2**31 - 1), settings(max_examples=25, deadline=None)
+figures = 'sliced_wasserstein', 'precision', 'recall', 'density', 'coverage', 'nearest_ratio', 'two_sample_accuracy'
+both = {k + end for k in figures for end in ('', '_real')}
+
+def normal(seed, *shape): return np.random.default_rng(seed).normal(size=shape)
+def gen(seed): return torch.Generator().manual_seed(seed)
+
+
+# against published libraries
+
+@given(seeds, st.integers(1, 40), st.integers(1, 7), st.floats(.2, 3))
+@few
+def test_neighbours_against_prdc(seed, d, k, width):
+    from prdc import compute_prdc
+    x, real = width*normal(seed, 60, d) + .3, normal(seed + 1, 50, d)
+    with contextlib.redirect_stdout(io.StringIO()): theirs = compute_prdc(real, x, k)
+    got = neighbours(x + 1e4, real + 1e4, k)._asdict()   # far from 0, where squares lose their last digits
+    assert got == pytest.approx({o: float(theirs[o]) for o in got}, abs=1e-12)
+
+@given(seeds, st.integers(1, 20), st.integers(1, 40), st.integers(1, 40))
+@few
+def test_sliced_wasserstein_against_pot(seed, d, n, m):
+    import ot
+    x, real = normal(seed, n, d), 2*normal(seed + 1, m, d) - 1
+    want = ot.sliced_wasserstein_distance(x, real, projections=random_directions(d, 30, seed).T, p=1)
+    assert sliced_wasserstein(x, real, 30, seed) == pytest.approx(float(want), rel=1e-9)
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=30), st.lists(st.floats(-5, 5), min_size=1, max_size=30))
+def test_wasserstein_against_scipy(x, real):
+    assert wasserstein(x, real) == pytest.approx(wasserstein_distance(x, real), abs=1e-9)
+
+
+# by definition
+
+@given(seeds, st.integers(1, 30))
+@few
+def test_nearest_ratio_by_definition(seed, d):
+    x, real, new = normal(seed, 20, d), normal(seed + 1, 30, d), normal(seed + 2, 10, d)
+    near, others = cdist(x, real).min(1), cdist(real, real) + np.diag(np.full(30, np.inf))
+    assert nearest_ratio(x, real, new) == pytest.approx(np.median(near)/np.median(cdist(new, real).min(1)))
+    assert nearest_ratio(x, real) == pytest.approx(np.median(near)/np.median(others.min(1)))
+
+@given(seeds, st.integers(1, 5), st.integers(1, 3))
+@few
+def test_neighbours_by_definition_where_distances_are_equal(seed, d, k):
+    rng = np.random.default_rng(seed)
+    x, real = rng.integers(0, 3, (20, d)).astype(float), rng.integers(0, 3, (15, d)).astype(float)
+    d2 = lambda a, b: ((a[:, None] - b)**2).sum(2)       # of whole numbers, so exact
+    rx, rr = (np.sort(d2(o, o), 1)[:, k] for o in (x, real))
+    inside = d2(real, x) <= rr[:, None]
+    want = inside.any(0).mean(), (d2(real, x) <= rx).any(1).mean(), inside.sum()/(k*20), inside.any(1).mean()
+    assert neighbours(x/7 + 100, real/7 + 100, k) == pytest.approx(want)
+
+def test_the_classifier_finds_what_there_is_to_find_and_nothing_else():
+    a, b = normal(0, 800, 5), normal(1, 800, 5)
+    assert abs(two_sample_test(a, b) - .5) < 5*.5/math.sqrt(1600)
+    assert two_sample_test(a, b + 3) > .99
+    linked = b.copy(); linked[:, 1] = b[:, 0]            # each column is right
+    assert two_sample_test(a, linked) > .65
+    assert two_sample_test(a, b[:100] + 3) > .95          # and of unequal sizes ½ is still the coin's
+    assert abs(two_sample_test(a, b[:100]) - .5) < 5*.5/math.sqrt(200)
+
+def test_compare_gives_floats_for_samples_and_for_real_items():
+    x, real, second = normal(0, 150, 3)*2, normal(1, 90, 3), normal(2, 120, 3)
+    got = compare(x, real, second)
+    assert set(got) == both and all(type(o) is float and math.isfinite(o) for o in got.values())
+    assert got == compare(x, real, second) and got != compare(x, real, second, seed=1)
+    swapped = compare(second, real, x[:120])
+    assert {k: got[k] for k in figures} != {k: got[f'{k}_real'] for k in figures}
+    assert swapped['precision'] == got['precision_real']
+    assert got['sliced_wasserstein'] > 3*got['sliced_wasserstein_real'] and got['recall'] > got['precision'] + .2
+
+
+# columns
+
+people = pd.DataFrame(dict(age=np.random.default_rng(0).integers(18, 80, 400), height=normal(1, 400)*9 + 170,
+                           town=np.random.default_rng(2).choice(['Ulm', 'Bern', 'Paris'], 400),
+                           member=np.random.default_rng(3).random(400) < .3,
+                           since=pd.Timestamp('2020-01-01') + pd.to_timedelta(np.random.default_rng(4).integers(0, 900, 400), unit='D')))
+
+def test_columns_by_definition():
+    x, real = people[:150].assign(age=people.age[:150] + 5), people[150:]
+    got = column_distances(x, real)
+    for k in ('age', 'height'):
+        assert got[k] == pytest.approx(wasserstein_distance(x[k], real[k])/real[k].std(ddof=0))
+    days = [(o.since - pd.Timestamp('2020-01-01')).dt.days for o in (x, real)]
+    assert got['since'] == pytest.approx(wasserstein_distance(*days)/days[1].std(ddof=0))
+    for k in ('town', 'member'):
+        shares = [o[k].value_counts(normalize=True) for o in (x, real)]
+        assert got[k] == pytest.approx((shares[0] - shares[1]).abs().sum()/2)
+    numbers = [o.assign(since=d)[['age', 'height', 'since']].corr().to_numpy() for o, d in zip((x, real), days)]
+    assert correlation_gap(x, real) == pytest.approx(np.abs(numbers[0] - numbers[1]).max())
+    assert correlation_gap(x.assign(age=5), real) == pytest.approx(
+        max(np.abs(numbers[1][0, 1:]).max(), abs(numbers[0][1, 2] - numbers[1][1, 2])))
+
+@given(seeds, st.integers(1, 6), st.integers(2, 30))
+@settings(max_examples=8, deadline=None)
+def test_a_picture_of_any_table(seed, most, n):
+    rng = np.random.default_rng(seed)
+    kinds = [lambda: rng.normal(size=n), lambda: rng.integers(0, 3, n), lambda: rng.random(n) < .5,
+             lambda: [f'a very long name, no. {i}' for i in rng.integers(0, 20, n)], lambda: pd.Categorical(rng.integers(0, 3, n)),
+             lambda: pd.to_datetime(rng.integers(0, 10**9, n), unit='s'), lambda: [None, *rng.normal(size=n - 1)], lambda: [7]*n]
+    which = rng.integers(0, len(kinds), 5)
+    fake, real = (pd.DataFrame({f'column {i}': kinds[k]() for i, k in enumerate(which)}) for _ in range(2))
+    fig = marginals_and_pairs(fake, real, most=most)
+    assert len(fig.axes) == min(most, 5)**2
+    fig.savefig(io.BytesIO(), format='png', dpi=20)
+
+
+# every kind of data
+
+class Rows(Dataset):
+    def __init__(self, x): self.x, self.read = x, []
+    def __len__(self): return len(self.x)
+    def __getitem__(self, i): self.read.append(int(i)); return self.x[i]
+
+class Flow(IterableDataset):
+    def __init__(self, x): self.x = x
+    def __iter__(self): return iter(self.x)
+
+class Own(Data):
+    name, dim, shape = 'own', 4, (4,)
+    def _draw(self, n, generator): return torch.randn(n, 4, generator=generator)
+
+class Known(Distribution):
+    name, dim, extent = 'known', 3, torch.tensor([[-4., 4.]]*3)
+    def _draw(self, n, generator): return torch.randn(n, 3, generator=generator)
+
+x300 = torch.from_numpy(normal(0, 300, 4)).float()
+kinds = dict(rows=lambda: Samples(x300*5 + 3), images=lambda: Samples(x300.sigmoid().view(-1, 2, 2)),
+             stream=lambda: Stream(Rows(x300)), flow=lambda: Stream(Flow(x300)), own=lambda: Own(),
+             pairs=lambda: Stream(TensorDataset(x300, torch.zeros(300))), known=lambda: Known(),
+             loader=lambda: Loaded(DataLoader(TensorDataset(x300), batch_size=30)),
+             labelled=lambda: Samples(x300, labels=[0, 1]*150))
+
+@pytest.mark.parametrize('kind', kinds)
+def test_any_data_gets_figures(kind):
+    data = kinds[kind]()
+    x = data.unscale(torch.randn(200, data.dim, generator=gen(1)))
+    got = metrics(x, data)
+    assert set(got) == {'n', *both} and got['n'] == 200
+    assert all(math.isfinite(o) for o in got.values())
+    assert got == metrics(x.numpy(), data)
+    if kind == 'images': return                          # where normal samples are no such images
+    assert got['precision'] > .7 and abs(got['two_sample_accuracy'] - .5) < .15
+    assert metrics(x + 30, data)['two_sample_accuracy'] > .95
+
+def test_the_units_of_a_column_change_nothing():
+    x, y = torch.from_numpy(normal(0, 400, 2)), torch.from_numpy(normal(1, 200, 2))
+    units = torch.tensor([1e6, 1e-3]).double()
+    a, b = metrics(y, Samples(x)), metrics(y*units, Samples(x*units))
+    assert a == pytest.approx(b, abs=.02)
+
+def test_items_of_a_stream_are_not_compared_with_themselves():
+    "Drawn with replacement, a real item would meet itself in the other heap"
+    rows = Rows(x300)
+    got = metrics(torch.randn(300, 4, generator=gen(0)), Stream(rows))
+    seen = rows.read[-300:]
+    assert sorted(seen) == list(range(300))
+    assert got['nearest_ratio_real'] > .8
+
+def test_copies_of_training_items_are_seen_among_many():
+    "More training items than are compared: a copy of any of them is a copy"
+    x = torch.from_numpy(normal(0, 6000, 3)).float()
+    data = Samples(x)
+    copies, new = metrics(x[-500:], data), metrics(torch.from_numpy(normal(1, 500, 3)), data)
+    assert copies['nearest_ratio'] < 1e-3 and new['nearest_ratio'] > .8
+    assert .8 < copies['nearest_ratio_real'] < 1.25
+
+def test_test_items_take_the_place_of_the_second_heap():
+    data, off = Samples(x300), torch.from_numpy(normal(3, 100, 4)) + 5
+    got = metrics(x300[:100], data, valid=off[:50], test=off[50:])
+    assert {'parzen', 'parzen_real'} <= set(got) and got['two_sample_accuracy_real'] > .95
+
+def test_too_few_items_or_samples():
+    assert metrics(x300, Samples(x300[:19])) == dict(n=300)
+    assert metrics(x300[:9], Samples(x300)) == dict(n=9)
+    assert both < set(metrics(x300, Stream(Flow(x300[:25]))))
+    assert both < set(metrics(x300[:10], Samples(x300[:20])))
+
+def test_samples_that_are_not_finite_are_refused_as_ever():
+    for data in (Samples(x300), table(people)):
+        x = data.x[:50].clone(); x[7, 0] = math.nan
+        with pytest.raises(ValueError, match='samples must be finite, but row 7 is not'): metrics(data.unscale(x), data)
+
+def test_an_item_that_cannot_be_read_costs_no_run():
+    class Broken(Rows):
+        def __getitem__(self, i):
+            if self.armed and i == 3: raise OSError('item 3 is damaged')
+            return super().__getitem__(i)
+    rows = Broken(x300); rows.armed = False
+    data = Stream(rows); rows.armed = True
+    with pytest.warns(UserWarning, match='no figures beside real items: item 3 is damaged'):
+        assert metrics(x300, data) == dict(n=300)
+
+def test_data_without_modes_or_density_says_what_applies():
+    data = table(people)
+    for f, words in ((coverage, 'needs a mixture of Gaussians'), (jsd, 'needs a known density')):
+        with pytest.raises(ValueError, match=words) as e: f(people, data)
+        assert 'use metrics(x, data)' in str(e.value) and '\n' not in str(e.value)
+    with pytest.raises(ValueError, match='needs a known density'): jsd_floor(10, data)
+
+
+# tables
+
+def test_a_table_gets_figures_of_its_columns():
+    data = table(people.assign(country='DE'))
+    shuffled = pd.DataFrame({k: people[k].sample(frac=1, random_state=0).to_numpy() for k in people}).assign(
+        country='DE', age=people.age + 30)
+    got = metrics(shuffled, data)
+    columns = {f'distance_{k}{end}' for k in people for end in ('', '_real')}
+    assert set(got) == {'n', *both, *columns, 'correlation_gap', 'correlation_gap_real'}
+    assert got['distance_age'] > 1 and got['distance_age_real'] < .3 and got['distance_town'] < .2
+    assert all(type(v) is float and math.isfinite(v) for k, v in got.items() if k != 'n')
+
+def test_a_table_of_categories_alone():
+    t = pd.DataFrame(dict(a=[*'xyz']*40, b=[True, False]*60))
+    got = metrics(t, table(t))
+    assert got['distance_a'] < .1 and not {'correlation_gap', 'nearest_ratio'} & set(got)
+    assert got['precision'] == got['precision_real'] == 1
+
+def test_whole_numbers_that_are_categories_are_compared_as_such():
+    t = pd.DataFrame(dict(kind=[1, 2, 9]*50, v=normal(0, 150)))
+    data = table(t, kinds=dict(kind='category'))
+    got = metrics(t.assign(kind=[9]*150), data)
+    assert got['distance_kind'] == pytest.approx(2/3, abs=.1)
+
+def test_frames_and_numbers_give_the_same_figures():
+    numbers = people[['age', 'height']]
+    data = table(numbers)
+    as_frame = metrics(numbers[:100], data)
+    as_rows = metrics(torch.from_numpy(numbers[:100].to_numpy(float)), data)
+    assert as_frame == pytest.approx(as_rows)
+    assert metrics(numbers[:100], Samples(numbers.to_numpy()))['n'] == 100   # frames of numbers suit other data, too
+
+def test_obeyed_takes_a_frame():
+    t = pd.DataFrame(dict(kind=[*'ab']*60, v=np.arange(120)%2*10 + .1*normal(0, 120)))
+    data = table(t, label='kind')
+    assert obeyed(t, [0, 1]*60, data) == 1 and obeyed(t, 0, data) == .5
+
+def test_gan_eval_prints_samples_and_real_items_side_by_side(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save('mine.npy', normal(0, 200, 3))
+    gan_train('mine.npy', steps=2, out='run', quiet=True)
+    assert 'precision' in capsys.readouterr().out
+    gan_eval('run')
+    lines = dict(o.split(maxsplit=1) for o in capsys.readouterr().out.strip().split('\n'))
+    gan_eval('run', json=True)
+    flat = json.loads(capsys.readouterr().out)
+    assert both < set(flat) and json.loads((tmp_path/'run/metrics.json').read_text())['precision_real'] == flat['precision_real']
+    assert lines['precision'] == f"{flat['precision']:.4f}   (real {flat['precision_real']:.4f})"
+    assert not [o for o in lines if o.endswith('_real')]
