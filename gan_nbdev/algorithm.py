@@ -252,6 +252,9 @@ class Algorithm1:
         said = []
         for _ in range(self.accumulate):
             loss, terms, turn = play() if callable(play) else (play, {}, None)
+            if not loss.requires_grad:
+                raise ValueError('a loss must depend on the weights of who moves: has it been detached, calculated '
+                                 'without gradients, or are all weights frozen?')
             (loss if self.accumulate == 1 else loss/self.accumulate).backward()
             said.append({'loss': loss.detach(), **{k: v.detach() for k, v in terms.items()}})
         rule.step(opt)

@@ -294,7 +294,7 @@ def _save_table(frame, path, suffix):
         try: frame.to_excel(path, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(path)
         except ImportError: raise ValueError(f'{suffix} needs more packages: pip install gan_nbdev[tables]') from None
 
-def _save_samples(x, data, out):
+def _save_samples(x, y, data, out):
     import numpy as np
     from gan_nbdev.support.safety import write_atomically
     from gan_nbdev.run_folders import write_samples
@@ -302,7 +302,9 @@ def _save_samples(x, data, out):
     if hasattr(x, 'columns'): return write_atomically(out, lambda p: _save_table(x, p, out.suffix))
     if out.suffix == '.npy':
         return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *data.shape).numpy()))
-    write_atomically(out, lambda p: np.savetxt(p, x.numpy(), delimiter=',', fmt='%.9g'))
+    names = '' if y is None else ','.join([*(f'x{i}' for i in range(1, data.dim + 1)), 'class'])
+    rows = x.numpy() if y is None else np.c_[x.numpy(), np.broadcast_to(y, len(x))]
+    write_atomically(out, lambda p: np.savetxt(p, rows, delimiter=',', fmt='%.9g', header=names, comments=''))
 
 # %% ../nbs/11_cli.ipynb #365f4921
 @call_parse
@@ -330,11 +332,13 @@ def gan_sample(
     import torch
     from gan_nbdev.run_folders import load_run
     gan, data, _ = load_run(run)
-    z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
-    x = data.items(gan.generate(z, y), y)
-    _save_samples(x, data, out)
+    z, labels = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
+    x = data.items(gan.generate(z, labels), labels)
+    _save_samples(x, labels, data, out)
     what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
     print(f'{n} {what} in {out}')
+    if gan.classes and y is None and out.suffix == '.npy':
+        print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
 
 def _check_sampling(n, seed):
     for name, v, low in (('n', n, 1), ('seed', seed, 0)):

@@ -7,7 +7,7 @@ __all__ = ['activations', 'inits', 'Maxout', 'Choices', 'Labelled', 'mlp', 'mlp_
            'start_at_mean', 'paper_generator', 'paper_discriminator', 'evaluating', 'GAN']
 
 # %% ../nbs/02_networks.ipynb #1a24d70d
-import math
+import inspect, math
 from contextlib import contextmanager
 from numbers import Real
 
@@ -234,6 +234,19 @@ def evaluating(net:nn.Module): # any module
     finally:
         for m, mode in modes: m.training = mode
 
+def _hint(who, net, given, labels):
+    "What may be meant, as far as the network tells; None if it does not"
+    takes = [p for p in inspect.signature(net.forward).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if labels and len(takes) == 1:
+        return 'its forward takes no classes: leave out classes=…, or let it take them, as mlp(…, classes=…) does'
+    more = f'its forward takes {takes[1].name} as well: if these are classes, give classes=…' if len(takes) > 1 else None
+    if not labels and more and takes[1].default is takes[1].empty: return more
+    n = next((n for m in net.modules() if (n := getattr(m, 'in_features', getattr(m, 'in_channels', None)))), None)
+    if n in (None, given) or labels: return None if labels else more
+    if who == 'generator': return f'its first layer takes {n}: give noise of that length, as normal({n})'
+    if n % given == 0: return f'its first layer takes {n}: for {n//given} items side by side give pack={n//given}'
+    return f'its first layer takes {n}' + f': with pack={given//n} it must take {given}'*(given % n == 0)
+
 def _try(who, net, v, labels):
     try: out = net(v, *labels)
     except (RuntimeError, IndexError, ValueError, TypeError) as e:
@@ -244,7 +257,7 @@ def _try(who, net, v, labels):
         shape = tuple(v.shape[1:])
         what = f'rows of {shape[0]} numbers' if len(shape) == 1 else f'items of shape {shape}'
         what += ' and their classes, as forward(v, labels)'*bool(labels)
-        raise ValueError(f'the {who} does not take {what}: {why}') from e
+        raise ValueError(f'the {who} does not take {what}: {_hint(who, net, shape[0], labels) or why}') from e
     if not isinstance(out, Tensor):
         raise ValueError(f'the {who} must give a tensor, not a {type(out).__name__}')
     return out
@@ -263,7 +276,13 @@ def _check_apart(generator, discriminator):
             raise ValueError(f'{a} and {b} are the same numbers, but what moves one player must not '
                              'move the other: copy one of them, or freeze both')
 
-def _check_gan(noise, classes, pack):
+def _check_gan(networks, noise, classes, pack):
+    for who, net in networks.items():
+        if not isinstance(net, nn.Module):
+            given = f'the class {net.__name__}: give {net.__name__}(…)' if isinstance(net, type) else short(net)
+            raise ValueError(f'the {who} must be an nn.Module, not {given}')
+        if other := next((m.classes for m in net.modules() if isinstance(m, Labelled) and m.classes != (classes or m.classes)), None):
+            raise ValueError(f'the {who} knows {other} classes, but classes is {classes}')
     whole_number('pack', pack, 1); _check_classes(classes)
     if classes and pack > 1: raise ValueError('pack must be 1 in a GAN with classes')
     if not (hasattr(noise, 'sample') and hasattr(noise, 'dim')):
@@ -281,8 +300,8 @@ class GAN(nn.Module):
         pack:int=1,              # how many items D judges at once (PacGAN): it takes them side by side
     ):
         super().__init__()
+        _check_gan(dict(generator=generator, discriminator=discriminator), noise, classes, pack)
         self.generator, self.discriminator, self.noise = generator, discriminator, noise
-        _check_gan(noise, classes, pack)
         self.classes, self.pack, self._shares = classes, pack, None
         with evaluating(self):
             z = self.draw_noise(2*pack, torch.Generator(self.device).manual_seed(0))

@@ -208,8 +208,9 @@ def test_csv_round_trip(tmp_path, rows, sep, end, bom, names):
     text = csv_text(rows, sep, names, end)
     (tmp_path/'a.csv').write_bytes(text.encode('utf-8-sig' if bom else 'utf-8'))
     data = csv(tmp_path/'a.csv', scale=None)
-    assert data.x.shape == (len(rows), len(rows[0])) and data.columns == names
-    assert torch.equal(data.x, torch.tensor(rows, dtype=torch.float32))
+    if names and len({*names}) == len(names): assert [c.name for c in data.columns] == names
+    back = data.items(data.x).to_numpy(float)
+    assert len(data) == len(rows) and (back.astype('f4') == np.array(rows, 'f4')).all()
 
 @cases
 @given(x=arrays(), data=st.data())
@@ -219,8 +220,12 @@ def test_npy_round_trip(tmp_path, x, data):
     same = npy(tmp_path/'a.npy', scale=(0, 1))
     assert same.shape == x.shape[1:] and same.x.shape == (len(x), int(np.prod(x.shape[1:])))
     assert (same.x.numpy().reshape(x.shape) == x.astype('f4')).all()
-    y = npy(tmp_path/'a.npy').x
-    assert torch.equal(y, same.x/255) if x.dtype == 'u1' and x.ndim > 2 else y.mean().abs() < 1e-3
+    data = npy(tmp_path/'a.npy')
+    if data.kind != 'image': assert data.x.mean().abs() < 1e-3
+    else:
+        assert data.x.min() >= 0 and data.x.max() <= 1
+        assert x.dtype != 'u1' or x.max() <= 1 or data.span == (0, 255)
+        assert np.allclose(data.unscale(data.x).numpy().reshape(x.shape), x.astype('f4'), atol=1e-4)
 
 @settings(cases, max_examples=many//3)
 @given(h=st.integers(1, 6), w=st.integers(1, 6), n=st.integers(2, 4), colour=st.booleans(),
@@ -257,23 +262,23 @@ def test_csv_hostile(tmp_path, content):
 @given(rows=tables, data=st.data(), word=st.sampled_from(
     ['', 'abc', 'nan', 'inf', '-Infinity', '1_0', '1e', '0x1', '--1', '1 2', '1e999']))
 def test_csv_names_the_bad_cell(tmp_path, rows, data, word):
-    assume(len(rows[0]) > 1 or word not in ('', '1 2'))    # an empty line and two cells
+    assume(len(rows) > 3 and (len(rows[0]) > 1 or word not in ('', '1 2')))   # an empty line and two cells
     i, j = data.draw(st.integers(0, len(rows)-1)), data.draw(st.integers(0, len(rows[0])-1))
     cells = [[repr(c) for c in r] for r in rows]
     cells[i][j] = f'"{word}"'
     header = ','.join('abcd'[:len(rows[0])])
     (tmp_path/'a.csv').write_text('\n'.join([header] + [','.join(r) for r in cells]))
     with pytest.raises(ValueError) as e: csv(tmp_path/'a.csv')
-    assert f'line {i+2}, column {j+1} ({"abcd"[j]}): {word!r}' in str(e.value)
+    said, named = str(e.value), f"1 in {'abcd'[j]!r} are "
+    assert any(f'{named}{o}' in said for o in ('missing', 'infinite', f'no numbers ({word!r} in row {i+1})')), said
 
 @cases
 @given(rows=tables, data=st.data())
 def test_csv_ragged(tmp_path, rows, data):
     i = data.draw(st.integers(1, len(rows)-1))
     (tmp_path/'a.csv').write_text(csv_text([*rows[:i], rows[i] + [1.], *rows[i+1:]]))
-    w = len(rows[0])
-    with pytest.raises(ValueError, match=f'line {i+1} has {w+1} cells, the first has {w}'):
-        csv(tmp_path/'a.csv', delimiter=',')
+    with pytest.raises(ValueError, match='more cells than|are missing'): csv(tmp_path/'a.csv')
+
 
 @cases
 @given(content=hostile(npy_files, npy_lies()))

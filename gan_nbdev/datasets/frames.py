@@ -50,6 +50,7 @@ class _Lines:
         self.left, self.quoted, self.comments, self.number = '', False, [], 0
         self.lines = islice(self._rows(), skip, None)
     def _rows(self):
+        open_for = 0
         for line in iter(lambda: self.file.readline(_longest), ''):
             self.number += 1
             if len(line) == _longest: raise ValueError(f'line {self.number} is longer than {_longest:,} characters')
@@ -57,6 +58,8 @@ class _Lines:
                 self.comments.append(line.strip(' \r\n'))
                 continue
             self.quoted ^= line.count('"') % 2 == 1
+            open_for = open_for + len(line) if self.quoted else 0
+            if open_for > _longest: raise ValueError(f'quotes are open for more than {_longest:,} characters, up to line {self.number}')
             if line.strip(): yield line
     def __iter__(self): return self
     def __next__(self): return next(self.lines)

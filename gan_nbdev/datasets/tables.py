@@ -114,7 +114,7 @@ def _tidy(frame, notes):
         raise ValueError(f'two columns are called {twice!r}')
     blank = frame.replace(r'^\s*$', None, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
-    if empty.any():
+    if empty.any() and len(frame.columns) > 1:   # of one column, it is a cell that is missing
         notes.append(f'{int(empty.sum()):,} blank rows are left out')
         frame = frame[~empty].reset_index(drop=True)
     unnamed = [o for o in frame.columns if not o.strip() or o.startswith('Unnamed: ')]

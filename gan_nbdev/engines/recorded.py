@@ -278,7 +278,11 @@ class Recorded:
 
 # %% ../../nbs/engines/01_recorded.ipynb #12ff7c39
 def _unwritable(e):
+    if type(e) is ValueError: return e   # no engine could train that
     why = (str(e).strip() or type(e).__name__).splitlines()[0]
+    if 'data-dependent' in why:
+        why = ("it goes another way by what is in a tensor, as 'if', 'while', item() and float() do; torch.where and "
+               f'torch.clamp do that within tensors ({why})')
     return ValueError('this GAN cannot be written down as a program, so that only the eager '
                       f'engine can train it: {why}')
 

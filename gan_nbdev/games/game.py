@@ -13,6 +13,7 @@ from functools import lru_cache
 import torch
 
 from ..support.calls import call_of
+from ..support.kinds import short
 
 # %% ../../nbs/games/00_game.ipynb #2b5358d8
 offers = dict(
@@ -163,10 +164,16 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
 
 def _name(f): return getattr(f, '__name__', type(f).__name__)
 
+def _instead(v):
+    "What is there instead of a tensor of one number, and what to do"
+    if v is None: return 'None: it lacks a return'
+    if not torch.is_tensor(v): return f'{short(v)}: calculate with tensors, without item(), float() or numpy()'
+    if v.numel() == 1: return f'{v.dtype}: give it as floating point'
+    return f'shape {tuple(v.shape)}: take its mean'
+
 def _number(what, v):
     if not torch.is_tensor(v) or v.numel() != 1 or not v.is_floating_point():
-        said = f'shape {tuple(v.shape)}' if torch.is_tensor(v) else repr(v)
-        raise ValueError(f'{what} must give one number, a tensor of shape (), not {said}')
+        raise ValueError(f'{what} must give one number, a tensor of shape (), not {_instead(v)}')
     return v.reshape(())
 
 def wide(logits:torch.Tensor, # D's answers, any shape

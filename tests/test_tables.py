@@ -1,0 +1,160 @@
+"Tables as people have them: each kind of file is read as its owner means it, or refused with what decides"
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, metrics, mlp_discriminator,
+                           mlp_generator, normal, plot_probability)
+from gan_nbdev.cli import gan_sample, gan_train
+from gan_nbdev.datasets.tables import Table, table
+
+rng = np.random.default_rng(0)
+n = 400
+x = rng.normal(size=(n, 2)).round(4)
+given = Path(__file__).resolve().parents[2]/'shared/cases/csv'   # small files of others, where they are at hand
+
+def rows(sep=',', end='', cells=x): return '\n'.join(sep.join(map(str, r)) + end for r in cells) + '\n'
+
+comma = rows(';').replace('.', ',')
+gaps = rows().split('\n')
+gaps = '\n'.join(o.split(',')[0] + ',' if i % 40 == 7 else o for i, o in enumerate(gaps) if o) + '\n'
+colours = rng.choice(['green', 'blue', 'red'], n)
+
+# name -> text, names of the columns that are learned, and a word that must be said, if any
+read = {
+    'header_numeric_only': ('0,1\n' + rows(), ['0', '1'], 'header=False'),
+    'header_numeric_big': ('2010,2011\n' + rows(), ['2010', '2011'], 'header=False'),
+    'header_with_year': ('country,2019,2020\n' + rows(cells=np.c_[np.arange(n) % 7, x]), ['country', '2019', '2020'], None),
+    'pandas_index': (',h,w\n' + rows(cells=[(i, *o) for i, o in enumerate(x)]), ['h', 'w'], 'index'),
+    'R_write_csv': ('"","h","w"\n' + ''.join(f'"{i+1}",{a},{b}\n' for i, (a, b) in enumerate(x)), ['h', 'w'], 'index'),
+    'R_write_table': ('"h" "w"\n' + ''.join(f'"{i+1}" {a} {b}\n' for i, (a, b) in enumerate(x)), ['h', 'w'], 'index'),
+    'pandas_series': (',0\n' + rows(cells=[(i, a) for i, a in enumerate(x[:, 0])]), ['0'], 'index'),
+    'one_column_decimal_comma_no_header': (rows(cells=x[:, :1]).replace('.', ','), ['column 1', 'column 2'], "decimal=','"),
+    'semicolon_decimal_comma': ('h;w\n' + comma, ['h', 'w'], 'decimal comma'),
+    'tab_decimal_comma': ('h\tw\n' + comma.replace(';', '\t'), ['h', 'w'], 'decimal comma'),
+    'comment_lines': ('# made by tool X\n# date: 2024\nh,w\n' + rows(), ['h', 'w'], None),
+    'savetxt_multiline_header': ('# made by me\n# a b\n' + rows(' '), ['a', 'b'], 'from a comment'),
+    'sep_line': ('sep=;\nh;w\n' + rows(';'), ['h', 'w'], None),
+    'trailing_comma_rows_only': ('h,w\n' + rows(end=','), ['h', 'w'], 'without name and values'),
+    'tab_trailing': ('h\tw\t\n' + rows('\t', '\t'), ['h', 'w'], 'without name and values'),
+    'latin1_header': ('höhe,größe\n' + rows(), ['höhe', 'größe'], 'not UTF-8'),
+    'utf_16': ('höhe,größe\n' + rows(), ['höhe', 'größe'], None),
+    'trailing_blank_rows': ('h,w\n' + rows() + ',\n,\n\n', ['h', 'w'], '2 blank rows'),
+    'dup_header': ('h,h\n' + rows(), ['h', 'h.1'], 'the same name'),
+    'categorical': ('h,w,colour\n' + rows(cells=np.c_[x, colours]), ['h', 'w', 'colour'], None),
+    'booleans': ('h,flag\n' + rows(cells=np.c_[x[:, :1], x[:, 1:] > 0]), ['h', 'flag'], None),
+    'small': ('h,w\n' + rows(cells=x[:100]), ['h', 'w'], None),
+    'plain': (rows(), ['column 1', 'column 2'], None)}
+encodings = dict(latin1_header='latin-1', utf_16='utf-16')
+
+@pytest.mark.parametrize('name', read)
+def test_read(tmp_path, name):
+    text, names, said = read[name]
+    (tmp_path/'t.csv').write_bytes(text.encode(encodings.get(name, 'utf-8')))
+    data = get_data(tmp_path/'t.csv')
+    assert [c.name for c in data.columns] == names and len(data) == (100 if name == 'small' else n)
+    assert said is None or said in repr(data)
+    if name.startswith('one_column'): data = csv(tmp_path/'t.csv', decimal=',')
+    back = data.items(data.x)[next(c.name for c in data.columns if c.kind == 'number')]
+    assert np.allclose(back, x[:len(back), 0], atol=1e-5) and len(data.notes) <= 2
+
+# name -> text, the words of the refusal, what decides, and how many rows are left then
+refused = {
+    'missing_empty': ('h,w\n' + gaps, "10 in 'w' are missing", dict(missing='drop'), n - 10),
+    'missing_na': ('h,w\n' + gaps.replace(',\n', ',NA\n'), "10 in 'w' are missing", dict(missing='drop'), n - 10),
+    'total_row': ('h,w\n' + rows() + 'Total,12.5\n', "1 in 'h' are no numbers ('Total' in row 401)", dict(missing='drop'), n),
+    'id_column': ('id,h,w\n' + rows(cells=[(f'u{i}', *o) for i, o in enumerate(x)]), "drop=['id'] leaves it out", dict(drop='id'), n),
+    'header_longer': ('h,w,note\n' + rows(), "'note' holds nothing", dict(drop=['note']), n),
+    'infinite': ('h,w\n' + rows() + '1,inf\n', "1 in 'w' are infinite", dict(missing='drop'), n)}
+
+@pytest.mark.parametrize('name', refused)
+def test_refused_with_a_way_on(tmp_path, name):
+    text, said, decides, left = refused[name]
+    (tmp_path/'t.csv').write_text(text)
+    with pytest.raises(ValueError) as e: get_data(tmp_path/'t.csv')
+    assert said in str(e.value) and '\n' not in str(e.value) and str(tmp_path/'t.csv') in str(e.value)
+    assert len(get_data(tmp_path/'t.csv', **decides)) == left
+
+@pytest.mark.skipif(not given.is_dir(), reason='the files are not at hand')
+@pytest.mark.parametrize('path', sorted(given.glob('*')) if given.is_dir() else [], ids=lambda p: p.name)
+def test_files_of_others(path):
+    decides = {'missing_empty': dict(missing='drop'), 'missing_na': dict(missing='drop'), 'total_row': dict(missing='drop'),
+               'id_column': dict(drop=['id']), 'mixed_lengths_header_longer': dict(drop=['note'])}
+    data = get_data(path, **decides.get(path.stem, {}))
+    assert len(data) >= 90 and data.dim <= 8 and data.items(data.x).notna().all().all()
+
+# --- data frames ---------------------------------------------------------------------------------
+
+frame = pd.DataFrame(dict(a=x[:, 0], b=rng.integers(18, 90, n), c=x[:, 1] > 0, d=colours, e=pd.Timestamp('2020-01-01') + pd.to_timedelta(rng.integers(0, 999, n), 'D')))
+
+def test_frames_there_and_back():
+    data = get_data(frame)
+    assert [c.kind for c in data.columns] == ['number', 'whole', 'boolean', 'category', 'date']
+    back = data.items(data.x)
+    assert np.allclose(back.a, frame.a, atol=1e-5) and (back[['b', 'c', 'd', 'e']] == frame[['b', 'c', 'd', 'e']]).all().all()
+    for o in (frame.astype(dict(b='Int64', c='boolean', d='category')), frame.sample(frac=1, random_state=0).sort_index(), frame.assign(b=frame.b.astype('int8'))):
+        assert torch.allclose(get_data(o).x, data.x)
+    assert fingerprint(get_data(frame)) == fingerprint(get_data(frame.copy())) != fingerprint(get_data(frame.assign(a=-frame.a)))
+
+def test_a_gan_makes_such_tables():
+    data = table(frame, label='d')
+    gan = GAN(mlp_generator(4, data.dim, (16,), choices=data.choices, classes=3, seed=0),
+              mlp_discriminator(data.dim, (16,), classes=3, seed=1), normal(4), classes=3)
+    t = Trainer(gan, data, batch_size=64, engine='eager', seed=0).fit(5, progress=False)
+    fake = t.sample(50)
+    assert [*fake.columns] == [*frame.columns] and [str(o) for o in fake.dtypes] == [str(o) for o in data.items(data.x[:2], data.labels[:2]).dtypes]
+    assert set(fake.d) <= {*colours} and set(t.sample(9, y=1).d) == {'green'} and fake.b.dtype == 'int64'
+    raw = gan.sample(50, torch.Generator().manual_seed(0))
+    for first, k in data.choices: assert (raw[:, first:first + k].sum(1) == 1).all() and set(raw[:, first:first + k].unique().tolist()) <= {0., 1.}
+    grad = torch.autograd.grad(gan(torch.randn(8, 4), torch.zeros(8, dtype=torch.int64))[:, 1:].sum(), [*gan.generator.parameters()], allow_unused=True)
+    assert any(o is not None and o.abs().max() > 0 for o in grad)   # the choice lets the gradient through
+
+def test_choices_in_the_compiled_engine():
+    data, out = table(frame), []
+    for engine in ('eager', 'compiled'):
+        gan = GAN(mlp_generator(3, data.dim, (8,), choices=data.choices, seed=0), mlp_discriminator(data.dim, (8,), seed=1), normal(3))
+        out.append(Trainer(gan, data, batch_size=32, engine=engine, seed=0, device='cpu').fit(3, progress=False).gan.state_dict())
+    assert all(torch.allclose(v, out[1][k], atol=1e-5) for k, v in out[0].items())
+
+def test_readme_lines_on_a_table(tmp_path):
+    (tmp_path/'t.csv').write_text('h,w\n' + rows())
+    data = csv(tmp_path/'t.csv')
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+    t = Trainer(gan, data, batch_size=64, engine='eager').fit(2, progress=False)
+    with pytest.raises(ValueError, match='metrics'): coverage(t.sample(100), data)
+    low, high = plot_probability(gan, data).get_xlim()
+    assert low < x[:, 0].min() and high > x[:, 0].max()   # the data's own units
+    assert 0 <= metrics(t.sample(100), data)['two_sample_accuracy'] <= 1
+
+def test_small_data_get_small_minibatches():
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+    with pytest.warns(UserWarning, match='has 100 rows: minibatches are of 100, not of 256'):
+        t = Trainer(gan, table(frame[['a', 'b']].head(100)))
+    assert t.batch_size == 100
+
+# --- commands ------------------------------------------------------------------------------------
+
+def test_from_a_file_to_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame.to_csv('people.csv', index=False)
+    settings = dict(steps=3, device='cpu', engine='eager', batch_size=32, g_hidden='8', d_hidden='8', quiet=True)
+    gan_train('people.csv', label='d', drop='b', out='run', **settings)
+    gan, data, record = load_run('run')
+    assert gan.classes == 3 and record['experiment']['data']['label'] == 'd'
+    for out in ('s.csv', 's.parquet', 's.xlsx', 's.jsonl', 's.tsv', 's.feather'):
+        gan_sample('run', n=20, out=out)
+        back = table(out, missing='drop') if out != 's.png' else None
+        assert {c.name for c in back.columns} <= {'a', 'c', 'd', 'e'} and len(back) == 20
+    assert pd.read_csv('s.csv').columns.tolist() == ['a', 'c', 'd', 'e']
+    with pytest.raises((ValueError, SystemExit)): gan_sample('run', out='s.npy')
+    gan_train('people.csv', resume=True, out='run', quiet=True, steps=5)   # goes on with what was asked of the file
+
+def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path):
+    from gan_nbdev.all import Run
+    e = experiment(get_data(frame), steps=2, device='cpu', engine='eager', batch_size=32, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    run = Run(e); run.fit(2, progress=False); run.save(tmp_path/'run')
+    again = Run.open(tmp_path/'run')
+    assert type(again.trainer.data) is Table and again.trainer.sample(5).equals(run.trainer.sample(5))
