@@ -6,6 +6,7 @@ runs side by side, and writes games.md.
     python benchmarks/games.py [--processes 2] [GAME …]
 """
 import argparse
+import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -32,15 +33,16 @@ def run(game, seed):
     return c.modes, c.high_quality, jsd(x, trainer.data), seconds
 
 
-def row(game, results, reference):
-    done = [o for o in results if o]
+def row(game, results):
+    done = [o for o in results['runs'] if o]
     if not done: return [game, 'NaN', '', '', '', settings(game)]
     modes, good, divergence, seconds = ([o[i] for o in done] for i in range(4))
-    lost = f' ({len(results) - len(done)} NaN)'*(len(done) < len(results))
+    bad = len(results['runs']) - len(done)
+    lost = f' ({bad} NaN)'*(bad > 0)
     means = [mean_and_error(o) for o in (modes, good, divergence)]
     return [game, f'{means[0].mean:.1f} ± {means[0].error:.1f}{lost}',
             f'{means[1].mean:.1%} ± {means[1].error:.1%}', f'{means[2].mean:.3f} ± {means[2].error:.3f}',
-            f'{sum(seconds)/len(seconds)/reference:.1f}', settings(game)]
+            f'{sum(seconds)/len(seconds)/results["beside"]:.1f}', settings(game)]
 
 
 def settings(game):
@@ -55,25 +57,27 @@ if __name__ == '__main__':
     parser.add_argument('--processes', type=int, default=2)
     parser.add_argument('--seeds', type=int, default=5)
     args = parser.parse_args()
+    here = Path(__file__).parent
+    known = json.loads((here/'games.json').read_text()) if (here/'games.json').exists() else {}
     with ProcessPoolExecutor(args.processes) as pool:
-        asked = {g: [pool.submit(run, g, s) for s in range(args.seeds)] for g in args.games}
-        results = {}
+        asked = {g: [pool.submit(run, g, s) for s in range(args.seeds)] for g in dict.fromkeys(['non-saturating', *args.games])}
         for g, runs in asked.items():
-            results[g] = [o.result() for o in runs]
-            print(g, results[g], flush=True)
-    first = [o for o in results.get('non-saturating', results[args.games[0]]) if o]
-    reference = sum(o[3] for o in first)/len(first)
+            known[g] = dict(runs=[o.result() for o in runs])
+            print(g, known[g], flush=True)
+    usual = [o[3] for o in known['non-saturating']['runs']]
+    for g in asked: known[g]['beside'] = sum(usual)/len(usual)
+    (here/'games.json').write_text(json.dumps({g: known[g] for g in games if g in known}, indent=1) + '\n')
     e = experiment('ring')
     text = f"""# The games on the ring of eight Gaussians
 
-`gan-train ring --game NAME`: {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to {args.seeds - 1}, mean ± standard \\
-error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \\
-{perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of an \\
+`gan-train ring --game NAME`: {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to {args.seeds - 1}, mean ± standard \
+error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \
+{perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of an \
 iteration, compiled, with {args.processes} runs side by side, beside the non-saturating game in the same run.
 
 {table(['game', 'modes of 8', 'high quality', 'JSD (nats)', 'time', 'settings of its own'],
-       [row(g, r, reference) for g, r in results.items()])}
+       [row(g, known[g]) for g in games if g in known])}
 Measured on {machine()}; written by `benchmarks/games.py`.
 """
-    if len(results) == len(games): (Path(__file__).parent/'games.md').write_text(text)
+    (here/'games.md').write_text(text)
     print(text)

@@ -10,6 +10,7 @@ from .datasets.shapes import *
 from .datasets.samples import *
 from .datasets.idx import *
 from .datasets.images import *
+from .datasets.tables import Table, table
 from .datasets.files import *
 from .networks import *
 from .algorithm import *

@@ -6,7 +6,7 @@
 __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
 # %% ../nbs/11_cli.ipynb #ca26b339
-import os, signal, sys, time
+import os, re, signal, sys, time
 from contextlib import contextmanager
 from functools import wraps
 from json import dumps
@@ -67,7 +67,11 @@ def gan_train(
     columns:str=None,      # columns of a table to learn, as age,income; all if not given
     drop:str=None,         # columns of a table to leave out
     missing:str=None,      # refuse (if not given) or drop the rows of a table in which something is missing
+    sep:str=None,          # what separates the cells of a table; found if not given, as for the next two
+    decimal:str=None,      # its decimal sign, . or ,
+    encoding:str=None,     # of its text
     kind:str=None,         # series, if the items of an array are; otherwise their shape says what they are
+    skip_bad:bool=False,   # leave out images that cannot be read
     checkpoint_every:int=None, # iterations between checkpoints (default: steps/10, at least 100)
     quiet:bool=False,      # no progress bar
 ) -> int: # 130 when interrupted, 143 when terminated, otherwise nothing
@@ -78,7 +82,8 @@ def gan_train(
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
                  game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
                  engine=engine, precision=precision, data_dir=data_dir, size=size,
-                 label=label, columns=_names(columns), drop=_names(drop), missing=missing, kind=kind)
+                 label=label, columns=_names(columns), drop=_names(drop), missing=missing, sep=sep, decimal=decimal,
+                 encoding=encoding, kind=kind, skip_bad=skip_bad or None)
     from gan_nbdev.run_folders import check_folder
     from gan_nbdev.support.checks import whole_number
     from gan_nbdev.support.folders import writing_together
@@ -109,7 +114,12 @@ def _new(data, recipe, lr, changes):
 # %% ../nbs/11_cli.ipynb #24592ba3
 _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='discriminator.hidden',
                 data_dir='data.data_dir', size='data.size', label='data.label', columns='data.columns',
-                drop='data.drop', missing='data.missing', kind='data.kind')
+                **{k: f'data.{k}' for k in ('drop', 'missing', 'sep', 'decimal', 'encoding', 'kind', 'skip_bad')})
+
+def _as_options(text):
+    "What to give in Python, as options of the command"
+    names = '|'.join(k for k, v in _entries.items() if v.startswith('data.'))
+    return re.sub(rf"\b({names})=\[?(['\"])(.*?)\2\]?", lambda m: f'--{m[1]} {m[3]}', text)
 
 def _names(text): return text if text is None or not isinstance(text, str) else [o.strip() for o in text.split(',') if o.strip()]
 
@@ -139,6 +149,7 @@ def _naming_options(given):
             if given.get(option) is None or entry not in said: continue
             unknown = f"unknown entry '{entry}': choose one of "
             said = said.replace(unknown, f'--{option} is no option of this data: it has ').replace(entry, f'--{option}')
+        said = _as_options(said)
         if said == str(e): raise
         raise ValueError(said) from e
 
@@ -152,7 +163,9 @@ def _data_change(data):
 def _check_data(data):
     "A run folder is no data"
     if data is None or not (Path(p := os.path.expanduser(data))/'config.json').is_file(): return
+    from gan_nbdev.engines.parts import makers
     from gan_nbdev.run_folders import read_record
+    if data.replace('-', '_') in makers: return
     try: read_record(p)
     except ValueError: return   # some other config.json
     raise ValueError(f'{data} is a run folder: --resume --out {data} goes on with it, --config {data} does it again, '
@@ -175,7 +188,7 @@ def _train(run, out, every, quiet):
     run.keep(out, every)
     meet()   # all have looked at the folder before one writes there
     t, start = run.trainer, time.perf_counter()
-    if rank() == 0: print(f'{t.data}\n{_plan(run)} on {t.device}, writing to {out}')
+    if rank() == 0: print(f'{_as_options(str(t.data))}\n{_plan(run)} on {t.device}, writing to {out}')
     with on_interrupt(lambda *_: t.stop('terminated'), signal.SIGTERM): run.go_on(not quiet)
     if stop_of_all(t.stopped == 'terminated' or None): return 143   # as soon as one is
     if rank(): return 130 if t.stopped else None   # the first process writes

@@ -153,7 +153,8 @@ game_settings = {
     'wasserstein': {'k': 5, 'd_rule': dict(name='rmsprop', lr=5e-4), 'g_rule': dict(name='rmsprop', lr=5e-4),
                     'game': dict(name='wasserstein', clip=0.1)},
     'dragan': {'game': dict(name='dragan', weight=0.1, spread=0.1)},   # the ring is finer than a minibatch's spread
-    'jeffreys': {'d_rule.lr': 2e-4, 'g_rule.lr': 2e-4}, 'hellinger': {'d_rule.lr': 3e-4, 'g_rule.lr': 3e-4},
+    'jeffreys': {'d_rule.lr': 2e-4, 'g_rule.lr': 2e-4},
+    **{k: {'d_rule.lr': 3e-4, 'g_rule.lr': 3e-4} for k in ('kl', 'pearson', 'hellinger')},
     'began': {'discriminator.reconstruct': True}}
 
 # %% ../nbs/07_experiments.ipynb #0c72661c

@@ -11,6 +11,7 @@ import io
 import math
 import sys
 import time
+import warnings
 from itertools import cycle
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from .metrics import coverage
 from .support.checks import shape_words
-from .support.items import item_kind, pictures, pixel_range
+from .support.items import item_kind, pictures, pixel_range, time_axis
 from .value import LOG4
 
 # %% ../nbs/06_plots.ipynb #49c347ef
@@ -146,7 +147,7 @@ def _series(sets, shape, ax):
     "The first 30 of each, those of several channels in as many shades, the real ones below"
     for name in reversed(sets):
         values = sets[name][:30].reshape(-1, *shape)
-        values = values[..., None] if values.ndim == 2 else values
+        values = values[..., None] if values.ndim == 2 else np.moveaxis(values, 1 + time_axis(shape), 1)
         for c in range(values.shape[2]):
             shade = 1 - .6*c/values.shape[2]
             lines = ax.plot(values[:, :, c].T, color=palette[name], alpha=.35*shade, lw=.8)
@@ -376,7 +377,10 @@ class LivePlot:
 
     def _draw(self, trainer):
         start = time.monotonic()
-        self._show(_png(plot_overview(trainer, self.n)))
+        try: self._show(_png(plot_overview(trainer, self.n)))
+        except Exception as e:   # no training is lost to a picture
+            self.on = False
+            warnings.warn(f'LivePlot is off, the training goes on: {type(e).__name__}: {" ".join(str(e).split())[:200]}', stacklevel=2)
         now = time.monotonic()
         self.due = now + max(self.every_s, 9*(now - start))   # a tenth of the time at most
 

@@ -100,6 +100,11 @@ def _as_data(data):
         raise ValueError('data must be a distribution, Samples, a Stream, or something that get_data '
                          f'takes, not {type(data).__name__}: {e}') from e
 
+def _length(data):
+    "How many rows there are, if that is known and minibatches are cut from them"
+    try: return None if hasattr(data, 'loader') else len(data)
+    except TypeError: return None   # a distribution, or a stream without an end that is known
+
 def _check_data(gan, data, batch_size, seed):
     "The size of minibatches that these data have rows for"
     batch_size = whole_number('batch_size', batch_size, 1)
@@ -112,7 +117,7 @@ def _check_data(gan, data, batch_size, seed):
     if min(map(len, shapes)) > 1 and long[0] != long[1]:
         raise ValueError(f'the networks work on items of shape {gan.shape}, but those of {data.name} have '
                          f'{shapes[1]}: bring the axes into the same order')
-    if hasattr(data, '__len__') and not hasattr(data, 'loader') and len(data) < batch_size:
+    if (n := _length(data)) is not None and n < batch_size:
         fits = max(len(data) - len(data) % gan.pack, gan.pack)
         warnings.warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}', stacklevel=4)
         batch_size = fits

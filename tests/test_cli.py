@@ -236,6 +236,33 @@ def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
+
+@pytest.mark.parametrize('encoding', ['ascii', 'cp1252', 'utf-8'])
+def test_help_in_any_encoding(encoding, tmp_path):
+    for command in ('gan-train', 'gan-sample', 'gan-eval', 'gan-study'):
+        r = subprocess.run([bin_/command, '--help'], capture_output=True, cwd=tmp_path,
+                           env={**os.environ, 'PYTHONIOENCODING': encoding})
+        assert r.returncode == 0 and not r.stderr and r.stdout.decode(encoding).startswith(f'usage: {command} ')
+    r = subprocess.run([sys.executable, '-m', 'gan_nbdev', '--help'], capture_output=True, cwd=tmp_path,
+                       env={**os.environ, 'PYTHONIOENCODING': encoding})
+    assert r.returncode == 0 and not r.stderr
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='needs a POSIX shell')
+@pytest.mark.parametrize('to, more', [('', {'PYTHONIOENCODING': 'ascii'}), ('>&- 2>&-', {}), ('2>&1 | true', {}),
+                                      ('', {'LC_ALL': 'POSIX', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'})])
+def test_no_run_is_lost_to_what_is_printed(to, more, tmp_path):
+    "An encoding without the signs, closed streams, a reader that has gone"
+    rows = np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype('uint8')
+    np.save(tmp_path/'größe.npy', rows)
+    train = f'"{bin_}/gan-train" gr*.npy --steps 30 --batch-size 20 --device cpu --engine eager --out run'
+    r = subprocess.run(['bash', '-c', f'set -o pipefail; {train} {to}'], cwd=tmp_path, capture_output=True,
+                       env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1', **more})
+    assert r.returncode == 0, r.stderr
+    assert json.loads((tmp_path/'run/metrics.json').read_text())['iterations'] == 30
+    if more: assert b'60 samples of shape 4?4' in r.stdout and b'Traceback' not in r.stderr
+
+
 def test_no_iterations_at_all(tmp_path):
     r = run('gan-train', '--steps', 0, '--quiet', cwd=tmp_path)
     assert r.returncode == 0, r.stderr

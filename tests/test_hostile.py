@@ -2,7 +2,7 @@
 
 `make hostile` tries thousands of files per reader and prints how many; the usual run tries some.
 """
-import gzip, io, os, re, signal, socket, struct, subprocess, sys, textwrap, tracemalloc, zlib
+import gzip, io, os, re, signal, socket, struct, subprocess, sys, textwrap, tracemalloc, zipfile, zlib
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -439,6 +439,16 @@ def bombs(folder):
     (folder/'wide.csv').write_bytes(b'1,2\n' + b'1,'*2**24)
     (folder/'columns.csv').write_bytes(b'1,'*(2**21-2) + b'1\n2\n')
     (folder/'quotes.csv').write_bytes(b'"1\n",'*2**22)
+    many = b'1,2\n'*2**22
+    (folder/'many.csv.gz').write_bytes(gzip.compress(many)*2**3)
+    with zipfile.ZipFile(folder/'many.csv.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+        with z.open('a.csv', 'w') as f:
+            for _ in range(2**3): f.write(many)
+    with zipfile.ZipFile(folder/'a.xlsx', 'w', zipfile.ZIP_DEFLATED) as z:
+        with z.open('xl/worksheets/sheet1.xml', 'w') as f:
+            for _ in range(2**5): f.write(bytes(2**22))
+    import pyarrow as pa, pyarrow.parquet as parquet
+    parquet.write_table(pa.table({'a': pa.array(np.zeros(2**22))}), folder/'a.parquet')
     webp = b'WEBPVP8L' + struct.pack('<IBI', 99, 0x2f, 2**28-1) + bytes(99)
     image('webp', b'RIFF' + struct.pack('<I', len(webp)) + webp)
     large = b'\xff'*4

@@ -43,9 +43,14 @@ def _encoding(path):
     return 'utf-8-sig'
 
 # %% ../../nbs/datasets/04_frames.ipynb #5da4b48e
+def _check_unfolded(n, path, times=100):
+    "A small file must not unfold to gigabytes"
+    if n > times*path.stat().st_size + 2**23: raise ValueError(f'it unfolds to more than {times} times its size')
+
 class _Lines:
     "The lines of a text file that are rows, for pandas to read"
     def __init__(self, path, encoding, skip=0):
+        self.path, self.size = path, 0
         self.file = io.TextIOWrapper(_opened(path), encoding, newline='')
         self.left, self.quoted, self.comments, self.number = '', False, [], 0
         self.lines = islice(self._rows(), skip, None)
@@ -53,6 +58,8 @@ class _Lines:
         open_for = 0
         for line in iter(lambda: self.file.readline(_longest), ''):
             self.number += 1
+            self.size += len(line)
+            if not self.number % 1000: _check_unfolded(self.size, self.path)
             if len(line) == _longest: raise ValueError(f'line {self.number} is longer than {_longest:,} characters')
             if not self.quoted and (line.startswith('#') or self.number == 1 and re.match('"?sep=.', line)):
                 self.comments.append(line.strip(' \r\n'))
@@ -194,8 +201,8 @@ def _parquet(path, memory):
     from pyarrow import parquet
     about = parquet.ParquetFile(path).metadata
     check_room(about.num_rows*about.num_columns, memory, path)
-    if sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > 4*memory:
-        raise ValueError('its columns unfold to more than four times the memory that is allowed')
+    _check_unfolded(8*about.num_rows*about.num_columns, path)
+    _check_unfolded(sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), path)
     return pd.read_parquet(path)
 
 def _feather(path, memory):
@@ -212,7 +219,7 @@ def _excel(path, header, memory, notes):
     "The first sheet of a workbook"
     _needs('openpyxl', '.xlsx')
     with zipfile.ZipFile(path) as z:
-        if sum(o.file_size for o in z.infolist()) > 8*memory: raise ValueError('it unfolds to more than eight times the memory that is allowed')
+        _check_unfolded(sum(o.file_size for o in z.infolist()), path)
     with pd.ExcelFile(path, engine='openpyxl') as book:
         if len(book.sheet_names) > 1: notes.append(f'sheet {book.sheet_names[0]!r} is read, not {", ".join(map(repr, book.sheet_names[1:]))[:60]}')
         frame = book.parse(book.sheet_names[0], header=None)

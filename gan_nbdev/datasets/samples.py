@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..data import Data, Source
 from ..support.checks import shape_words, whole_number
-from ..support.items import item_kind, pixel_range
+from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
 
 # %% ../../nbs/datasets/01_samples.ipynb #4706a844
@@ -55,12 +55,15 @@ class _Scaled(Data):
     notes = ()   # what was left out or taken for something else, a sentence each
     span = None  # the values that are black and white, of images
     signed = False # do images go from −1 to 1 in model units?
+    @property
+    def extent(self):
+        raise AttributeError(f'{self.name} has no extent, for nothing is known but its items: plot_probability(gan, data) finds a box')
     def scale(self, x): return self.scaling(super().scale(x))
     def unscale(self, x): return self.scaling.inverse(super().unscale(x))
     def _told_of(self):
         "What a user should know of the items, as the end of a repr"
         words = dict(image=lambda: f'images, black {self.span[0]:g}, white {self.span[1]:g}',
-                     series=lambda: 'series', points=lambda: '', other=lambda: 'which nobody can draw')
+                     series=lambda: f'series of {max(self.shape)} moments', points=lambda: '', other=lambda: 'which nobody can draw')
         said = words[self.kind]()
         if self.kind == 'image' and max(self.shape) >= 8*sorted(self.shape)[-2]: said += " (if these are series, kind='series')"
         return ''.join([f', {said}'*bool(said), *(f'\n  {o}' for o in self.notes)])
@@ -115,9 +118,10 @@ def _standard(x):
 
 def _standard_series(x, shape):
     "Mean and standard deviation of each channel, over all its moments"
-    channels = shape[1] if len(shape) > 1 else 1
-    shift, factor = _standard(x.reshape(-1, channels))
-    return shift.repeat(shape[0]), factor.repeat(shape[0])
+    time, channels = time_axis(shape), shape[1 - time_axis(shape)] if len(shape) > 1 else 1
+    x = x.reshape(len(x), *shape) if len(shape) > 1 else x[..., None]
+    shift, factor = (o[None] if time == 0 else o[:, None] for o in _standard(x.movedim(1 + time, 1).reshape(-1, channels)))
+    return [o.expand(shape if len(shape) > 1 else (*shape, 1)).flatten() for o in (shift, factor)]
 
 def _check_table(x):
     "`x` must be finite rows that differ somewhere"

@@ -154,13 +154,13 @@ def _complete(frame, missing, notes):
         if n := int(s.isna().sum()): said.append(f'{n:,} in {name!r} are missing' if n < len(s) else f'{name!r} holds nothing')
         gaps[name] = gone.astype(bool)
     bad = gaps.any(axis=1)
-    if not bad.any(): return frame
+    if not bad.any(): return frame, {}
     if missing == 'refuse':
         raise ValueError(f'of the cells {", ".join(said)[:300]}: missing="drop" leaves out these {int(bad.sum()):,} of '
                          f'{len(frame):,} rows, drop=[…] a column')
     if bad.all(): raise ValueError(f'of the cells {", ".join(said)[:300]}: no row is left without these')
     notes.append(f'{int(bad.sum()):,} of {len(frame):,} rows are left out: of the cells {", ".join(said)[:200]}')
-    return frame[~bad].reset_index(drop=True)
+    return frame[~bad].reset_index(drop=True), gaps.sum().to_dict()
 
 # %% ../../nbs/datasets/05_tables.ipynb #635a3ec8
 _day = 86_400*10**9   # nanoseconds
@@ -267,7 +267,7 @@ class Table(Samples):
         keep = [o for o in keep if o not in gone]
         if label is not None and _names('label', label, frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
-        frame = _complete(frame[keep].copy(), missing, self.notes)
+        frame, self.missing = _complete(frame[keep].copy(), missing, self.notes)
         for o in kinds or {}: _names('kinds', [o], frame)
         labels, self.label = None, None
         if label is not None:
@@ -291,7 +291,7 @@ class Table(Samples):
         "A table whose rows are there already"
         o = copy(samples)
         o.__class__, o.way = cls, Columns.of(columns, samples.scaling)
-        o.columns, o.label, o.extremes, o.notes = o.way.columns, o.way.label, {}, []
+        o.columns, o.label, o.extremes, o.notes, o.missing = o.way.columns, o.way.label, {}, [], {}
         o.choices, o.bounded = choices_of(o.columns), False
         if sum(_widths(o.columns)) != o.dim: raise ValueError(f'the columns make {sum(_widths(o.columns))} numbers, but rows have {o.dim}')
         return o
@@ -316,13 +316,21 @@ class Table(Samples):
         parts = [_encoded(x[c.name], c) for c in self.columns if c.kind != 'constant']
         return self.scaling(torch.from_numpy(np.concatenate(parts, 1)))
     def summary(self)->pd.DataFrame: # a row for each column
-        "Kind, range or values, and scale of each column"
-        out = []
+        "Kind, range or values, and scale of each column; in how many rows that were left out it was missing"
+        out, scales = [], self._scales()
         for c in [*self.columns, *([self.label[0]] if self.label else [])]:
             if c.name in self.extremes: low, high = self.extremes[c.name]; said = f'{_short(low)} … {_short(high)}'
             else: said = ', '.join(map(str, c.values[:4])) + (f', … ({len(c.values)})' if len(c.values) > 4 else '')
-            out.append((c.name, 'class' if self.label and c is self.label[0] else c.kind, said))
-        return pd.DataFrame(out, columns=['column', 'kind', 'range or values'])
+            kind = 'class' if self.label and c is self.label[0] else c.kind
+            out.append((c.name, kind, said, self.missing.get(c.name, 0), '' if kind == 'class' else scales[c.name]))
+        return pd.DataFrame(out, columns=['column', 'kind', 'range or values', 'missing', 'scale'])
+    def _scales(self):
+        "How each column is scaled, in words"
+        shift, factor = (o.expand(self.dim).tolist() for o in (self.scaling.shift, self.scaling.factor))
+        ends, out = np.cumsum(_widths(self.columns)), {}
+        for c, end, w in zip(self.columns, ends, _widths(self.columns)):
+            out[c.name] = f'(x − {shift[end-1]:.4g})/{factor[end-1]:.3g}' if w == 1 else f'one of {w}' if w else ''
+        return out
     def __repr__(self):
         lines = self.summary().head(30).to_string(index=False, max_colwidth=40).split('\n')
         more = len(self.columns) - 30

@@ -169,7 +169,7 @@ def read_checkpoint(path # the file
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #e811731f
 _beside = {'_cache', 'num_workers', 'made_by', 'made_as',   # and what is said of the numbers
-           'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'class_names'}
+           'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'missing', 'class_names'}
 
 def _feed(h, x):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"

@@ -6,11 +6,15 @@
 __all__ = ['record']
 
 # %% ../../nbs/lab/16_camera.ipynb #03fbadfb
+import warnings
+
 import numpy as np
 
 from .eye import Eye
 from .film import Film
 from .rewinding import Rewindable
+from .sights import Sight
+from .widgets import one_line
 from .window import Lab
 from .worker import Worker
 from ..trainer import Trainer
@@ -20,21 +24,28 @@ class _Camera:
     "Sees a run as the Lab does, and keeps what there is to see"
     def __init__(self, run, fakes, cells, layers):
         self.eye, self.layers = Eye(run), layers
-        self.eye.open(fakes, 2*cells if self.eye.data.dim == 1 else cells)   # a line costs nothing
-        self.iterations, self.frames, self.said = [], [], []
+        line = Sight(self.eye.data).kind == 'line'
+        self.eye.open(fakes, 2*cells if line else cells, side=32)   # a line costs nothing, large images would
+        self.scene, self.still = self.eye.still()
+        self.iterations, self.frames, self.said, self.over = [], [], [], False
 
     def shoot(self):
-        "One moment"
-        self.eye.look(history=True)
-        self.eye.measure()
-        self.iterations.append(self.eye.iteration)
-        self.frames.append(self.eye.frame(self.layers))
-        self.said.append(self.eye.diagnosis())
+        "One moment; what cannot be seen after the first one ends the film, and nothing else"
+        if self.over: return
+        try:
+            self.eye.look(history=True)
+            self.eye.measure()
+            seen = self.eye.iteration, self.eye.frame(self.layers), self.eye.diagnosis()
+        except Exception as e:
+            if not self.frames: raise
+            self.over = True
+            warnings.warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: {one_line(e)}', stacklevel=2)
+        else:
+            for o, of in zip(seen, (self.iterations, self.frames, self.said)): of.append(o)
 
     def film(self):
         "All that was seen"
-        scene, still = self.eye.still()
-        return Film(self.eye.data.name, scene, still, self.iterations, self.frames,
+        return Film(self.eye.data.name, self.scene, self.still, self.iterations, self.frames,
                     self.eye.curves(), self.said)
 
 # %% ../../nbs/lab/16_camera.ipynb #b4d92f78
@@ -78,6 +89,7 @@ def _check(run, iterations, layers, **whole):
     "`ValueError`, before any work is begun"
     if not isinstance(run, (Rewindable, Lab, Trainer)):
         raise ValueError(f'run must be a Rewindable, a Lab or a Trainer, not {run!r}')
+    Sight((run if isinstance(run, Trainer) else _run(run).trainer).data)   # what cannot be drawn
     for name, (v, low, high) in whole.items(): _whole(name, v, low, high)
     if iterations is not None: _whole('iterations', iterations, 1, 10**8)
     if whole['cells'][0] % 2: raise ValueError(f'cells must be even, not {whole["cells"][0]}')

@@ -8,6 +8,7 @@ __all__ = ['Explorer']
 # %% ../../nbs/lab/14_explorer.ipynb #a969a18a
 import math
 from textwrap import fill
+from types import SimpleNamespace
 
 from fastcore.basics import patch
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from .latent import Latent, noise_range
 from .view import View, find_gan
 from .widgets import as_image, in_parts, one_line, show_window, window_class
-from ..plots import d_map, image_grid, palette, plot_samples
+from ..plots import d_map, image_grid, palette
 
 # %% ../../nbs/lab/14_explorer.ipynb #48f84ac8
 def _message(arrays, **info):
@@ -30,9 +31,10 @@ class Explorer:
         what,         # a `Trainer`, a `GAN`, a `Run`, a `Lab`, or a run folder
         data=None,    # with a `GAN`: a name, a file, an array or a data object; None: none
         seed:int=0,   # of the first place, ≥ 0
+        y:int=None,   # class of what G makes, in a GAN with classes; None: the first
     ):
         found, self.count, self.error = find_gan(what, data), 0, ''
-        self.view, self.prelude = View(found), found.code
+        self.view, self.prelude = View(found, y), found.code
         window = window_class('explorer', ('lab', 'explorer'), ('fixed', 'now', 'around'))
         self.latent, self.widget = Latent(found.gan, seed), window()
         self.widget.fixed = self._fixed()
@@ -46,8 +48,9 @@ class Explorer:
     def z(self): return self.latent.z
     @property
     def x(self):
-        "G(z) in the data's own units, (1, dim)"
-        return self.view.unit.unscale(self.gan.generate(self.z))
+        "G(z) in the data's own units, (1, dim); of a table a `DataFrame`"
+        v, x = self.view, self.view.generate(self.z)
+        return v.unit.items(x, v.y) if hasattr(v.unit, 'columns') else v.unit.unscale(x)
     def __repr__(self): return f'Explorer: {self.latent}'
 
 # %% ../../nbs/lab/14_explorer.ipynb #073a3cb6
@@ -58,8 +61,11 @@ def _fixed(self:Explorer):
     except Exception as e: arrays, self.error = {}, _why(e)
     coordinate, pad = noise_range(noise)
     items = 0 if v.real is None else len(v.real)
-    return _message(arrays, kind=v.kind, shape=[*v.shape], box=v.box, noise=repr(noise),
-                    dim=noise.dim, coordinate=coordinate, pad=pad, palette=palette, items=items)
+    shape = arrays['fakes'].shape[1:] if v.kind == 'series' and arrays else v.shape
+    small = v.sight.small if v.kind == 'images' else ()
+    return _message(arrays, kind=v.kind, shape=[*shape], box=v.box, noise=repr(noise),
+                    dim=noise.dim, coordinate=coordinate, pad=pad, palette=palette, items=items,
+                    small=[*small], names=v.sight.names, about=v.about, judged=v.judged)
 
 def _why(e):
     why = one_line(e)
@@ -70,10 +76,11 @@ def _why(e):
 @patch
 def _show(self:Explorer):
     "Tell the window where we are"
-    l, arrays, info = self.latent, {}, dict(p=None, values=[])
+    l, arrays, info = self.latent, {}, dict(p=None, values=[], words=[], near_words=[])
     try:
         arrays, info = self._seen()
-        error = '' if info['p'] is not None else 'D(G(z)) is NaN: this discriminator has diverged'
+        diverged = info['p'] is None and self.view.judged
+        error = 'D(G(z)) is NaN: this discriminator has diverged' if diverged else ''
     except Exception as e: error = _why(e)
     self.count += 1
     self.widget.now = _message(arrays, count=self.count, error=self.error or error,
@@ -87,8 +94,10 @@ def _seen(self:Explorer):
     x, p, near = v.look(self.latent.z)
     arrays = dict(fake=v.shown(x))
     if near is not None: arrays['near'] = v.shown(near)
-    few = [] if v.kind == 'images' else v.unit.unscale(x)[0, :8].tolist()
-    return arrays, dict(p=p, values=[o if math.isfinite(o) else None for o in few])
+    words, near_words = v.sight.words(x, v.y), [] if near is None else v.sight.words(near)
+    few = [] if words or v.kind in ('images', 'series') else v.unit.unscale(x)[0, :8].tolist()
+    return arrays, dict(p=p, values=[o if math.isfinite(o) else None for o in few], words=words,
+                        near_words=near_words)
 
 @patch
 def _do(self:Explorer, what, **how):
@@ -115,10 +124,12 @@ _head = 'from copy import deepcopy\nimport torch\nfrom gan_nbdev.all import *\n'
 def code(self:Explorer) -> str: # a cell
     "Code that makes exactly this z, and `x`, its G(z) in the data's own units"
     v, how = self.view, self.latent.place.how
-    known = hasattr(v.unit, 'dim')
+    known, y = hasattr(v.unit, 'dim'), f', {v.y}'*(v.y is not None)
     used = ', '.join(o for o in ('beside', 'between') if f'{o}(' in how)
-    last = ['fake = gan.generate(z)', f'x = {"data.unscale(fake)" if known else "fake"}',
-            f'image_grid(fake, {v.shape})' if v.kind == 'images' else 'x']
+    x = (f'data.items(fake{y})' if hasattr(v.unit, 'columns') else 'data.unscale(fake)') if known else 'fake'
+    of = 'data' if known else tuple(v.unit.shape)
+    shown = dict(images=f'image_grid(x, {of})', series='plot_samples(x, shape=data)').get(v.kind, 'x')
+    last = [f'fake = gan.generate(z{y})', f'x = {x}', shown]
     head = _head + f'from gan_nbdev.lab.latent import {used}\n'*bool(used)
     return '\n'.join([head + self.prelude, '', _wrapped(f'z = {how}'), *last])
 
@@ -135,7 +146,7 @@ def picture(self:Explorer) -> object: # IPython's `Image`
     fig = Figure(figsize=(8, 4.2), layout='constrained')
     try:
         x, p, near = v.look(l.z)
-        (_images if v.kind == 'images' else _points)(v, l, fig, x, near)
+        (_images if v.kind == 'images' else _others)(v, l, fig, x, near)
     except Exception as e:
         fig.clear()
         fig.text(.5, .5, fill(_why(e), 80), ha='center')
@@ -147,25 +158,30 @@ def _images(v, l, fig, x, near):
     parts, around = fig.subfigures(2, 1, height_ratios=(3, 1)), v.around(l)
     axes = parts[0].subplots(1, 2 if near is None else 3)
     upright = around['map'].reshape(9, 9, -1)[::-1].reshape(81, -1)
-    shown = [(x, 1, 'G(z)'), *([(near, 1, 'nearest real item')]*(near is not None)),
-             (upright/255, 9, 'a plane through it')]
-    for ax, (pics, n, title) in zip(axes, shown):
-        image_grid(pics, v.shape, ax, n).set_title(title, fontsize=9)
-    image_grid(around['walk']/255, v.shape, parts[1].subplots(), 9).set_title('A to B', fontsize=9)
+    def draw(pics, shape, ax, n, title):   # bytes
+        image_grid(pics, SimpleNamespace(shape=shape, span=(0, 255)), ax, n).set_title(title, fontsize=9)
+    large = (x, 'G(z)'), *([(near, 'nearest real item')]*(near is not None))
+    for ax, (o, title) in zip(axes, large): draw(v.shown(o), v.shape, ax, 1, title)
+    draw(upright, v.sight.small, axes[-1], 9, 'a plane through it')
+    draw(around['walk'], v.sight.small, parts[1].subplots(), 9, 'A to B')
 
-def _points(v, l, fig, x, near):
+def _others(v, l, fig, x, near):
     (ax, right), real, around = fig.subplots(1, 2), v.real, v.around(l)
     walk, (low, high) = around['walk'], noise_range(l.noise)[1]
-    if real is not None: real = v.unit.unscale(real[::math.ceil(len(real)/1000)])
-    plot_samples(v.unit.unscale(v.some()), real, ax)
-    ax.plot(*walk.T, lw=2, color=palette['value'])
-    for i, name in ((0, 'A'), (-1, 'B')): ax.text(*walk[i], name, weight='bold')
-    ax.plot(*v.shown(x)[0], 'o', ms=10, color=palette['generator'], mec='black')
+    if real is not None: real = real[::math.ceil(len(real)/1000)]
+    v.sight.draw(v.some(), real, ax)
+    if v.kind == 'series':
+        ax.plot(v.shown(x)[0], lw=2.5, color=palette['value'])
+        ax.set_xlabel('moment')
+    else:
+        ax.plot(*walk.T, lw=2, color=palette['value'])
+        for i, name in ((0, 'A'), (-1, 'B')): ax.text(*walk[i], name, weight='bold')
+        ax.plot(*v.shown(x)[0], 'o', ms=10, color=palette['generator'], mec='black')
     right.imshow(around['map'].reshape(40, 40), d_map, extent=(low, high)*2, origin='lower',
                  vmin=0, vmax=255)
     at = [*l.z[0, :2].tolist(), 0][:2] if l.flat else l.at
     right.plot(*at, 'o', ms=10, color=palette['value'], mec='black')
-    right.set_title('G(z) over the noise' if v.kind == 'line' else 'D(G(z)) over the noise',
+    right.set_title('D(G(z)) over the noise' if v.kind != 'line' and v.judged else 'G(z) over the noise',
                     fontsize=9)
 
 # %% ../../nbs/lab/14_explorer.ipynb #9bda4606

@@ -6,6 +6,7 @@
 __all__ = ['layer_table', 'first_layers', 'curve_table', 'Eye']
 
 # %% ../../nbs/lab/05_eye.ipynb #f732838b
+import math
 from copy import deepcopy
 
 import numpy as np
@@ -60,11 +61,12 @@ class Eye:
 
     def open(self,
              fakes:int=1000,  # to show, and as many examples
-             cells:int=100):  # places per axis where D is asked
+             cells:int=100,   # places per axis where D is asked
+             side:int=64):    # of each image, at most, pixels
         "Prepare the scene, which takes longer than a frame; call it once before `frame`"
         data = self.run.experiment.entries['data']
         box = self.pad if data.get('name') in ('drawn', 'point') else None
-        self.scene = Scene(self.gan, self.data, fakes, cells, box)
+        self.scene = Scene(self.gan, self.data, fakes, cells, box, side)
 
     def look(self,
              history:bool): # take the record as well?
@@ -81,9 +83,11 @@ class Eye:
 def still(self:Eye) -> tuple: # numbers and words about the scene, arrays by name
     "What does not change from frame to frame"
     s = self.scene
-    info = dict(kind=s.kind, box=s.box.tolist(), cells=s.cells, shape=[*s.data.shape],
-                dim=s.data.dim, lattice=[*s.lattice.shape[:2]])
-    real = {} if s.kind == 'images' else dict(real=s.real[:, :2].numpy())
+    shape = s.sight.small if s.kind == 'images' else s.real.shape[1:] if s.kind == 'series' else s.sight.shape
+    info = dict(kind=s.kind, box=s.box.tolist(), cells=s.cells, shape=[*shape], dim=math.prod(shape),
+                lattice=[*s.lattice.shape[:2]], names=s.sight.names, layers=s.layers,
+                about=s.about, pull=s.pull)
+    real = {} if s.kind == 'images' else dict(real=s.real.numpy())
     return info, dict(z=s.z.numpy(), **real)
 
 @patch

@@ -64,9 +64,10 @@ def _units(self:Film):
     box = np.float64(self.scene['box'])
     wide = box[:, 1] - box[:, 0]
     place = box[:, 0] - 30*wide, wide/1024
-    pull = 8/wide[0]   # an arrow of this size is drawn half as long
+    if self.scene['kind'] == 'series': place = tuple(o[1] for o in place)   # values; moments are all there
+    pull = 1/np.float64(self.scene['pull'])   # an arrow of this size is drawn half as long
     most = max([o[k].max() for o in self.frames for k in 'pq' if k in o], default=1)
-    return dict(real=place, fakes=place, manifold=place, z=(-30, 1/512),
+    return dict(real=place, fakes=place, lines=place, manifold=place, z=(-30, 1/512),
                 arrows=(-200*pull, pull/64), p=(0, most/65000), q=(0, most/65000))
 
 # %% ../../nbs/lab/15_film.ipynb #7aca0ba3
@@ -75,18 +76,17 @@ def _arrays(self:Film):
     "Frames (F, …) by name"
     frames = {k: np.stack([o[k] for o in self.frames]) for k in self.frames[0]
               if all(k in o for o in self.frames)}
-    if self.scene['kind'] == 'images': del frames['fakes']
     if 'answers' in frames: frames['answers'] = np.rint(255*frames['answers']).astype(np.uint8)
     if 'arrows' in frames:
         a = frames['arrows'][:, :len(self.still['real'])//4]
-        most = 190*8/np.ptp(self.scene['box'][0])
-        size = np.linalg.norm(a, axis=-1, keepdims=True)
-        frames['arrows'] = a*np.minimum(1, most/np.maximum(size, 1e-9))
+        size = np.linalg.norm(a*np.float32(self.scene['pull']), axis=-1, keepdims=True)
+        frames['arrows'] = a*np.minimum(1, 190/np.maximum(size, 1e-9))
     if self.scene['kind'] == 'plane':
         n, lattice = self.scene['cells'], self.scene['lattice']
         shapes = dict(heat=(n, n), star=(n//2, n//2), manifold=(*lattice, 2))
         frames |= {k: frames[k].reshape(-1, *v) for k, v in shapes.items() if k in frames}
-    return {k: v[None, :, :2] for k, v in self.still.items()}, frames
+    flat = self.scene['kind'] != 'series'   # two columns at most, of which each has its unit
+    return {k: v[None, :, :2] if flat or k == 'z' else v[None] for k, v in self.still.items()}, frames
 
 # %% ../../nbs/lab/15_film.ipynb #c674f13e
 @patch
@@ -111,14 +111,22 @@ def _text(b): return b64encode(zlib.compress(b, 9)).decode()
 def _draw(ax, scene, still, frame):
     "One moment"
     kind, box = scene['kind'], scene['box']
+    ax.set(xticks=[], yticks=[])
     if kind == 'images':
         side = frame['pictures'].reshape(8, 8, *scene['shape'])
         grid = np.moveaxis(side, 2, 1).reshape(8*scene['shape'][0], 8*scene['shape'][1],
                                                *scene['shape'][2:])
-        ax.imshow(grid, cmap='gray', interpolation='nearest')
+        ax.imshow(grid, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+    elif kind == 'series': _draw_series(ax, box, still['real'], frame['lines'])
     elif kind == 'line': _draw_line(ax, box[0], frame)
     else: _draw_plane(ax, [*box[0], *box[1]], scene['cells'], still, frame)
-    ax.set(xticks=[], yticks=[])
+    for name, label in zip(scene.get('names', ()), (ax.set_xlabel, ax.set_ylabel)): label(name, fontsize=8)
+
+def _draw_series(ax, box, real, fakes):
+    at = np.linspace(*box[0], real.shape[1])
+    for lines, colour in ((real, 'data'), (fakes, 'generator')):
+        for c in range(lines.shape[2]): ax.plot(at, lines[..., c].T, color=palette[colour], lw=.6, alpha=.35)
+    ax.set(ylim=box[1])
 
 def _draw_plane(ax, extent, n, still, frame):
     if 'heat' in frame:
@@ -153,12 +161,12 @@ def _figure(self:Film):
     for ax, i in zip(fig.subplots(1, 4), chosen):
         _draw(ax, self.scene, self.still, self.frames[i])
         ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=9)
-        if self.scene['kind'] != 'line': ax.set_aspect('equal' if self._square() else 'auto')
+        if self.scene['kind'] not in ('line', 'series'): ax.set_aspect('equal' if self._square() else 'auto')
     return fig
 
 @patch
 def _square(self:Film):
-    return self.scene['kind'] != 'table' and np.ptp(np.ptp(self.scene['box'], axis=1)) < 1e-4
+    return self.scene['kind'] != 'table' and not self.scene.get('names') and np.ptp(np.ptp(self.scene['box'], axis=1)) < 1e-4
 
 @patch
 def _png(self:Film):

@@ -49,11 +49,20 @@ def _picture(self:Painter, curves):
             if eye.quiet: self._show(who, eye, curves)
     except Exception as e:
         if self.closed: return curves
-        if not self.error:
-            self.error = f'The picture cannot be drawn. {type(e).__name__}: {one_line(e)}.'
-            report = self.report()
-    if report: self._tell_report(report)
+        if self.no_picture(e): report = self.report()
+    try:
+        if report: self._tell_report(report)
+    except Exception as e: self.no_picture(e)   # the thread lives on, and tells the next one
     return curves
+
+@patch
+def no_picture(self:Painter,
+               e:Exception, # what was raised by drawing or telling
+              ) -> bool:    # is that news?
+    "A picture that fails is a sentence in the window; the run goes on"
+    if self.error: return False
+    self.error = f'The picture cannot be drawn. {type(e).__name__}: {one_line(e)}.'
+    return True
 
 # %% ../../nbs/lab/09_painter.ipynb #9be4e650
 @patch
@@ -125,7 +134,8 @@ def probe(self:Painter,
     if not x or who >= len(self.eyes) or self.eyes[who].scene is None: return
     eye = self.eyes[who]
     def look():
-        at = eye.scene.probe(eye.gan, eye.game, x).items()
+        try: at = eye.scene.probe(eye.gan, eye.game, x).items()
+        except Exception as e: return self.no_picture(e)
         self.tell('at', {k: v for k, v in at if isinstance(v, list) or math.isfinite(v)}
                   | dict(who=who), {})
     if eye.quiet: look()
@@ -149,7 +159,8 @@ def _line(self:Painter, line, gave):
     if 'loss' in gave and gave['loss'].isfinite():
         self.losses['d_loss' if line == 5 else 'g_loss'] = gave['loss'].item()
     self.dirty = True
-    self.tell('line', dict(line=line, said=_said(line, gave), **self.losses), self._points(gave))
+    try: self.tell('line', dict(line=line, said=_said(line, gave), **self.losses), self._points(gave))
+    except Exception as e: self.no_picture(e)   # or half an iteration would be left
     self.presses = max(self.presses - 1, 0)
     with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
         self._hold(time.monotonic() + self.line_s)

@@ -14,6 +14,7 @@ from fastcore.basics import patch
 
 from ..data import Distribution, GaussianMixture
 from ..games.game import Turn, pairs
+from .sights import Sight
 from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
                                true_shares)
 from ..networks import evaluating
@@ -28,38 +29,83 @@ class Scene:
         n:int=1000,     # fakes, and real items, to show
         cells:int=100,  # places per axis where D is asked
         box=None,       # (2, 2): low and high of both axes, data units; None: what fits the data
+        side:int=64,    # of each image, at most, pixels
     ):
         rng = torch.Generator().manual_seed(0)
-        self.data, self.n, self.cells = data, n, cells
-        self.kind = ('images' if len(data.shape) > 1 else
-                     {1: 'line', 2: 'plane'}.get(data.dim, 'table'))
-        many = 64 if self.kind == 'images' else n
-        self.real = data.unscale(data.sample(512 if self.kind == 'images' else n, rng)).float()
-        self.z = gan.noise.sample(many, rng, 'cpu')
+        self.data, self.n, self.cells, self.sight = data, n, cells, Sight(data, side)
+        self.kind = self.sight.kind
+        self.rows = _some(data, 512 if self.kind == 'images' else n, rng)   # real items, model units
+        self.sight.settle(self.rows)
+        self.z = gan.noise.sample(dict(images=64, series=Sight.lines).get(self.kind, n), rng, 'cpu')
         self.measured_z = gan.noise.sample(2500, rng, 'cpu')
         self.known = isinstance(data, Distribution)
         self.box = self._box() if box is None else torch.as_tensor(box).float()
         self.grid, self.lattice = self._grid(), _lattice(gan.noise)
-        self._truth, self._floor = None, None
+        self.layers, self.about = self._layers(gan), _about(self.sight, gan)
+        self._truth, self._floor, self._real_masses = None, None, None
 
     def _box(self):
         "Data units; square where the units of both axes are the same"
         if self.kind == 'images': return torch.tensor([[0., 1.], [0., 1.]])
         if not self.known:
-            low, high = self.real[:, :2].quantile(torch.tensor([.002, .998]), 0)
+            real = self.real.reshape(-1, 1) if self.kind == 'series' else self.real
+            low, high = real[:2**20].quantile(torch.tensor([.002, .998]), 0)
             room = .25*torch.where(high > low, high - low, 1.)  # a constant column needs some, too
-            return torch.stack([low - room, high + room], 1)
-        box = torch.as_tensor(self.data.extent).float()
+            box = torch.stack([low - room, high + room], 1)
+            return box if self.kind != 'series' else torch.cat([self._moments(), box])
+        box = torch.as_tensor(self.data.extent).float()[:2]
         if len(box) == 1: return box
         half, middle = (box[:, 1] - box[:, 0]).max()/2, box.mean(1)
         return torch.stack([middle - half, middle + half], 1)
 
     def _grid(self):
         "Where D is asked, data units: row by row from the lowest"
-        if self.kind in ('images', 'table'): return None
+        if self.kind not in ('line', 'plane') or not self.sight.whole: return None
         axes = [lo + (torch.arange(self.cells) + .5)/self.cells*(hi - lo) for lo, hi in self.box]
         if self.kind == 'line': return axes[0][:, None]
         return torch.cartesian_prod(axes[1], axes[0]).flip(1)
+
+    @property
+    def real(self):
+        "Real items as they are drawn, data units; no images"
+        return torch.from_numpy((self.sight.drawn_lines if self.kind == 'series' else self.sight.points)(self.rows))
+
+    @property
+    def pull(self):
+        "What an arrow's numbers are multiplied by, for its length in the picture: nats across an eighth of it, in any unit"
+        start, end = (self.data.unscale(torch.full((1, self.data.dim), v))[0].double() for v in (0., 1.))
+        one = (end - start)[self.sight.at]
+        return ((self.box[:, 1] - self.box[:, 0])/8/torch.where(one > 0, one, 1.)**2).tolist() if len(one) else []
+
+    def _moments(self):
+        last = (len(self.real[0]) - 1)*self.sight.stride
+        return torch.tensor([[0., max(last, 1)]])
+
+    def _layers(self, gan):
+        "What there can be to see"
+        if self.kind == 'images': return ['near']
+        if self.kind == 'series': return ['real', 'fakes']
+        told = not gan.classes   # where G is told classes, neighbours in the noise are not alike
+        there = dict(heat=self.grid is not None and told and gan.pack == 1, star=self.known and self.kind != 'table',
+                     manifold=self.kind == 'plane' and told, arrows=told and gan.pack == 1)
+        return ['real', 'fakes', *(k for k, v in there.items() if v)]
+
+# %% ../../nbs/lab/03_scenes.ipynb #019ca96c
+def _some(data, n, rng):
+    "Real items, model units: n, or as many as there are, where a dataset ends before"
+    for m in (n >> i for i in range(n.bit_length())):
+        try: return data.sample(m, rng).float()
+        except ValueError as e: why = e
+    raise why
+
+def _about(sight, gan):
+    "What a user should know of the picture, besides"
+    said = [sight.about]*bool(sight.about)
+    label = getattr(sight.data, 'label', None)
+    if label and not gan.classes: said.append(f'without the label {label[0].name}')
+    if gan.classes: said.append(f'fakes of all {gan.classes} classes, in turn')
+    if gan.pack > 1: said.append(f'items that D judges {gan.pack} at a time')
+    return f'Shown: {"; ".join(said)}' if said else ''
 
 # %% ../../nbs/lab/03_scenes.ipynb #48c08995
 def _lattice(noise, m=21):
@@ -83,13 +129,14 @@ def frame(self:Scene,
          ) -> dict:           # arrays by name, float32 in data units or bytes
     "What is to be seen of `gan` now"
     fakes = gan.generate(self.z.to(gan.device))
-    out = dict(fakes=self.points(fakes))
-    if self.kind == 'images': return out | self._images(gan, fakes, 'near' in layers)
-    single = not gan.classes and gan.pack == 1   # does D judge one item by itself?
-    if 'heat' in layers and self.grid is not None and single: out['heat'] = self._heat(gan, game)
-    if 'arrows' in layers and single: out['arrows'] = self._arrows(gan, game, fakes[:250])
-    if 'manifold' in layers and self.kind != 'line':
+    if self.kind == 'images': return self._images(gan, fakes, 'near' in layers)
+    if self.kind == 'series': return dict(lines=self.sight.drawn_lines(fakes))
+    out, layers = dict(fakes=self.points(fakes)), {*layers} & {*self.layers}
+    if 'heat' in layers: out['heat'] = self._heat(gan, game)
+    if 'arrows' in layers: out['arrows'] = self._arrows(gan, game, fakes[:250])
+    if 'manifold' in layers:
         out['manifold'] = self.points(gan.generate(self.lattice.flatten(0, 1).to(gan.device)))
+    if self.kind == 'line' and not self.known: out |= self._shares(gan)
     star = 'star' in layers and self.kind == 'plane' and (game is None or 'value' in game.shows)
     if self.known and (self.kind == 'line' or star):
         out |= self._star(gan)
@@ -99,8 +146,8 @@ def frame(self:Scene,
 def points(self:Scene,
            x,  # items, model units, (n, dim)
           ) -> np.ndarray: # float32, (n, 2), or (n, 1) on a line
-    "Items as points of the picture: the first two columns, data units"
-    return self.data.unscale(x.detach()).cpu().float()[:, :2].numpy()
+    "Items as points of the picture, data units"
+    return self.sight.points(x)
 
 @patch
 def _heat(self:Scene, gan, game):
@@ -124,13 +171,13 @@ def _arrows(self:Scene, gan, game, fakes):
         for m, mode in modes: m.training = mode
     move, = torch.autograd.grad(-loss, x)
     x = x.detach()
-    return (self.data.unscale(x + move) - self.data.unscale(x)).cpu().float()[:, :2].numpy()
+    return (self.data.unscale(x + move) - self.data.unscale(x)).cpu().float()[:, self.sight.at].numpy()
 
 @patch
 def _turn(self:Scene, gan, game, n):
     "A turn of G with n fakes, and the examples if the game wants some"
     device, rng = gan.device, torch.Generator(gan.device).manual_seed(0)
-    x = self.data.scale(self.real)[torch.arange(n) % len(self.real)].to(device) if pairs(game) else None
+    x = self.rows[torch.arange(n) % len(self.rows)].to(device) if pairs(game) else None
     return Turn(gan, self.z[torch.arange(n) % len(self.z)].to(device), x, rng)
 
 # %% ../../nbs/lab/03_scenes.ipynb #ef354bb2
@@ -159,6 +206,13 @@ def truth(self:Scene) -> torch.Tensor: # (cells/2, cells/2), or (cells/2,) on a 
     return self._truth
 
 @patch
+def _shares(self:Scene, gan):
+    "The masses of real items and of fakes along a line on which no density is known"
+    def masses(x): return self._masses(cell_shares(torch.from_numpy(x).nan_to_num(1e9), self.box, self.cells//2)).numpy()
+    if self._real_masses is None: self._real_masses = masses(self.points(self.rows))
+    return dict(p=self._real_masses, q=masses(self.points(gan.generate(self.measured_z.to(gan.device)))))
+
+@patch
 def _best(self:Scene, gan):
     "The best D in each cell, NaN where nothing is; and the masses"
     fakes = self.data.unscale(gan.generate(self.measured_z.to(gan.device))).cpu()
@@ -184,17 +238,11 @@ def _best_at(self:Scene, gan, x):
 
 # %% ../../nbs/lab/03_scenes.ipynb #5e821fcf
 @patch
-def _bytes_of(self:Scene, x):
-    "Images in [0, 1], model units, as bytes"
-    return x.clamp(0, 1).mul(255).round().byte().cpu().numpy()
-
-@patch
 def _images(self:Scene, gan, fakes, near):
-    out = dict(pictures=self._bytes_of(fakes))
+    out = dict(pictures=self.sight.bytes_of(fakes, small=True))
     if gan.pack == 1: out['answers'] = gan.prob(fakes, _in_turn(gan, len(fakes))).cpu().numpy()
     if near:
-        real = self.data.scale(self.real)
-        out['near'] = self._bytes_of(real[torch.cdist(fakes.cpu(), real).argmin(1)])
+        out['near'] = self.sight.bytes_of(self.rows[torch.cdist(fakes.cpu(), self.rows).argmin(1)], small=True)
     return out
 
 def _in_turn(gan, n):
@@ -209,7 +257,8 @@ def probe(self:Scene,
           x:list, # one place, data units, inside the box
          ) -> dict: # numbers by name
     "D, the best D, and the losses at one place"
-    if self.kind == 'images': return self._walk(gan, x)
+    if self.kind in ('images', 'series'): return self._walk(gan, x)
+    if not self.sight.whole: return {}
     row = self.data.scale(torch.tensor([x[:self.data.dim]]).float())
     out = self._answers(gan, game, row.to(gan.device)) if not gan.classes and gan.pack == 1 else {}
     if self.known: out['p'] = self.data.log_prob(torch.tensor([x[:self.data.dim]])).exp().item()
@@ -217,15 +266,16 @@ def probe(self:Scene,
 
 @patch
 def _walk(self:Scene, gan, x):
-    "The image at (u, v) in [0, 1]²: a path over directions of noise"
-    rng = torch.Generator().manual_seed(1)
+    "The image or line at (u, v) in [0, 1]²: a path over directions of noise"
+    rng, (low, high) = torch.Generator().manual_seed(1), self.box.T.tolist()
     a, b, c = gan.noise.sample(3, rng, 'cpu')
-    u, v = (2*o - 1 for o in x)
+    u, v = (2*(o - l)/(h - l) - 1 for o, l, h in zip(x, low, high))
     z = (a + 2*u*b + 2*v*c)[None]
     z = z*(self.z.norm(dim=1).mean()/z.norm())
     img = gan.generate(z.to(gan.device))
     told = dict(D=gan.prob(img, _in_turn(gan, 1)).item()) if gan.pack == 1 else {}
-    return dict(told, picture=self._bytes_of(img)[0].tolist())
+    if self.kind == 'series': return dict(told, line=self.sight.drawn_lines(img)[0].ravel().tolist())
+    return dict(told, picture=self.sight.bytes_of(img, small=True)[0].tolist())
 
 @patch
 def _answers(self:Scene, gan, game, row):
@@ -246,7 +296,7 @@ def measure(self:Scene,
            ) -> dict: # numbers by name; what is not known is missing
     "Divergences, modes and good samples where they are known; D's accuracy, where D says what is real"
     fakes = gan.generate(self.measured_z.to(gan.device))
-    real = self.data.scale(self.real).to(gan.device)
+    real = self.rows.to(gan.device)
     out, x = {}, self.data.unscale(fakes).cpu()
     if (game is None or 'd_real' in game.shows) and not gan.classes and gan.pack == 1:
         right = (gan.prob(real) > .5).float().mean() + (gan.prob(fakes[:len(real)]) < .5).float().mean()

@@ -15,6 +15,7 @@ from .controls import control_label, control_values, controls, turned
 from .course import lessons
 from .painter import Painter
 from .rewinding import Rewindable
+from .sights import Sight
 from ..engines.parts import parts
 
 # %% ../../nbs/lab/10_session.ipynb #d69ec932
@@ -81,7 +82,8 @@ def do_set(self:Session,
 
 @patch
 def _take(self:Session, runs):
-    "These are the runs from now on; of two, neither records moments of its own"
+    "These are the runs from now on; of two, neither records moments of its own; `ValueError` for what has no picture"
+    for run in runs: Sight(run.trainer.data)
     self.runs = runs
     for run in runs: run.recording = len(runs) == 1
 

@@ -17,12 +17,16 @@ import torch
 from fastcore.basics import patch
 
 from ..datasets.files import get_data
+from ..datasets.samples import Scaling
+from ..datasets.tables import Columns
 from .latent import Latent, allowed_noise, beside, between, noise_range
 from .scenes import Scene
+from .sights import Sight
 from .window import Lab
 from ..networks import GAN
 from ..run_folders import Run, load_run, run_data
 from ..engines.parts import parts
+from ..support.items import item_kind
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/13_view.ipynb #81e1eba6
@@ -52,19 +56,29 @@ _take = 'gan, data = deepcopy(trainer.gan).cpu(), trainer.data'
 def _of_folder(path):
     gan, unit, record = load_run(path)
     real, full = None, str(Path(path).expanduser().resolve())
-    unit.scale = getattr(unit.unscale, '__self__', lambda x: x)   # a `Scaling`, or nothing to do
+    unit.scale = _scale_of(unit)
+    if 'table' in record['data']:
+        way = Columns.of(record['data']['table'], None)
+        unit.columns, unit.label = way.columns, way.label
     try:
         data = run_data(path, record)
-        real, data.unscale = _items(data), unit.unscale   # to the bit what the shown code has
+        real = _items(data)
+        data.unscale, data.items = unit.unscale, unit.items   # to the bit what the shown code has
         unit = data
     except (OSError, ValueError): pass
     code = f'from gan_nbdev.run_folders import load_run\n\ngan, data, _ = load_run({full!r})'
     return Found(_copied(gan), unit, real, code)
 
+def _scale_of(unit):
+    "The way from data units, where only that back to them is known: shift and factor of each column"
+    shift, far = (unit.unscale(torch.full((1, unit.dim), v))[0].double() for v in (0., 1.))
+    return Scaling(shift, torch.where(far > shift, far - shift, 1.))
+
 def _of_gan(gan, data):
     code = '# gan: the one that was given\ngan = deepcopy(gan).cpu()'
     if data is None:
-        same = SimpleNamespace(shape=(gan.dim,), scale=lambda x: x, unscale=lambda x: x)
+        shape = gan.shape if item_kind(gan.shape) == 'image' else (gan.dim,)
+        same = SimpleNamespace(shape=shape, scale=lambda x: x, unscale=lambda x: x)
         return Found(_copied(gan), same, None, code)
     name, data = data, get_data(data)
     if data.dim != gan.dim:
@@ -95,32 +109,60 @@ def find_gan(what,      # a `Trainer`, a `GAN`, a `Run`, a `Lab`, or a run folde
 class View:
     "All that the window draws, as arrays"
     def __init__(self,
-        found, # from `find_gan`
+        found,      # from `find_gan`
+        y:int=None, # class of what G makes, in a GAN with classes; None: the first
     ):
         self.gan, self.unit, self.real, _ = found
-        self.box = None                                # what to draw, data units: see `ground`
-        self.shape = tuple(self.unit.shape)
-        self.kind = ('images' if len(self.shape) > 1 else
-                     {1: 'line', 2: 'plane'}.get(self.gan.dim, 'table'))
+        self.box, self.sight = None, Sight(self.unit)  # what to draw, data units: see `ground`
+        self.kind, self.shape, self.judged = self.sight.kind, self.sight.shape, self.gan.pack == 1
+        self.y = int(self.gan.check_labels(y or 0, 1)) if self.gan.classes or y is not None else None
+        if self.real is not None: self.sight.settle(self.real)
+
+    @property
+    def about(self):
+        "What should be said of the picture, besides"
+        said = [self.sight.about]*bool(self.sight.about)
+        if self.y is not None: said.append(f'G(z) of class {self._class()}, fakes of all {self.gan.classes} classes')
+        if not self.judged: said.append(f'D judges {self.gan.pack} items at a time, not this one')
+        return '; '.join(said)
+
+    def _class(self):
+        label = getattr(self.unit, 'label', None)
+        names = label[0].values if label else getattr(self.unit, 'class_names', None)
+        return f'{self.y} ({names[self.y]})' if names else self.y
+
+    def generate(self,
+                 z,  # noise, (n, noise dim)
+                ) -> torch.Tensor: # (n, dim), model units
+        "What G makes of it, of the class that is looked at"
+        return self.gan.generate(z, self.y)
+
+    def prob(self,
+             x,  # items, (n, dim), model units
+            ) -> torch.Tensor: # (n,)
+        "D(x), for that class"
+        return self.gan.prob(x, self.gan.check_labels(self.y, len(x)))
 
     def look(self,
              z,        # noise, (1, noise dim)
             ) -> tuple: # G(z); D(G(z)) or None; the nearest real item or None; model units
         "What is at one place; `FloatingPointError` where G gives no numbers"
-        x = self.gan.generate(z)
+        x = self.generate(z)
         if not x.isfinite().all():
             raise FloatingPointError('G(z) is NaN or infinite: this generator has diverged')
-        p = self.gan.prob(x).item()
+        p = self.prob(x).item() if self.judged else math.nan
         near = None if self.real is None else self.real[torch.cdist(x, self.real).argmin()][None]
         return x, p if math.isfinite(p) else None, near
 
     def shown(self,
               x,             # items, model units
-             ) -> np.ndarray: # images as bytes, points as float32
-        "Images; or points in data units, two columns, of which a line needs the first"
-        if self.kind == 'images': return x.clamp(0, 1).mul(255).round().byte().numpy()
-        x = self.unit.unscale(x)[:, :2].float()
-        return torch.cat([x, 0*x], 1)[:, :2].numpy()
+              small:bool=False, # images as they are drawn many at a time?
+             ) -> np.ndarray: # images as bytes, series and points as float32
+        "Images; or series in data units; or points, two columns, of which a line needs the first"
+        if self.kind == 'images': return self.sight.bytes_of(x, small)
+        if self.kind == 'series': return self.sight.drawn_lines(x)
+        x = self.sight.points(x)
+        return np.concatenate([x, 0*x], 1)[:, :2]
 
 # %% ../../nbs/lab/13_view.ipynb #c007543f
 @patch
@@ -133,8 +175,7 @@ def _data(self:View):
     "Data for a `Scene`: where there are none, fakes must do"
     if hasattr(self.unit, 'sample'): return self.unit
     real = self.some() if self.real is None else self.real
-    return SimpleNamespace(shape=self.shape, dim=self.gan.dim, scale=self.unit.scale,
-                           unscale=self.unit.unscale, sample=lambda n, rng: real[:n])
+    return SimpleNamespace(**vars(self.unit) | dict(dim=self.gan.dim, sample=lambda n, rng: real[:n]))
 
 @patch
 def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
@@ -143,8 +184,8 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
     scene = Scene(self.gan, self._data())
     f = scene.frame(self.gan, None)
     out = {k: f[k] for k in ('heat',) if k in f}
-    sets = dict(fakes=f['fakes'])
-    if self.real is not None: sets['real'] = scene.real[:, :2].numpy()
+    sets = dict(fakes=f['lines' if self.kind == 'series' else 'fakes'])
+    if self.real is not None: sets['real'] = scene.real.numpy()
     if self.kind == 'line':
         edges = np.linspace(*scene.box[0].tolist(), 61)
         sets = {k: np.histogram(v, edges, density=True)[0] for k, v in sets.items()}
@@ -155,9 +196,9 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
 @patch
 def _ground_of(self:View, x):
     "What the pad is shaded by, in [0, 1]: D, or on a line the place, which says more there"
-    if self.kind != 'line' and not self.gan.classes and self.gan.pack == 1: return self.gan.prob(x).nan_to_num(0)
-    low, high = self.box[0]
-    return ((self.unit.unscale(x)[:, 0] - low)/(high - low)).clamp(0, 1).nan_to_num(0)
+    if self.kind != 'line' and self.judged: return self.prob(x).nan_to_num(0)
+    low, high = self.box[1 if self.kind == 'series' else 0]
+    return ((self.unit.unscale(x)[:, (self.sight.at or [0])[0]] - low)/(high - low)).clamp(0, 1).nan_to_num(0)
 
 @patch
 def around(self:View,
@@ -165,13 +206,13 @@ def around(self:View,
           ) -> dict: # arrays: 'map' row by row from the lowest, 'walk', and 'path', its noise
     "The map of the pad, and the walk"
     images, (low, high) = self.kind == 'images', noise_range(latent.noise)[1]
-    n, stops = (9, 9) if images else (40, 65)
+    n, stops = 9 if images else 40, 65 if self.sight.at else 9
     step = low + (torch.arange(n) + .5)/n*(high - low)
     at = torch.cartesian_prod(step, step).flip(1)                 # row by row from the lowest
     if latent.flat: z = allowed_noise(latent.noise, at[:, :latent.noise.dim])
     else: z = beside(latent.noise, latent.base.z, latent.plane, at)
-    x, ends = self.gan.generate(z), (latent.a.z, latent.b.z)
-    there = self.shown(x) if images else self._ground_of(x).mul(255).round().byte().numpy()
+    x, ends = self.generate(z), (latent.a.z, latent.b.z)
+    there = self.shown(x, True) if images else self._ground_of(x).mul(255).round().byte().numpy()
     walk = torch.cat([between(latent.noise, *ends, t.item()) for t in torch.linspace(0, 1, stops)])
     path = dict(path=walk.numpy()) if latent.noise.dim == 2 else {}
-    return dict(map=there, walk=self.shown(self.gan.generate(walk)), **path)
+    return dict(map=there, walk=self.shown(self.generate(walk), True), **path)

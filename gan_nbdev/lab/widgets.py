@@ -7,6 +7,7 @@ __all__ = ['static_text', 'window_script', 'window_style', 'window_class', 'in_p
            'show_window']
 
 # %% ../../nbs/lab/04_widgets.ipynb #552cfc6f
+import warnings
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -84,4 +85,6 @@ def show_window(window,     # an anywidget
     out = window._repr_mimebundle_()
     data = out[0] if isinstance(out, tuple) else out
     display({**data, 'text/plain': text}, raw=True)
-    display(picture())
+    try: still = picture()
+    except Exception as e: warnings.warn(f'there is no picture beside the window: {one_line(e)}', stacklevel=2)
+    else: display(still)

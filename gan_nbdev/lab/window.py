@@ -8,6 +8,7 @@ __all__ = ['Lab']
 # %% ../../nbs/lab/11_window.ipynb #d2728c1a
 from pathlib import Path
 
+import torch
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
@@ -18,9 +19,10 @@ from .eye import Eye, curve_table, layer_table
 from .rewinding import Rewindable
 from .scenes import Scene
 from .session import Session
+from .sights import Sight
 from .slow import algorithm_lines
 from .widgets import as_image, in_parts, show_window, window_class
-from ..plots import palette, plot_fakes, plot_probability, plot_value
+from ..plots import palette, plot_fakes, plot_more, plot_probability, plot_value
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/11_window.ipynb #7d159fdb
@@ -49,9 +51,11 @@ def _run_for(what, data, changes):
 
 # %% ../../nbs/lab/11_window.ipynb #0e90425e
 def _new_run(data, changes):
-    e = experiment(data, 'lab')
+    of_data = {k: v for k, v in changes.items() if k.startswith('data.')}   # how it is read
+    e = experiment(data, 'lab', **of_data)
     data = e.load_data()
-    if len(data.shape) > 1: e = experiment(data if e.is_own('data') else e['data'], 'lab-images')
+    if Sight(data).kind in ('images', 'series'):
+        e = experiment(data if e.is_own('data') else e['data'], 'lab-images')
     rows = len(getattr(data, 'x', ()))
     if rows: e = e.changed({'batch_size': min(rows, e['batch_size'])})
     new = e.changed(changes)
@@ -66,6 +70,7 @@ class Lab:
         **changes      # entries of the description, as `k=5`, `**{'d_rule.lr': 2e-4}`
     ):
         run = _run_for(what, data, changes)
+        Sight(run.trainer.data)   # `ValueError` if it has no picture
         window = window_class('Lab', ('lab',), ('fixed', 'state'))
         _replace(self)
         self.session = Session(run, self._tell)
@@ -146,13 +151,16 @@ def picture(self:Lab,
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
-    plane = scene.kind == 'plane'
-    if plane: plot_probability(t.gan, scene.box, left, t.data.scale)
-    plot_fakes(t.sample(1000), t.data, left)
-    if plane:
-        left.set_aspect('equal', adjustable='box')
+    if scene.kind == 'plane' and 'heat' in scene.layers: plot_probability(t.gan, scene.box, left, t.data.scale)
+    if scene.sight.names:
+        with t.undisturbed(): fakes = (t.ema or t).gan.sample(1000, torch.Generator(t.device).manual_seed(0))
+        scene.sight.draw(fakes, scene.rows, left)
+    else: plot_fakes(t.sample(1000), t.data, left)
+    if scene.kind == 'plane':
+        if not scene.sight.names: left.set_aspect('equal', adjustable='box')
         left.set(xlim=scene.box[0], ylim=scene.box[1])
-    plot_value(t.history if self.run.iteration else dict(value=[0.]), right)
+    if not self.run.iteration: plot_value(dict(value=[0.]), right)
+    else: (plot_value if 'value' in t.history else plot_more)(t.history, right)
     fig.suptitle(title, fontsize=9)
     return as_image(fig)
 

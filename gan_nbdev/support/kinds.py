@@ -37,7 +37,9 @@ class Kind:
     def __or__(self, o):
         return Kind(f'{self.what} or {o.what}', lambda v: self.good(v) or o.good(v))
     def __call__(self, name, v):
-        if self.good(v := plain(v)): return v
+        try: v = plain(v)
+        except RecursionError: pass   # so deep that no kind takes it
+        if self.good(v): return v
         raise ValueError(f'{name} must be {self.what}, not {short(v)}')
 
 # %% ../../nbs/support/02_kinds.ipynb #a6f5b8f4

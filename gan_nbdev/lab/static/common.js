@@ -64,6 +64,12 @@ export function short(v) {
   return String(Number(v.toPrecision(3)));
 }
 
+/** The ends of an axis, with as many digits as it takes to tell them apart. */
+export function ticks(lo, hi) {
+  const places = Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(hi - lo))));
+  return [lo, hi].map((v) => (Math.abs(v) >= 1000 ? short(v) : String(Number(v.toFixed(places)))));
+}
+
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
 export function unpack(parts, buffers) {
   const types = { float32: Float32Array, uint8: Uint8Array };
@@ -144,17 +150,18 @@ class Ink {
     this.at = -1e9;
   }
   now() {
-    if (performance.now() - this.at < 500) return this.c;
-    this.at = performance.now();
+    if (this.c && performance.now() - this.at < 500) return this.c;
     const s = getComputedStyle(this.root),
-      ground = rgb(s.backgroundColor);
+      there = !!s.backgroundColor, // what is not on the page yet has no colours
+      ground = rgb(s.backgroundColor || "#ffffff");
+    this.at = there ? performance.now() : -1e9;
     const dark = ground[0] + ground[1] + ground[2] < 384;
     this.c = {
       ...this.palette,
-      text: s.color,
-      ground: s.backgroundColor,
+      text: s.color || "#000",
+      ground: s.backgroundColor || "#fff",
       dark,
-      data: s.color,
+      data: s.color || "#000",
       low: ground,
       high: dark ? [0, 104, 165] : [120, 183, 225],
       generator: dark ? "#2fd3a3" : this.palette.generator,
@@ -186,6 +193,61 @@ function bitmap(bytes, w, hgt = w) {
   c.height = hgt;
   c.getContext("2d").putImageData(new ImageData(bytes, w, hgt), 0, 0);
   return c;
+}
+
+/** A picture as large as fits into a place, in its middle, as wide as it is. */
+export function fitted([hh, ww], w, hgt) {
+  const f = Math.min(w / ww, hgt / hh);
+  return [(w - f * ww) / 2, (hgt - f * hh) / 2, f * ww, f * hh];
+}
+function fit(g, image, x, y, w, hgt) {
+  const [dx, dy, wide, high] = fitted([image.height, image.width], w, hgt);
+  g.drawImage(image, x + dx, y + dy, wide, high);
+}
+
+/** Series, `shape` [moments, channels] each, as lines from `x0` on, `stride` apart; later channels are paler. */
+function series(g, v, all, [moments, channels], box, colour, alpha, width) {
+  const step = (box[0][1] - box[0][0]) / Math.max(moments - 1, 1);
+  g.strokeStyle = colour;
+  g.lineWidth = width;
+  for (let c = 0; c < channels; c++) {
+    g.globalAlpha = alpha * (1 - (0.6 * c) / channels);
+    g.beginPath();
+    for (let at = 0; at < all.length; at += moments * channels)
+      for (let i = 0; i < moments; i++)
+        g[i ? "lineTo" : "moveTo"](v.x(box[0][0] + i * step), v.y(all[at + i * channels + c]));
+    g.stroke();
+  }
+  g.globalAlpha = 1;
+}
+
+/** The names of both axes, between their ends. */
+function named(g, c, names, box, w, hgt) {
+  const put = (text, x, y, align) => {
+    g.textAlign = align;
+    g.strokeText(text, x, y);
+    g.fillText(text, x, y);
+  };
+  const along = (name, [lo, hi], long, y) => {
+    const [low, high] = ticks(lo, hi);
+    put(low, names.length > 1 ? 18 : 4, y, "left"); // the corner is of neither
+    put(name, long / 2, y, "center");
+    put(high, long - 4, y, "right");
+  };
+  g.font = "11px sans-serif";
+  g.lineJoin = "round";
+  g.lineWidth = 3;
+  g.strokeStyle = c.ground;
+  g.fillStyle = c.text;
+  along(names[0], box[0], w, hgt - 5);
+  if (names.length > 1) {
+    g.save();
+    g.rotate(-Math.PI / 2);
+    g.translate(-hgt, 0);
+    along(names[1], box[1], hgt, 12);
+    g.restore();
+  }
+  g.textAlign = "left";
 }
 
 /** A picture of `shape` [h, w] or [h, w, 3] from its bytes. */

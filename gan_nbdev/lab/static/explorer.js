@@ -338,6 +338,7 @@ class App {
           head(title(this.title())),
           h("div", { class: "ge-pictures" }, this.fake, this.nearBox),
           this.images ? null : this.keys(),
+          f.about ? h("p", { class: "ge-hint" }, `${f.about}.`) : null,
           h(
             "div",
             { class: "ge-answer" },
@@ -376,7 +377,7 @@ class App {
       ...(this.fixed.items
         ? [
             ["real", "data"],
-            ["near", "nearest real item"],
+            ["near", `nearest real item${this.fixed.kind === "series" ? " (dark)" : ""}`],
           ]
         : []),
       ["arrows", "walk"],
@@ -392,7 +393,7 @@ class App {
   title() {
     const { kind, items } = this.fixed;
     if (kind === "images") return "G(z)";
-    return `G(z) among ${items ? "data and " : ""}fakes${kind === "table" ? ", first two columns" : ""}`;
+    return `G(z) among ${items ? "data and " : ""}fakes`;
   }
 
   padTitle() {
@@ -402,9 +403,11 @@ class App {
   padHint() {
     const what = this.images
       ? "Each small picture is what G makes of the noise there."
-      : this.fixed.kind === "line"
-        ? "The bluer, the further to the right is G(z)."
-        : "The bluer, the more D takes G(z) for real.";
+      : this.fixed.kind === "series" && !this.fixed.judged
+        ? "The bluer, the higher G(z) begins."
+        : this.fixed.kind === "line" || !this.fixed.judged
+          ? "The bluer, the further to the right is G(z)."
+          : "The bluer, the more D takes G(z) for real.";
     return `${what} ${this.fixed.dim === 1 ? "Drag to the left or right." : "Drag, or use the arrow keys."}`;
   }
 
@@ -507,9 +510,13 @@ class App {
     this.verdict.textContent = `D(G(z)) = ${n.p === null ? "–" : n.p.toFixed(2)}`;
     this.meter.style.width = `${100 * (n.p || 0)}%`;
     this.nearText.textContent = `nearest of ${short(f.items)} real items`;
-    this.numbers.textContent = n.values.length
-      ? `x = (${n.values.map(short).join(", ")}${f.shape[0] > n.values.length ? ", …" : ""})`
-      : "";
+    const row = (words) => words.map(([k, v]) => `${k} ${v}`).join(", "),
+      words = n.words || [];
+    this.numbers.textContent = words.length
+      ? `x: ${row(words)}${n.near_words.length ? `\nnearest real item: ${row(n.near_words)}` : ""}`
+      : n.values.length
+        ? `x = (${n.values.map(short).join(", ")}${f.shape[0] > n.values.length ? ", …" : ""})`
+        : "";
     this.fake.setAttribute("aria-label", `G(z), ${n.said}. ${this.verdict.textContent}. ${this.numbers.textContent}`);
     this.pad.setAttribute("aria-valuenow", this.here()[0]);
     this.pad.setAttribute("aria-valuetext", this.here().map(short).join(", "));
@@ -548,12 +555,36 @@ class App {
       { fake, near } = this.item,
       f = this.fixed;
     g.imageSmoothingEnabled = false;
+    if (f.kind === "series") return this.paintSeries(g, w, hgt, c, fake, near);
     if (!this.images) return this.paintPoints(g, w, hgt, c, fake, near);
     if (fake) g.drawImage(pixels(fake, f.shape), 0, 0, w, hgt);
     if (!near) return;
     const [g2, w2, h2] = sharp(this.near);
     g2.imageSmoothingEnabled = false;
     g2.drawImage(pixels(near, f.shape), 0, 0, w2, h2);
+  }
+
+  /** This series among data and fakes, and the walk as lines that become thicker towards B. */
+  paintSeries(g, w, hgt, c, fake, near) {
+    const { real, fakes } = this.ground,
+      { shape, box } = this.fixed,
+      { walk } = this.around;
+    if (!box) return;
+    const v = view(box, w, hgt),
+      draw = (all, ...how) => series(g, v, all, shape, box, ...how);
+    if (real) draw(real, c.data, 0.3, 1);
+    draw(fakes, c.generator, 0.4, 1);
+    const each = shape[0] * shape[1];
+    for (let i = 0; walk && i < 9; i++) draw(walk.subarray(i * each, (i + 1) * each), c.value, 0.5, 0.5 + i / 5);
+    if (near) draw(near, c.text, 1, 1.6);
+    for (const [colour, width] of fake
+      ? [
+          [c.halo, 6],
+          [c.generator, 3],
+        ]
+      : [])
+      draw(fake, colour, 1, width);
+    named(g, c, ["moment", "value"], box, w, hgt);
   }
 
   paintPoints(g, w, hgt, c, fake, near) {
@@ -569,6 +600,11 @@ class App {
       steps(g, fakes, top, w, base, c.generator, true);
       if (real) steps(g, real, top, w, base, c.data, false);
       this.ticks(g, c, v, hgt, box[0]);
+      if (this.fixed.names.length) {
+        g.textAlign = "right";
+        g.fillText(this.fixed.names[0], w - 6, hgt - 22);
+        g.textAlign = "left";
+      }
     } else {
       if (this.ground.heat) heat(g, this.ground.heat, 100, c, w, hgt, true);
       if (real) dots(g, v, real, 2.2, null, c.data, 0.45);
@@ -586,6 +622,7 @@ class App {
       g.strokeStyle = colour;
       g.strokeRect(v.x(near[0]) - 14, v.y(near[1]) - 14, 28, 28);
     }
+    if (!line && this.fixed.names.length) named(g, c, this.fixed.names, box, w, hgt);
   }
 
   ticks(g, c, v, hgt, [lo, hi]) {
@@ -611,7 +648,7 @@ class App {
       for (let i = 0; i < n * n; i++) {
         const x = (i % n) * (w / n),
           y = hgt - (Math.floor(i / n) + 1) * (hgt / n);
-        g.drawImage(this.thumb("map", map, i, dim), x + 1, y + 1, w / n - 2, hgt / n - 2);
+        fit(g, this.thumb("map", map, i, dim), x + 1, y + 1, w / n - 2, hgt / n - 2);
       }
     }
     g.globalAlpha = 1;
@@ -625,7 +662,7 @@ class App {
   thumb(name, all, i, dim) {
     const old = this.painted[name];
     const made = old && old.all === all ? old : (this.painted[name] = { all, list: [] });
-    return (made.list[i] ||= pixels(all.subarray(i * dim, (i + 1) * dim), this.fixed.shape));
+    return (made.list[i] ||= pixels(all.subarray(i * dim, (i + 1) * dim), this.fixed.small));
   }
 
   paintStrip(c) {

@@ -109,6 +109,11 @@ export class Reel {
     } else if (m.do === "at") this.emit({ do: "at", ...this.at(m) }, [], 0);
   }
 
+  /** Is anything known of what D says? */
+  answers() {
+    return !!(this.arrays.heat || this.arrays.answers);
+  }
+
   roll() {
     clearInterval(this.clock);
     this.clock = setInterval(() => {
@@ -208,7 +213,7 @@ class Player extends App {
     this.plots = this.fixed.curves.map((c) => new Passing(this, c));
     this.places = h("div", { class: "gl-stages" }, stage.el);
     stage.canvas.after(this.big);
-    stage.hint = () => "Point at the picture to read off D.";
+    stage.hint = () => (this.model.answers() ? "Point at the picture to read off D." : "");
     put(stage.readout, stage.hint());
     this.root.append(
       h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
@@ -233,9 +238,7 @@ class Player extends App {
       this.moment = m.iteration;
       this.repaintCurves();
       if (stage.spot) stage.probe(stage.spot);
-    } else if (m.do === "scene")
-      this.root.querySelector("[data-do=morph]").hidden = m.kind !== "plane" && m.kind !== "table";
-    else if (m.do === "at" && stage.scene.kind === "images") {
+    } else if (m.do === "at" && stage.noisy()) {
       put(stage.readout, m.D === undefined ? stage.hint() : `D of this fake  ${short(m.D)}`);
     }
   }

@@ -24,12 +24,6 @@ export function bounds(series) {
   return [lo >= 0 ? Math.max(0, lo - room) : lo - room, lo < 0 && hi <= 0 ? Math.min(0, hi + room) : hi + room];
 }
 
-/** The ends of an axis, with as many digits as it takes to tell them apart. */
-export function ticks(lo, hi) {
-  const places = Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(hi - lo))));
-  return [lo, hi].map((v) => (Math.abs(v) >= 1000 ? short(v) : String(Number(v.toFixed(places)))));
-}
-
 /** The index of the number in `sorted` that is nearest to `v`. */
 export function nearest(sorted, v) {
   let best = 0;
@@ -48,8 +42,9 @@ class Stage {
     this.scene = this.frame = this.minibatch = this.at = null;
     this.canvas = h("canvas", { class: "gl-canvas", tabindex: 0, role: "img" });
     this.caption = h("figcaption", { class: "gl-caption" });
+    this.about = h("div", { class: "gl-about", hidden: true });
     this.readout = h("div", { class: "gl-readout" });
-    this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.readout);
+    this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.about, this.readout);
     put(this.readout, this.hint());
     this.pointer();
   }
@@ -121,30 +116,43 @@ class Stage {
   }
 
   hint() {
-    return this.scene && this.scene.kind === "images"
-      ? "Move over the picture to walk through the noise."
-      : "Point at the picture to read off D and the losses there.";
+    if (!this.scene) return "";
+    if (this.noisy()) return "Move over the picture to walk through the noise.";
+    if (this.scene.layers.includes("heat")) return "Point at the picture to read off D and the losses there.";
+    return "Point at the picture to read off a place.";
+  }
+
+  /** Is a place in the picture one in the noise? */
+  noisy() {
+    return this.scene && ["images", "series"].includes(this.scene.kind);
   }
 
   /** Another scene: what was read off was of the last one. */
   begin(scene) {
     this.scene = scene;
     this.frame = null;
+    this.about.hidden = !scene.about;
+    put(this.about, scene.about || "");
     this.probe(null);
   }
 
   told(at) {
     this.at = at;
     if (!this.spot) return;
-    if (this.scene.kind === "images")
-      return put(this.readout, `D of the picture at this place in the noise: ${short(at.D)}`);
+    if (this.noisy()) {
+      const what = this.scene.kind === "images" ? "picture" : "series";
+      this.app.repaint();
+      return put(this.readout, `D of the ${what} at this place in the noise: ${short(at.D)}`);
+    }
     const names = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const where = this.spot
       .slice(0, this.scene && this.scene.kind === "line" ? 1 : 2)
       .map(short)
       .join(", ");
     const read = Object.entries(names).filter(([k]) => at[k] !== undefined && at[k] !== null);
-    put(this.readout, [`x = (${where})`, ...read.map(([k, n]) => `${n} ${short(at[k])}`)].join("   "));
+    const axes = this.scene.names || [];
+    const place = axes.length ? axes.map((o, i) => `${o} = ${short(this.spot[i])}`).join("   ") : `x = (${where})`;
+    put(this.readout, [place, ...read.map(([k, n]) => `${n} ${short(at[k])}`)].join("   "));
     this.app.repaint();
   }
 
@@ -176,9 +184,12 @@ class Stage {
     if (!s) return;
     const v = this.view();
     if (s.kind === "images") return this.paintImages(g, c, w, hgt);
-    if (s.kind === "line") this.paintLine(g, c, v, w, hgt);
+    if (s.kind === "series") this.paintSeries(g, c, v);
+    else if (s.kind === "line") this.paintLine(g, c, v, w, hgt);
     else this.paintPlane(g, c, v, w, hgt);
-    if (this.spot) this.cross(g, c, v, w, hgt);
+    const names = s.kind === "series" ? ["moment", "value"] : s.names || [];
+    if (names.length) named(g, c, names, this.box(), w, hgt);
+    if (this.spot && s.kind !== "series") this.cross(g, c, v, w, hgt);
     if (f) this.describe();
   }
 
@@ -301,15 +312,15 @@ class Stage {
 
   arrows(g, c, v) {
     const f = this.frame,
-      [bx] = this.box(),
-      scale = 8 / (bx[1] - bx[0]);
+      { pull } = this.scene,
+      [bx, by] = this.box();
     g.beginPath();
     for (let i = 0; i < f.arrows.length; i += 2) {
-      const dx = f.arrows[i],
-        dy = f.arrows[i + 1],
+      const dx = f.arrows[i] / (bx[1] - bx[0]), // as they lie in the picture
+        dy = f.arrows[i + 1] / (by[1] - by[0]),
         size = Math.hypot(dx, dy);
       if (!(size > 0)) continue;
-      const l = reach(size / scale, 1),
+      const l = reach(Math.hypot(f.arrows[i] * pull[0], f.arrows[i + 1] * pull[1]), 1),
         x = v.x(f.fakes[i]),
         y = v.y(f.fakes[i + 1]);
       const ux = dx / size,
@@ -379,25 +390,27 @@ class Stage {
         true,
       );
     if (on.real) steps(f.p, top, c.data, false);
-    g.strokeStyle = c.guide;
-    g.lineWidth = 0.6;
-    g.beginPath();
-    g.moveTo(0, hgt * 0.55);
-    g.lineTo(w, hgt * 0.55);
-    g.stroke();
-    g.fillStyle = c.text;
-    g.font = "11px sans-serif";
-    g.fillText("D = ½", 4, hgt * 0.55 - 4);
-    g.fillText(`D dashed${on.star ? ", best D dotted" : ""}`, 4, 14);
+    if (s.layers.includes("heat")) {
+      g.strokeStyle = c.guide;
+      g.lineWidth = 0.6;
+      g.beginPath();
+      g.moveTo(0, hgt * 0.55);
+      g.lineTo(w, hgt * 0.55);
+      g.stroke();
+      g.fillStyle = c.text;
+      g.font = "11px sans-serif";
+      g.fillText("D = ½", 4, hgt * 0.55 - 4);
+      g.fillText(`D dashed${on.star && f.star ? ", best D dotted" : ""}`, 4, 14);
+    }
     if (on.heat && f.heat) curve(f.heat, 255, c.discriminator, [6, 4]);
-    if (on.star) curve(f.star, 254, c.discriminator, [2, 3]);
+    if (on.star && f.star) curve(f.star, 254, c.discriminator, [2, 3]);
     if (on.arrows && f.arrows) {
-      const size = 8 / (s.box[0][1] - s.box[0][0]);
+      const [pull] = s.pull;
       g.beginPath();
       for (let i = 0; i < f.arrows.length; i++) {
         const x = v.x(f.fakes[i]),
           y = hgt - 14 - (i % 5) * 7,
-          l = Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) / size, 1);
+          l = Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) * pull, 1);
         g.moveTo(x, y);
         g.lineTo(x + l, y);
         for (const side of [-1, 1]) {
@@ -409,6 +422,19 @@ class Stage {
     }
   }
 
+  /** Fakes over the data, and the one that the pointer has asked for. */
+  paintSeries(g, c, v) {
+    const { layers } = this.app,
+      s = this.scene,
+      f = this.frame || {};
+    const draw = (all, ...how) => series(g, v, all, s.shape, s.box, ...how);
+    if (layers.real && s.real) draw(s.real, c.data, 0.35, 1);
+    if (layers.fakes && f.lines) draw(f.lines, c.generator, 0.8, 1.2);
+    if (!this.spot || !this.at || !this.at.line) return;
+    draw(this.at.line, c.halo, 1, 5);
+    draw(this.at.line, c.value, 1, 2.5);
+  }
+
   paintImages(g, c, w, hgt) {
     const f = this.frame,
       s = this.scene,
@@ -418,7 +444,7 @@ class Stage {
     const grid = (name, x0, side) =>
       this.kept(name, f[name], c, () => all(f[name])).forEach((o, i) => {
         const size = side / 8;
-        g.drawImage(o, x0 + (i % 8) * size + 1, Math.floor(i / 8) * size + 1, size - 2, size - 2);
+        fit(g, o, x0 + (i % 8) * size + 1, Math.floor(i / 8) * size + 1, size - 2, size - 2);
       });
     g.imageSmoothingEnabled = false;
     const side = near ? Math.min(w / 2 - 4, hgt) : Math.min(w, hgt);
@@ -436,9 +462,10 @@ class Stage {
         d = Math.min(w, hgt) / 3.4;
       const x = Math.min(Math.max(px - d / 2, 0), w - d),
         y = Math.min(Math.max(py - d / 2, 0), hgt - d);
+      const [dx, dy, wide, high] = fitted(s.shape, d, d);
       g.fillStyle = c.generator;
-      g.fillRect(x - 3, y - 3, d + 6, d + 6);
-      g.drawImage(this.picture(Uint8Array.from(this.at.picture)), x, y, d, d);
+      g.fillRect(x + dx - 3, y + dy - 3, wide + 6, high + 6);
+      g.drawImage(this.picture(Uint8Array.from(this.at.picture)), x + dx, y + dy, wide, high);
     }
     this.describe();
   }
@@ -1064,7 +1091,7 @@ class App {
     const stage = this.stages[m.who || 0];
     if (m.do === "scene" && stage) {
       stage.begin({ ...m, ...arrays });
-      this.kinds(m.kind);
+      this.kinds(m);
     } else if (m.do === "frame" && stage) {
       stage.frame = { ...stage.frame, ...m, ...arrays }; // the ground comes in every other one
       this.fresh = true;
@@ -1083,16 +1110,10 @@ class App {
     this.repaint();
   }
 
-  kinds(kind) {
-    const no = {
-      plane: ["near"],
-      line: ["manifold", "near"],
-      table: ["heat", "star", "manifold", "near"],
-      images: ["real", "fakes", "heat", "star", "manifold", "arrows"],
-    }[kind];
-    this.morphButton.hidden = kind === "images" || kind === "line";
+  kinds({ kind, layers }) {
+    this.morphButton.hidden = kind !== "plane" && kind !== "table";
     this.fixed.layer_names.forEach(([name], i) => {
-      this.layerLabels[i].hidden = no.includes(name);
+      this.layerLabels[i].hidden = !layers.includes(name);
     });
   }
 

@@ -1,0 +1,428 @@
+"What people do with data, networks and folders of their own: it works, or one line says what to do."
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.functional import softplus
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+import gan_nbdev.experiments
+from commands import run
+from gan_nbdev.all import *
+from gan_nbdev.cli import gan_eval, gan_sample, gan_train
+from gan_nbdev.engines.recorded import Recorded
+from gan_nbdev.run_folders import read_record
+from gan_nbdev.study import combinations, study
+
+here = Path(__file__).parent
+small = dict(device='cpu', engine='eager', quiet=True, batch_size=20, g_hidden='8', d_hidden='8')
+
+
+def table(path, seed=0, n=200):
+    x = np.random.default_rng(seed).normal(size=(n, 2))
+    np.savetxt(path, x, delimiter=',', header='a,b', comments='')
+    return path
+
+
+def pictures(folder, n=40, side=6):
+    folder.mkdir()
+    for i, o in enumerate(np.random.default_rng(0).integers(0, 256, (n, side, side), 'uint8')):
+        Image.fromarray(o).save(folder/f'{i}.png')
+    return folder
+
+
+def line(f, error=ValueError):
+    "What `f` says when it refuses: one line"
+    with pytest.raises(error) as e: f()
+    assert str(e.value).count('\n') == 0 and len(str(e.value)) < 400, str(e.value)
+    return str(e.value)
+
+
+def tree(folder): return {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+# ---- going on
+
+@pytest.fixture
+def ring_run(tmp_path):
+    gan_train('ring', steps=4, out=tmp_path/'ring', **small)
+    return tmp_path/'ring'
+
+
+def test_resuming_what_is_not_there_is_refused_with_near_names(ring_run):
+    there = tree(ring_run.parent)
+    said = line(lambda: gan_train(resume=True, out=ring_run.with_name('rong'), **small))
+    assert f'--resume has no run to go on with: {ring_run.with_name("rong")} is not a run folder' in said
+    assert 'beside it there is ring' in said
+    assert 'beside' not in line(lambda: gan_train(resume=True, out=ring_run.with_name('x'), **small))
+    (ring_run.parent/'empty').mkdir()
+    assert 'empty is not a run folder' in line(lambda: gan_train('ring', resume=True, out=ring_run.parent/'empty', **small))
+    assert tree(ring_run.parent) == there
+
+
+@pytest.mark.parametrize('left', ['.lock', 'checkpoints'])
+def test_a_run_that_was_killed_before_its_first_checkpoint(left, tmp_path, capsys):
+    out = tmp_path/'a'
+    out.mkdir()
+    if left == '.lock': (out/left).write_text('process 1 on x')
+    else: (out/left).mkdir()
+    for f in (gan_sample, gan_eval): assert 'has no checkpoint yet' in line(lambda: f(out))
+    assert 'give its data and its settings once more' in line(lambda: gan_train(resume=True, out=out, steps=3))
+    gan_train('ring', resume=True, out=out, steps=3, **small)
+    assert 'was stopped before its first checkpoint: it begins at iteration 0\n' in capsys.readouterr().out
+    assert read_record(out)['story'] == [{'fit': 3}]
+
+
+def test_a_finished_run_without_checkpoints_is_not_begun_anew(ring_run):
+    shutil.rmtree(ring_run/'checkpoints')
+    there = tree(ring_run)
+    for data in (None, 'ring'):
+        assert 'has no checkpoints to go on from' in line(lambda: gan_train(data, resume=True, out=ring_run))
+    assert tree(ring_run) == there
+
+
+def test_a_killed_run_is_sampled_and_measured(tmp_path):
+    gan_train(str(table(tmp_path/'t.csv')), steps=4, out=tmp_path/'r', checkpoint_every=2, **small)
+    for p in (tmp_path/'r').iterdir():
+        if p.is_file(): p.unlink()   # as far as a killed process comes
+    with pytest.warns(UserWarning, match='was not finished: this is iteration 4 of 4'):
+        gan_sample(tmp_path/'r', n=5, out=tmp_path/'x.csv')
+    with pytest.warns(UserWarning, match='was not finished'): gan_eval(tmp_path/'r', n=50)
+    assert len((tmp_path/'x.csv').read_text().splitlines()) in (5, 6)
+
+
+@pytest.mark.parametrize('kind', ['table', 'array', 'images'])
+def test_data_that_were_moved_or_renamed(kind, tmp_path, capsys):
+    a, b, more = tmp_path/'a.csv', tmp_path/'sub/b.csv', {}
+    if kind == 'table': table(a)
+    if kind == 'array':
+        a, b = tmp_path/'a.npy', tmp_path/'sub/b.npy'
+        np.save(a, np.random.default_rng(0).normal(size=(200, 2)))
+    if kind == 'images': a, b, more = pictures(tmp_path/'a'), tmp_path/'sub/b', dict(size=4)
+    out = tmp_path/'run'
+    gan_train(str(a), steps=4, out=out, **small, **more)
+    b.parent.mkdir()
+    a.rename(b)
+    for f in (lambda: gan_train(resume=True, out=out), lambda: gan_eval(out), lambda: Run.open(out),
+              lambda: gan_train(config=out, out=tmp_path/'c')):
+        said = line(f, FileNotFoundError)
+        assert str(a) in said and 'gan-train PATH --resume, gan-eval --data PATH' in said
+    with pytest.warns(UserWarning, match='holds the data of .*recorded at') as w: gan_eval(out, data=str(b), n=50)
+    assert str(b) in str(w[0].message) and str(a) in str(w[0].message)
+    with pytest.warns(UserWarning, match='recorded at'): Run.open(out, data=b)
+    with pytest.warns(UserWarning, match='recorded at'):
+        opened = Run.open(out, data=get_data(str(b), **more)).fit(2, progress=False)
+    with pytest.warns(UserWarning, match='recorded at'):
+        gan_train(str(b), resume=True, out=out, steps=6, quiet=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        gan_train(resume=True, out=out, steps=7, quiet=True)      # the new place is known
+        gan_train(str(b), resume=True, out=out, steps=8, quiet=True)
+        again = Run.open(out)
+    assert again.iteration == 8 and opened.iteration == 6 and Path(again.begun['data.file']) == b
+    assert Run.repeat(out).trainer.sample(3) is not None
+
+
+def test_data_with_other_content_are_refused_whatever_their_name(tmp_path):
+    a, b = table(tmp_path/'a.csv'), table(tmp_path/'b.csv', seed=1)
+    out = tmp_path/'run'
+    gan_train(str(a), steps=4, out=out, **small)
+    there = tree(out)
+    for f in (lambda: gan_train(str(b), resume=True, out=out), lambda: gan_eval(out, data=str(b)),
+              lambda: Run.open(out, data=get_data(str(b))), lambda: Run.repeat(out, data=get_data(str(b)))):
+        assert 'b is not the data that was recorded: what is in it differs' in line(f)
+    table(a, seed=2)
+    assert 'a is not the data that was recorded: it has changed since' in line(lambda: gan_train(resume=True, out=out))
+    assert 'ring is not the data that was recorded' in line(lambda: (table(a), gan_train('ring', resume=True, out=out)))
+    assert tree(out) == there
+
+
+def test_what_was_said_of_the_data_need_not_be_said_again(tmp_path):
+    a, out = pictures(tmp_path/'a'), tmp_path/'run'
+    gan_train(str(a), steps=3, size=4, out=out, **small)
+    gan_train(str(a), steps=4, resume=True, out=out, quiet=True)
+    assert '--size 5 differs from the 4' in line(lambda: gan_train(str(a), size=5, resume=True, out=out))
+    gan_train(str(a), config=out, out=tmp_path/'b', quiet=True)
+    assert read_record(tmp_path/'b')['data']['shape'] == [4, 4]
+
+
+# ---- names and paths
+
+def test_a_path_is_a_path_and_a_name_a_name(tmp_path, monkeypatch):
+    pictures(tmp_path/'digits')
+    monkeypatch.chdir(tmp_path)
+    for what in ('./digits', 'digits/', Path('digits'), str(tmp_path/'digits')):
+        assert experiment(what).load_data().dim == 36
+        assert experiment('ring').changed({'data': what}).load_data().dim == 36
+    for e in (experiment({'file': 'digits'}), experiment('ring').changed({'data': {'file': 'digits'}})):
+        assert e.load_data().dim == 36
+    with pytest.warns(UserWarning, match='give ./digits'): assert experiment('digits').load_data().dim == 64
+    gan_train('./digits', steps=2, out='a', **small)
+    gan_train('ring', steps=2, out='b', set=['data=./digits'], **small)
+    assert [read_record(o)['data']['dim'] for o in 'ab'] == [36, 36]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for f in (lambda: experiment('./digits'), lambda: experiment('ring')): f()
+
+
+def test_the_wrong_thing_in_the_place_of_data_or_a_run(ring_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = line(lambda: gan_train('ring/', out='x', **small))
+    assert 'ring/ is a run folder: --resume --out ring/' in said and 'gan-sample ring/' in said
+    for f in (gan_sample, gan_eval):
+        said = line(lambda: f('rin'))
+        assert said == 'rin is not a run folder: there is no such folder; beside it there is ring'
+    assert line(lambda: gan_train('ring', size=28, out='x')).startswith('--size is no option of this data')
+    table(tmp_path/'t.csv')
+    assert '--noise_dim must be' in line(lambda: gan_train('ring', noise_dim=-1, out='x'))
+    for option, big in (('n', 10**30), ('seed', 2**63)):
+        assert line(lambda: gan_sample('ring', **{option: big})) == f'--{option} must be below 2**63'
+    assert not Path('x').exists() and not Path('ring/samples.npy').exists()
+
+
+def test_a_metric_that_is_not_measured_is_noticed_before_the_training(tmp_path):
+    (tmp_path/'e.json').write_text(experiment('ring', steps=3, device='cpu', engine='eager').json())
+    def ask(metric): return run('gan-study', 'e.json', '--seeds', 1, '--metric', metric, '--out', 's', cwd=tmp_path)
+    r = ask('fid')
+    assert r.returncode == 2 and r.stderr.startswith('gan-study: error: --metric fid must be one of modes')
+    assert not (tmp_path/'s').exists()
+    assert 'final_value' in ask('final_value').stdout
+
+
+def test_classes_are_told_beside_the_samples(tmp_path, capsys):
+    gan_train('digits', steps=2, classes=10, out=tmp_path/'r', **small)
+    capsys.readouterr()
+    gan_sample(tmp_path/'r', n=30, out=tmp_path/'x.npy')
+    assert 'a .csv file has them in a column' in capsys.readouterr().out
+    gan_sample(tmp_path/'r', n=30, out=tmp_path/'x.csv')
+    frame = pd.read_csv(tmp_path/'x.csv')
+    assert frame.columns[-1] == 'class' and frame.shape == (30, 65) and set(frame['class']) <= {*range(10)}
+    assert len({*frame['class']}) > 3
+    assert np.allclose(frame.values[:, :64], np.load(tmp_path/'x.npy').reshape(30, 64))
+    gan_sample(tmp_path/'r', n=4, y=3, out=tmp_path/'y.csv')
+    assert [*pd.read_csv(tmp_path/'y.csv')['class']] == [3]*4
+    assert 'column' not in capsys.readouterr().out
+
+
+# ---- numbers that are none
+
+holes = torch.rand(200, 3)
+holes[37, 1] = float('nan')
+
+class Map(Dataset):
+    def __len__(self): return len(holes)
+    def __getitem__(self, i): return holes[i], 0
+
+class Iterable(IterableDataset):
+    def __iter__(self): return iter(holes)
+
+def of_three(data):
+    gan = GAN(mlp_generator(2, 3, (8,)), mlp_discriminator(3, (8,)), normal(2))
+    return Trainer(gan, data, batch_size=20, engine='eager', device='cpu')
+
+
+@pytest.mark.parametrize('make', [Map, lambda: TensorDataset(holes), Iterable, lambda: DataLoader(Map(), 20),
+                                  lambda: DataLoader(Map(), 20, shuffle=True), lambda: DataLoader(Iterable(), 20)])
+def test_nan_in_a_stream_is_named_and_not_blamed_on_the_rate(make):
+    data = make()
+    said = line(lambda: of_three(get_data(data)).fit(12, progress=False))
+    assert 'rate' not in said and 'data must be finite' in said and 'nan' in said
+    if isinstance(data, (Map, TensorDataset)): assert 'item 37' in said
+
+
+def test_masked_entries_tables_and_sparse_tensors_are_refused_where_numbers_are_wanted():
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    masked = np.ma.masked_greater(x, 2)
+    n = int(masked.mask.sum())
+    for f in (get_data, Samples, lambda o: coverage(o, ring())):
+        assert f' has {n} masked values: fill them' in line(lambda: f(masked))
+    assert len(Samples(np.ma.masked_greater(x, 99))) == len(get_data(np.ma.masked_greater(x, 99))) == 300
+    assert 'x is a DataFrame: get_data and table take it' in line(lambda: Samples(pd.DataFrame(x)))
+    t = torch.tensor(x)
+    for o, why in ((t.to_sparse(), 'to_dense()'), (t.to_sparse_csr(), 'to_dense()'), (x.astype(object), 'astype(float)')):
+        for f in (get_data, Samples): assert why in line(lambda: f(o))
+
+
+# ---- NumPy's numbers
+
+I, F, B = np.int64, np.float32, np.bool_
+
+def ring_trainer(**k):
+    gan = GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2))
+    return Trainer(gan, ring(), **{**dict(engine='eager', device='cpu', batch_size=8), **k})
+
+numpys = {
+    'trainer': lambda: ring_trainer(batch_size=np.uint8(200), seed=I(1), k=np.int8(1), k_g=I(2), accumulate=I(2), ema=F(3)),
+    'fit': lambda: ring_trainer().fit(I(2), progress=False), 'sample': lambda: ring_trainer().sample(I(3), I(4)),
+    'alone': lambda: ring_trainer().alone('d', I(2)), 'change': lambda: ring_trainer().change(k=I(2), batch_size=I(4)),
+    'networks': lambda: mlp(I(2), I(2), np.array([8]), seed=I(0), dropout=F(.1), input_dropout=F(.1), init=F(.1), classes=I(3)),
+    'maxout': lambda: mlp(2, 1, (I(3),), act='maxout', pieces=I(2)),
+    'rules': lambda: ring_trainer(d_rule=adam(F(1e-3), (F(.5), F(.9))), g_rule=momentum_sgd(F(.1), F(.5))).fit(2, progress=False),
+    'schedule': lambda: ring_trainer(d_rule=adam(linear(F(1e-3), F(0), I(10), begin=I(1)))).fit(2, progress=False),
+    'clips': lambda: ring_trainer(d_rule=Rule(torch.optim.RMSprop, lr=F(1e-3), centered=B(True), clip_gradient=F(1))),
+    'data': lambda: [ring(I(5), F(1), F(.1)).sample(I(3)), uniform(I(3), F(-1), F(1)).sample(I(2))],
+    'hook': lambda: ring_trainer(hooks=[EarlyStop(lambda t: 1., every=I(1), patience=I(2))]).fit(3, progress=False)}
+
+@pytest.mark.parametrize('what', numpys)
+def test_numpy_numbers_are_numbers(what): numpys[what]()
+
+
+def test_numpy_numbers_in_a_description_and_a_run(tmp_path):
+    e = experiment('ring', steps=I(3), device='cpu', engine='eager', batch_size=I(8), seed=np.uint8(3), k=np.int32(1), ema=F(5),
+                   **{'generator.hidden': np.array([8]), 'discriminator.hidden': [I(8)], 'noise.dim': I(3), 'd_rule.lr': F(1e-3),
+                      'g_rule.betas': np.array([.5, .9]), 'discriminator.dropout': F(.1), 'data.n': I(5), 'd_rule.amsgrad': B(False)})
+    assert Experiment.from_json(e.json()) == e and e['seed'] == 3 and type(e['noise.dim']) is int
+    r = Run(e).fit(I(2), progress=False).change({'k': I(2), 'd_rule.lr': F(1e-4)}).alone('d', I(2)).fit(I(1), progress=False)
+    json.dumps(r.record())
+    r.save(tmp_path/'r')
+    assert Run.open(tmp_path/'r').story == Run.repeat(tmp_path/'r').story == r.story
+    played = Run(e)
+    played.plan = [{'fit': I(2)}, {'alone': 'd', 'times': I(1)}, {'change': {'k': I(2)}}, {'fit': I(2)}]
+    json.dumps(played.record())
+    assert played.go_on().iteration == 4
+    gan_train('ring', steps=I(3), seed=I(1), out=tmp_path/'c', device='cpu', engine='eager', batch_size=I(8), lr=F(1e-3), ema=F(4),
+              noise_dim=I(2), g_hidden=np.array([8]), d_hidden=[I(8)], checkpoint_every=I(2), quiet=B(True), resume=B(False))
+    gan_sample(tmp_path/'c', n=I(5), seed=I(2))
+
+
+def test_numpy_numbers_in_a_study():
+    e = experiment('ring', steps=2, device='cpu', engine='eager', batch_size=8)
+    s = study(combinations(e, {'k': np.array([1, 2])}), np.arange(2), progress=False, metrics=dict(n=lambda t: F(t.iteration)))
+    assert len(s.results) == 4
+
+
+# ---- too large
+
+def test_too_many_parameters_are_refused_before_a_network_is_made(tmp_path, monkeypatch):
+    photos = pictures(tmp_path/'photos', 2, 512)
+    def build(*args, **kwargs): raise AssertionError('a network was made')
+    with monkeypatch.context() as patch:
+        patch.setattr('gan_nbdev.engines.parts.mlp_generator', build)
+        said = line(lambda: gan_train(str(photos), recipe='images', batch_size=2, device='cpu', out=tmp_path/'r'))
+        assert f'parameters for items of {512*512:,} numbers, and may have 100,000,000: give --size ' in said
+        size = int(said.split('--size ')[1].split()[0])
+        assert not (tmp_path/'r').exists()
+        e = experiment(get_data(np.zeros((3, 512, 512), 'uint8') + np.arange(3, dtype='uint8')[:, None, None]), 'images', batch_size=2)
+        assert f'give images of {size}×{size} at most' in line(e.gan)
+        wide = experiment('ring', **{'discriminator.hidden': [20_000, 20_000]})
+        for f in (wide.gan, wide.trainer): assert 'give fewer or narrower layers' in line(f)
+    e = experiment('mnist')
+    limit = gan_nbdev.experiments.most_parameters
+    assert e.parameters(size**2) <= limit < e.parameters((size + 1)**2)
+
+
+@pytest.mark.parametrize('changes', [{}, dict(classes=3), dict(pack=2), {'discriminator.reconstruct': True},
+                                     {'generator.norm': 'batch', 'discriminator.act': 'maxout', 'discriminator.hidden': [5, 6]},
+                                     {'generator.hidden': [], 'noise.dim': 7}])
+def test_parameters_are_counted_as_they_are(changes):
+    data = Samples(torch.rand(200, 5), 'unit', labels=[0, 1, 2, 2]*50)
+    e = experiment(data, 'points', **changes)
+    assert e.parameters(5) == sum(p.numel() for p in e.gan().parameters())
+
+
+def test_many_samples_are_made_in_pieces():
+    gan, most = GAN(mlp_generator(3, 5, (8,), norm='batch', classes=2), mlp_discriminator(5, (8,), classes=2), normal(3), classes=2), []
+    gan.generator.register_forward_hook(lambda m, v, out: most.append(len(out)))
+    def rng(): return torch.Generator().manual_seed(0)
+    x = gan.sample(10_000, rng())
+    assert max(most) == 4096 and sum(most) == 10_000 and x.shape == (10_000, 5)
+    most.clear()
+    z = gan.draw_noise(10_000, g := rng())
+    y = gan.draw_labels(10_000, g)
+    with torch.no_grad(): whole = gan.eval()(z, y)
+    assert torch.allclose(whole, x, atol=1e-6)
+    most.clear()
+    gan.sample(4096, rng())
+    assert most == [4096]   # as it always was
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='no /proc, which tells the most memory so far')
+def test_a_checkpoint_takes_no_copies_of_the_state(tmp_path):
+    code = f"""
+import re, torch
+from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
+def most(): return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])/1024
+state = dict(w=torch.ones(30_000_000), m=[torch.ones(5_000_000)]*2)   # 160 MB
+path, about = {str(tmp_path/'c.safetensors')!r}, dict(iteration=0, settings={{}}, versions={{}}, notes=None)
+write_checkpoint(path, dict(w=torch.ones(3)), **about); read_checkpoint(path)
+a = most(); write_checkpoint(path, state, **about)
+b = most(); there = read_checkpoint(path)[0]
+print(b - a, most() - b, torch.equal(there['w'], state['w']))"""
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    written, read, same = said.stdout.split()
+    assert float(written) < 40 and float(read) < 200 and same == 'True', (said.stdout, said.stderr)
+
+
+# ---- games and networks of one's own
+
+def d_loss(real, fake): return softplus(-real).mean() + softplus(fake).mean()
+def g_loss(fake): return softplus(-fake).mean()
+def branching(real, fake): return d_loss(real, fake) if real.mean() > 0 else 2*d_loss(real, fake)
+
+games_of_ones_own = {
+    'a Python number': ((lambda real, fake: d_loss(real, fake).item(), g_loss), 'd_loss must give one number, a tensor of shape (), not'),
+    'for G': ((d_loss, lambda fake: 0.5), 'g_loss must give one number, a tensor of shape (), not 0.5: calculate with tensors'),
+    'nothing': ((lambda real, fake: None, g_loss), 'not None: it lacks a return'),
+    'a number a row': ((lambda real, fake: softplus(fake), g_loss), 'not shape (16,): take its mean'),
+    'whole': ((lambda real, fake: torch.tensor(3), g_loss), 'not torch.int64: give it as floating point'),
+    'detached': ((lambda real, fake: d_loss(real, fake).detach(), g_loss), 'a loss must depend on the weights of who moves'),
+    'a figure': (Game(d_loss, g_loss, figures=dict(mine=lambda real: real.mean().item())), 'mine must give one number, a tensor of shape ()'),
+    'a term': (Game(d_loss, g_loss, d_terms=dict(mine=lambda x: 1.)), 'mine must give one number, a tensor of shape (), not 1.0')}
+
+@pytest.mark.parametrize('engine', ['eager', 'recorded'])
+@pytest.mark.parametrize('what', games_of_ones_own)
+def test_a_game_that_gives_no_loss_is_told_so(what, engine):
+    game, why = games_of_ones_own[what]
+    t = ring_trainer(game=game, batch_size=16)
+    assert why in line(lambda: t.fit(2, progress=False) if engine == 'eager' else Recorded(t))
+
+
+def test_a_game_that_branches_is_for_the_eager_engine():
+    assert ring_trainer(game=(branching, g_loss)).fit(2, progress=False).iteration == 2
+    said = line(lambda: Recorded(ring_trainer(game=(branching, g_loss))))
+    assert "only the eager engine can train it: it goes another way by what is in a tensor, as 'if'" in said
+
+
+class Upward(nn.Module):
+    def __init__(self, z=16, classes=None):
+        super().__init__()
+        self.up, self.of = nn.ConvTranspose2d(z, 1, 8), nn.Embedding(classes, z) if classes else None
+    def forward(self, z, labels=None): return self.up(z + self.of(labels)[..., None, None] if self.of else z)
+
+class Plain(nn.Module):
+    def __init__(self, channels=1):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(channels, 4, 8), nn.Flatten(), nn.Linear(4, 1))
+    def forward(self, x): return self.layers(x)
+
+class Told(Plain):
+    def forward(self, x, labels): return self.layers(x)
+
+networks = {
+    'noise': (lambda: GAN(Upward(16), Plain(), normal(20)), 'give noise of that length, as normal(16)'),
+    'noise of a perceptron': (lambda: GAN(mlp_generator(16, 64), Plain(), normal(20)), 'give noise of that length, as normal(16)'),
+    'classes of G': (lambda: GAN(Upward(16, 10), Told(), normal(16)), 'its forward takes labels as well: if these are classes, give classes=…'),
+    'classes of D': (lambda: GAN(Upward(16), Told(), normal(16)), 'its forward takes labels as well: if these are classes, give classes=…'),
+    'no classes': (lambda: GAN(Upward(16, 10), Plain(), normal(16), classes=10), 'its forward takes no classes: leave out classes=…'),
+    'other classes': (lambda: GAN(mlp_generator(2, 2, classes=10), mlp_discriminator(2, classes=3), normal(2), classes=10),
+                      'the discriminator knows 3 classes, but classes is 10'),
+    'pack': (lambda: GAN(Upward(16), Plain(2), normal(16)), 'give pack=2'),
+    'pack of a perceptron': (lambda: GAN(mlp_generator(16, 64), mlp_discriminator(64, pack=3), normal(16)), 'give pack=3'),
+    'not packed': (lambda: GAN(Upward(16), Plain(), normal(16), pack=2), 'its first layer takes 1: with pack=2 it must take 2'),
+    'a class': (lambda: GAN(Upward, Plain(), normal(16)), 'not the class Upward: give Upward(…)'),
+    'described': (lambda: experiment('digits', generator=Upward(16), discriminator=Plain(2),
+                                     noise=dict(name='normal', dim=16)).gan(), 'give pack=2')}
+
+@pytest.mark.parametrize('what', networks)
+def test_networks_that_do_not_fit_are_told_what_to_give(what):
+    make, why = networks[what]
+    assert why in line(make)
