@@ -14,10 +14,14 @@ def _pictures(*shape):
 gray, colour = _pictures(8, 8), _pictures(8, 8, 3)
 colour = (colour*np.array([1, .75, .5])).astype('u1')
 clear = np.concatenate([colour, np.where(colour[..., :1] > 0, 255, 51).astype('u1')], 3)
-images = {
-    '(n, 8, 8) bytes': gray, '(n, 1, 8, 8)': gray[:, None], '(n, 8, 8, 1)': gray[..., None],
-    '(n, 3, 8, 8)': np.moveaxis(colour, 3, 1), '(n, 8, 8, 3)': colour, '(n, 8, 8, 4)': clear,
-    '[-1, 1]': colour/127.5 - 1, '[0, 1]': colour/255, '[0, 255] floats': colour*1., 'oblong': gray[:, :6]}
+on_white = np.rint(clear[..., :3]*(clear[..., 3:]/255) + 255 - clear[..., 3:])
+images = {   # what is given, and the bytes that should be seen
+    '(n, 8, 8) bytes': (gray, gray), '(n, 1, 8, 8)': (gray[:, None], gray), '(n, 8, 8, 1)': (gray[..., None], gray),
+    '(n, 3, 8, 8)': (np.moveaxis(colour, 3, 1), colour), '(n, 8, 8, 3)': (colour, colour), '(n, 8, 8, 4)': (clear, on_white),
+    '[-1, 1]': (colour/127.5 - 1, colour), '[0, 1]': (colour/255, colour), '[0, 255] floats': (colour*1., colour),
+    'oblong': (gray[:, :6], gray[:, :6])}
+seen = {k: {bytes(o) for o in v.reshape(n, -1).astype('u1')} for k, (_, v) in images.items()}
+images = {k: v for k, (v, _) in images.items()}
 
 waves = np.sin(np.arange(64)/5 + rng.uniform(0, 6, (n, 1)))*3 + 20
 series = {'(n, 64)': waves, '(n, 64, 2)': np.stack([waves, -waves], 2), '(n, 2, 64)': np.stack([waves, -waves], 1)}

@@ -34,6 +34,8 @@ from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, EarlyStop, Trainer
 
+from commands import run
+
 here, bin_ = Path(__file__).parent, Path(sys.executable).parent
 cases = settings(max_examples=int(os.environ.get('GAN_CASES', '100')), deadline=None,
                  derandomize='GAN_CASES' not in os.environ, database=None,
@@ -435,12 +437,11 @@ def after(p, folder, iteration):
 
 
 def test_the_command_survives_sigterm_and_sigkill(tmp_path):
-    train = ('ring', '--steps', 1200, '--checkpoint_every', 100, '--device', 'cpu', '--quiet',
-             '--out')
-    whole = command(*train, 'whole', cwd=tmp_path)
-    assert whole.wait(120) == 0, whole.communicate()
+    train = ('ring', '--steps', 1200, '--checkpoint_every', 100, '--batch_size', 32, '--device', 'cpu', '--out')
+    def to_the_end(*args): return run('gan-train', *args, '--quiet', cwd=tmp_path)
+    assert to_the_end(*train, 'whole').returncode == 0
     folder = tmp_path/'run/checkpoints'
-    p = command(*train, 'run', cwd=tmp_path)
+    p = command(*train, 'run', '--quiet', cwd=tmp_path)
     after(p, folder, 200)
     p.terminate()
     assert p.wait(60) == 143, p.communicate()
@@ -450,19 +451,17 @@ def test_the_command_survives_sigterm_and_sigkill(tmp_path):
     after(p, folder, first + 1)
     p.kill()
     p.wait()
-    p = command(*train, 'run', cwd=tmp_path)
-    assert p.wait(60) == 2
-    assert 'already holds a run (checkpoints): choose another --out, --resume' in p.communicate()[1]
-    p = command('--resume', '--out', 'run', '--seed', 1, cwd=tmp_path)
-    assert p.wait(60) == 2
-    err = p.communicate()[1]
-    assert '--seed 1 differs from the 0 of the run' in err and err.count('\n') == 1
-    p = command('--resume', '--quiet', '--out', 'run', cwd=tmp_path)
-    assert p.wait(120) == 0, p.communicate()
-    assert 'from iteration' in p.communicate()[0]
+    r = to_the_end(*train, 'run')
+    assert r.returncode == 2
+    assert 'already holds a run (checkpoints): choose another --out, --resume' in r.stderr
+    r = to_the_end('--resume', '--out', 'run', '--seed', 1)
+    assert r.returncode == 2
+    assert '--seed 1 differs from the 0 of the run' in r.stderr and r.stderr.count('\n') == 1
+    r = to_the_end('--resume', '--out', 'run')
+    assert r.returncode == 0 and 'from iteration' in r.stdout, r.stderr
     assert files(tmp_path/'run') == files(tmp_path/'whole')
-    p = command('--config', 'run/config.json', '--quiet', '--out', 'again', cwd=tmp_path)
-    assert p.wait(120) == 0, p.communicate()
+    r = to_the_end('--config', 'run/config.json', '--out', 'again')
+    assert r.returncode == 0, r.stderr
     assert files(tmp_path/'again') == files(tmp_path/'whole')
 
 

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest, torch
 
+import forms
 from gan_nbdev.all import *
 from gan_nbdev.experiments import experiment
+from gan_nbdev.lab import Lab
 from gan_nbdev.lab.controls import control_values, controls, turned
 from gan_nbdev.lab.course import lessons, play_lesson
 from gan_nbdev.lab.rewinding import Rewindable
@@ -403,6 +405,164 @@ else: assert False"""
     subprocess.run([sys.executable, '-c', code], check=True)
 
 def test_dropped_sessions_leave_no_thread(session): session()
+
+# ---- data of one's own
+
+def labelled(): return get_data(forms.people(), label='colour')
+
+own_data = {
+    **{f'images {k}': lambda v=v: Samples(v) for k, v in forms.images.items()}, 'digits': digits,
+    **{f'series {k}': lambda v=v: Samples(v, kind='series') for k, v in forms.series.items()},
+    **{f'table, {k}': lambda v=v: v for k, v in forms.tables.items()}, 'labelled table': labelled,
+    '1-D': lambda: forms.waves[:, :1], '5-D': lambda: forms.waves[:, :5],
+    'labelled images': lambda: Samples(forms.gray, labels=np.arange(forms.n) % 3)}
+
+@pytest.fixture
+def lab():
+    "A `Lab` that tells a list what it would tell a window"
+    made = []
+    def make(*args, **kw):
+        made.append(o := Lab(*args, **kw))
+        o.heard, o.session.tell = [], lambda *told: o.heard.append(told)
+        return o
+    yield make
+    for o in made: o.close()
+
+def told(lab, what): return [o for o in lab.heard if o[0] == what]
+
+def shows(lab, n=10):
+    "The scene, and the frame after `n` iterations"
+    ask(lab.session, 'layers', layers=['real', 'fakes', 'heat', 'star', 'arrows', 'manifold', 'near'])
+    ask(lab.session, 'hello')
+    ask(lab.session, 'step', n=n)
+    until(lambda: told(lab, 'scene') and any(o[1]['iteration'] == lab.run.iteration for o in told(lab, 'frame')))
+    assert lab.session.error == ''
+    return told(lab, 'scene')[-1], told(lab, 'frame')[-1]
+
+@pytest.mark.parametrize('name', own_data)
+def test_data_of_ones_own_is_shown_in_its_own_units(lab, name):
+    o = lab(data=own_data[name](), **small)
+    (_, scene, still), (_, _, frame) = shows(o)
+    json.dumps(scene)
+    middle = np.mean(scene['box'], 1).tolist()
+    o.session.probe(middle)
+    assert all(np.isfinite(v).all() for v in frame.values())
+    if scene['kind'] == 'images':
+        assert [o.shape for o in (frame['near'], frame['pictures'])] == [(64, scene['dim'])]*2
+        assert scene['dim'] == np.prod(scene['shape']) and scene['layers'] == ['near']
+    if scene['kind'] == 'series':
+        assert scene['shape'][0] == 64 and 16 < abs(still['real']).mean() < 24 and scene['box'][0] == [0, 63]
+        assert len(told(o, 'at')[-1][1]['line']) == np.prod(scene['shape'])
+    if 'table' in name:
+        first = still['real'][:, 0]
+        assert scene['names'] and (20 < first.mean() < 80 if scene['names'][0] == 'a' else 160 < first.mean() < 185)
+        assert scene['box'][0][0] < first.mean() < scene['box'][0][1]
+    assert o.picture() is not None
+
+@pytest.mark.parametrize('form', forms.images)
+def test_real_images_are_those_that_were_given(lab, form):
+    "To the byte, whatever holds them"
+    _, (_, _, frame) = shows(lab(data=Samples(forms.images[form]), **small), 1)
+    assert {bytes(o) for o in frame['near']} <= forms.seen[form]
+
+def test_a_table_is_read_by_its_columns(lab):
+    o = lab(data=forms.people(), **small)
+    (_, scene, still), _ = shows(o)
+    assert (scene['names'], scene['kind'], scene['about']) == (['height', 'income'], 'table', 'Shown: height and income, 2 of 6 columns')
+    assert scene['layers'] == ['real', 'fakes', 'arrows']
+    assert 'Rings are data' in lab(data=forms.people(), **small).session.note
+
+def test_labels_are_said(lab, tmp_path):
+    "Left out, or the fakes are of all classes"
+    o = lab(data=labelled(), **small, classes=None)
+    assert 'without the label colour' in shows(o)[0][1]['about'] and o.trainer.gan.classes is None
+    forms.people().to_csv(tmp_path/'people.csv', index=False)
+    o = lab(data=str(tmp_path/'people.csv'), **small, **{'data.label': 'colour'})
+    (_, scene, _), (_, _, frame) = shows(o)
+    assert 'fakes of all 3 classes' in scene['about'] and o.trainer.gan.classes == 3 and [*frame] == ['fakes']
+
+def test_paths(lab, tmp_path):
+    from PIL import Image
+    forms.people().to_csv(tmp_path/'people.csv', index=False)
+    (tmp_path/'pics').mkdir()
+    for i, o in enumerate(forms.clear[:40]): Image.fromarray(o).save(tmp_path/f'pics/{i}.png')
+    np.save(tmp_path/'waves.npy', forms.waves)
+    for name, how, kind in (('people.csv', {}, 'table'), ('pics', {}, 'images'), ('waves.npy', {'data.kind': 'series'}, 'series')):
+        o = lab(data=tmp_path/name, **small, **how)
+        assert shows(o)[0][1]['kind'] == kind and o.run.experiment['data.file'] == str(tmp_path/name)
+        assert rebuilt(o.run).equal(weights(o.run))
+
+@pytest.mark.parametrize('data, why', [
+    (forms.blocks, 'items of shape 2×5×7 have no picture'), (forms.only_categories, 'no column holds numbers'),
+    (forms.waves[:, 0], 'give rows and columns')], ids=['blocks', 'categories', 'no columns'])
+def test_what_cannot_be_drawn_is_refused_before_anything_begins(data, why):
+    before = threading.active_count()
+    for make in (lambda: Lab(data=data, **small), lambda: Lab(Trainer(nets(), data, device='cpu'))):
+        with pytest.raises(ValueError) as e: make()
+        assert '\n' not in str(e.value)
+    with pytest.raises(ValueError, match=why): Lab(data=data)
+    assert threading.active_count() == before
+
+def test_a_game_without_v_has_a_picture(lab):
+    o = lab(game='wgan-gp', **small)
+    assert o.picture() and ask(o.session, 'step', n=3) is None and o.picture()
+
+class Veiled(Samples):
+    "Data that nobody can see any more once `off` is set"
+    off = False
+    def unscale(self, x):
+        if self.off: raise RuntimeError('no\nsight')
+        return super().unscale(x)
+
+def test_no_run_is_lost_to_a_picture(session):
+    "Drawing fails: at full speed, line by line, under the pointer. The training is that of a run unseen"
+    rows, told = np.random.default_rng(0).normal(size=(200, 2)), []
+    data = Veiled(rows)
+    s = session(tiny(data), tell=lambda *o: told.append(o), line_s=0.)
+    ask(s, 'play'); until(lambda: s.run.iteration > 20 and s.eyes and s.eyes[0].scene); ask(s, 'pause')
+    data.off, start = True, s.run.iteration
+    ask(s, 'play'); until(lambda: s.run.iteration > start + 20 and 'cannot be drawn. RuntimeError: no sight' in s.error)
+    ask(s, 'speed', speed='slow'); until(lambda: s.run.iteration > start + 24)
+    s.probe([0., 0.])
+    ask(s, 'pause')
+    assert s.run.broken is False and weights(s.run).equal(weights(tiny(Samples(rows)).fit(s.run.iteration)))
+    data.off = False
+    ask(s, 'play'); until(lambda: s.error == ''); ask(s, 'pause')
+
+def test_a_window_that_is_gone_costs_nothing(session):
+    def gone(*_): raise OSError('closed')
+    s = session(tell=gone, line_s=0.)
+    ask(s, 'play'); until(lambda: s.run.iteration > 20); ask(s, 'speed', speed='slow')
+    n = s.run.iteration
+    until(lambda: s.run.iteration > n + 4); ask(s, 'pause')
+    assert not s.run.broken and all(t.is_alive() for t in s.threads)
+
+@pytest.mark.parametrize('name', [*own_data, 'blocks', 'only categories'])
+def test_live_plots_of_everything(monkeypatch, name):
+    "Drawn, or at least not in the way"
+    import warnings
+    monkeypatch.setattr('gan_nbdev.plots._in_notebook', lambda: True)
+    class Live(LivePlot):
+        drawn = 0
+        def _show(self, png): self.drawn += png[:4] == b'\x89PNG'
+    data = get_data({'blocks': forms.blocks, 'only categories': forms.only_categories}[name] if name not in own_data else own_data[name]())
+    e = experiment(data, **small, device='cpu', engine='eager')
+    t, live = e.trainer(), Live(every_s=0)
+    t.hooks.append(live)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        t.fit(3, progress=False)
+    assert t.iteration == 3 and live.drawn >= 2
+
+def test_a_live_plot_that_fails_says_so_once(monkeypatch):
+    monkeypatch.setattr('gan_nbdev.plots._in_notebook', lambda: True)
+    data = Veiled(np.random.default_rng(0).normal(size=(200, 2)))
+    data.off = True
+    t = experiment(data, **small, device='cpu', engine='eager').trainer()
+    t.hooks.append(LivePlot(every_s=0))
+    with pytest.warns(UserWarning, match='LivePlot is off, the training goes on: RuntimeError: no sight') as w:
+        t.fit(5, progress=False)
+    assert t.iteration == 5 and len([o for o in w if 'LivePlot' in str(o.message)]) == 1
 
 # ---- what was saved, and then changed by somebody
 

@@ -8,6 +8,7 @@ __all__ = ['table_suffixes', 'table_suffix', 'read_frame']
 # %% ../../nbs/datasets/04_frames.ipynb #45ad8b36
 import bz2, codecs, csv, gzip, io, lzma, re, warnings, zipfile
 from collections import Counter
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -193,12 +194,12 @@ _beyond = '\0beyond'
 
 # %% ../../nbs/datasets/04_frames.ipynb #39d9a57b
 def _needs(package, suffix):
-    try: return __import__(package)
-    except ImportError: raise ValueError(f'reading {suffix} needs {package}: pip install {package}') from None
+    "What reads the files of others, and is not always there"
+    try: return import_module(package)
+    except ImportError: raise ValueError(f'reading {suffix} needs {package}: pip install gan_nbdev[tables]') from None
 
 def _parquet(path, memory):
-    _needs('pyarrow', '.parquet')
-    from pyarrow import parquet
+    parquet = _needs('pyarrow.parquet', '.parquet')
     about = parquet.ParquetFile(path).metadata
     check_room(about.num_rows*about.num_columns, memory, path)
     _check_unfolded(8*about.num_rows*about.num_columns, path)
@@ -206,8 +207,7 @@ def _parquet(path, memory):
     return pd.read_parquet(path)
 
 def _feather(path, memory):
-    _needs('pyarrow', '.feather')
-    from pyarrow import ipc
+    ipc = _needs('pyarrow.ipc', '.feather')
     with ipc.open_file(str(path)) as f:
         parts, n = [], 0
         for i in range(f.num_record_batches):

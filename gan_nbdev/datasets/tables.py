@@ -220,7 +220,7 @@ class Columns:
     def of(cls,
         v:dict,  # as from `described`
         scaling, # of all numbers that the networks see
-    )->'Columns':
+    )->'Columns': # the way back
         "The way that was described; `ValueError` if none was"
         try:
             columns, label = [_column(o) for o in v['columns']], v['label'] and (_column(v['label'][0]), int(v['label'][1]))
@@ -274,6 +274,7 @@ class Table(Samples):
             c, s = _kind(frame.pop(label), label, (kinds or {}).get(label, 'category'), self.notes, date_format)
             if len(c.values) < 2: raise ValueError(f'label {label!r} has one value only, {c.values[0]!r}')
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)
+            self.class_names = tuple(map(str, c.values))
         seen = [_kind(frame[o], o, (kinds or {}).get(o), self.notes, date_format) for o in frame]
         self.columns, parts = [c for c, _ in seen], [_encoded(s, c) for c, s in seen if c.kind != 'constant']
         check_room(len(frame)*sum(_widths(self.columns)), memory, name)
@@ -287,7 +288,7 @@ class Table(Samples):
     def of_rows(cls,
         samples:Samples, # rows in model units, with the scaling of the table that they were
         columns:dict,    # as from `Columns.described`
-    )->'Table':
+    )->'Table': # whose `summary` knows no ranges
         "A table whose rows are there already"
         o = copy(samples)
         o.__class__, o.way = cls, Columns.of(columns, samples.scaling)

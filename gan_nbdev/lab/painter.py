@@ -11,7 +11,6 @@ import math, time
 from fastcore.basics import patch
 
 from .eye import Eye, first_layers
-from .widgets import one_line
 from .worker import Worker
 from ..support.devices import others_may, turns
 
@@ -54,15 +53,6 @@ def _picture(self:Painter, curves):
         if report: self._tell_report(report)
     except Exception as e: self.no_picture(e)   # the thread lives on, and tells the next one
     return curves
-
-@patch
-def no_picture(self:Painter,
-               e:Exception, # what was raised by drawing or telling
-              ) -> bool:    # is that news?
-    "A picture that fails is a sentence in the window; the run goes on"
-    if self.error: return False
-    self.error = f'The picture cannot be drawn. {type(e).__name__}: {one_line(e)}.'
-    return True
 
 # %% ../../nbs/lab/09_painter.ipynb #9be4e650
 @patch

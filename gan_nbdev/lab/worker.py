@@ -65,7 +65,7 @@ class Worker:
         line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
     ):
         self.runs = [run]                               # two, while they are compared
-        self.tell = tell or (lambda *_: None)
+        self.window = tell or (lambda *_: None)
         self.playing, self.speed, self.line_s, self.presses = False, 'full', line_s, 0
         self.note, self.error = guide(run.trainer.data), ''
         self.jobs, self.looks, self.wake = deque(), deque(), threading.Condition()
@@ -83,6 +83,22 @@ class Worker:
 
     @property
     def run(self): return self.runs[0]
+
+    def tell(self,
+             what:str,    # kind of news: 'frame', 'state', 'line', …
+             info:dict,   # plain values
+             arrays:dict): # by name
+        "Give news to the window; one that is gone costs no thread its life"
+        try: self.window(what, info, arrays)
+        except Exception as e: self.no_picture(e)
+
+    def no_picture(self,
+                   e:Exception, # what was raised by drawing or telling
+                  ) -> bool:    # is that news?
+        "A picture that fails is a sentence in the window; the run goes on"
+        if self.error: return False
+        self.error = f'The picture cannot be drawn. {type(e).__name__}: {one_line(e)}.'
+        return True
 
 def guide(data       # of a run
          ) -> str:   # sentences
