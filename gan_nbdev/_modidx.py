@@ -537,6 +537,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._category': ( 'datasets/tables.html#_category',
                                                                                     'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._changed_kinds': ( 'datasets/tables.html#_changed_kinds',
+                                                                                         'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._column': ( 'datasets/tables.html#_column',
                                                                                   'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._complete': ( 'datasets/tables.html#_complete',

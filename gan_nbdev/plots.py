@@ -380,7 +380,8 @@ class LivePlot:
         try: self._show(_png(plot_overview(trainer, self.n)))
         except Exception as e:   # no training is lost to a picture
             self.on = False
-            warnings.warn(f'LivePlot is off, the training goes on: {type(e).__name__}: {" ".join(str(e).split())[:200]}', stacklevel=2)
+            why = ' '.join(str(e).split())[:200]
+            warnings.warn(f'LivePlot is off, the training goes on: {type(e).__name__}: {why}', stacklevel=2)
         now = time.monotonic()
         self.due = now + max(self.every_s, 9*(now - start))   # a tenth of the time at most
 

@@ -1,31 +1,37 @@
-"""Commands in processes of their own, forked from one that has torch imported: that spares each of them some seconds.
+"""Commands and notebooks in processes of their own, forked from one that has torch imported: that spares each of them some seconds.
 
-Tests that start the scripts from nothing, and send them signals, are `begin` in test_cli, `command` in test_checkpoints and `run` in test_study.
+Tests that start the scripts from nothing, and send them signals, are `begin` in test_cli, `command` in test_checkpoints and `begin` in test_study.
 """
 import multiprocessing, os, runpy, subprocess, sys, tempfile
 from pathlib import Path
 
 bin_ = Path(sys.executable).parent
 _context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'gan_nbdev.all'])
+_context.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'nbdev.test', 'gan_nbdev.all'])
 
-def _child(args, cwd, env, out, err):
+def _child(f, args, cwd, env, out, err):
     os.chdir(cwd)
     os.environ.clear(); os.environ.update(env)
     for fd, path in ((1, out), (2, err)): os.dup2(os.open(path, os.O_WRONLY), fd)
-    sys.argv = args
+    f(*args)
+
+def apart(f, *args, cwd, seconds=300, **env):
+    "Call `f`, a function of a module, in a process of its own, as `subprocess.run` with its output as text"
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+        p = _context.Process(target=_child, args=(f, args, str(cwd), env, out.name, err.name))
+        p.start()
+        p.join(seconds)
+        if p.is_alive():
+            p.kill()
+            raise subprocess.TimeoutExpired(args, seconds)
+        said = [o.read().decode() for o in (out, err)]
+    return subprocess.CompletedProcess(args, p.exitcode, *said)
+
+def _script(*args):
+    sys.argv = list(args)
     runpy.run_path(args[0], run_name='__main__')
 
 def run(*args, cwd, **env):
-    "Run a command of the package to its end, as `subprocess.run` with its output as text"
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PATH': f'{bin_}:{os.environ["PATH"]}', **env}
-    args = [str(bin_/args[0]), *map(str, args[1:])]
-    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
-        p = _context.Process(target=_child, args=(args, str(cwd), env, out.name, err.name))
-        p.start()
-        p.join(300)
-        if p.is_alive():
-            p.kill()
-            raise subprocess.TimeoutExpired(args, 300)
-        said = [o.read().decode() for o in (out, err)]
-    return subprocess.CompletedProcess(args, p.exitcode, *said)
+    "Run a command of the package to its end"
+    return apart(_script, str(bin_/args[0]), *map(str, args[1:]), cwd=cwd, **env)

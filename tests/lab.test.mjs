@@ -94,6 +94,12 @@ test("the nearest moment", () => {
   assert.equal(lab.nearest([0, 10, 40], 99), 2);
 });
 
+test("a picture keeps its proportions", () => {
+  assert.deepEqual(lab.fitted([8, 8], 40, 40), [0, 0, 40, 40]);
+  assert.deepEqual(lab.fitted([4, 8], 40, 40), [0, 10, 40, 20]);
+  assert.deepEqual(lab.fitted([8, 4], 40, 20), [15, 0, 10, 20]);
+});
+
 test("colours", () => {
   assert.deepEqual(lab.rgb("#0072B2"), [0, 114, 178]);
   assert.deepEqual(lab.rgb("rgb(1, 2, 3)"), [1, 2, 3]);

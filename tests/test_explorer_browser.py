@@ -247,6 +247,29 @@ for e in es: display(e)''')
     nb.page.screenshot(path=pictures/'explorer_kinds.png', full_page=True)
     assert nb.errors == []
 
+def test_data_of_ones_own(notebook, pictures):
+    "A mixed table tells its columns; series and oblong colour images are drawn"
+    nb = notebook(f'import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nimport forms\n' + setup.split('trainer')[0] + '''
+from IPython.display import display
+def trained(data):
+    small = {'generator.hidden': [16], 'discriminator.hidden': [16]}
+    return experiment(data, 'lab', **small).trainer().fit(30, progress=False)
+es = [Explorer(trained(o)) for o in (forms.people(), Samples(forms.waves, kind='series'), forms.images['(n, 3, 8, 8)'][:, :, :5])]
+for e in es: display(e)''')
+    nb.page.set_viewport_size(dict(width=1280, height=2400))
+    roots = nb.page.locator('.gan-explorer')
+    for i in range(3):
+        fake = roots.nth(i).locator('.ge-fake')
+        before = fake.evaluate('c => c.toDataURL()')
+        roots.nth(i).locator('[data-do="pad"]').press('ArrowRight')
+        nb.until(lambda: fake.evaluate('c => c.toDataURL()') != before, 'another picture')
+    said = nb.ask('[f"{k} {v}" for k, v in es[0].widget.now["words"]]')
+    nb.until(lambda: all(o in roots.nth(0).inner_text() for o in said), 'the columns')
+    assert 'nearest real item: colour' in roots.nth(0).inner_text()
+    nb.page.wait_for_timeout(600)
+    nb.page.screenshot(path=pictures/'explorer_own.png', full_page=True)
+    assert nb.errors == []
+
 # ---- what is explored
 
 def test_runs_and_folders(notebook, pictures):

@@ -1,8 +1,15 @@
 "Films without a browser: what `film.js` computes, and who knows of films."
-import ast, shutil, subprocess
+import ast, json, shutil, subprocess, warnings, zlib
+from base64 import b64decode
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import forms
+from gan_nbdev.all import *
+from gan_nbdev.lab import record
+from gan_nbdev.lab.rewinding import Rewindable
 
 root = Path(__file__).resolve().parent.parent
 
@@ -17,3 +24,66 @@ def test_nobody_needs_films():
     for p in (root/'gan_nbdev').glob('*.py'):
         names = [getattr(o, 'module', None) for o in ast.walk(ast.parse(p.read_text()))]
         assert 'gan_nbdev.lab.film' not in names and 'film' not in names, p
+
+# ---- data of one's own
+
+small = {'generator.hidden': [8], 'discriminator.hidden': [8], 'batch_size': 32, 'device': 'cpu', 'engine': 'eager'}
+own_data = {
+    **{f'images {k}': lambda v=v: Samples(v) for k, v in forms.images.items()},
+    **{f'series {k}': lambda v=v: Samples(v, kind='series') for k, v in forms.series.items()},
+    **{f'table, {k}': lambda v=v: v for k, v in forms.tables.items()},
+    'labelled': lambda: get_data(forms.people(), label='colour'), '1-D': lambda: forms.waves[:, :1], '5-D': lambda: forms.waves[:, :5]}
+
+def page(film):
+    "What a page holds: words, and how many bytes of arrays there are and should be"
+    info, _, b = zlib.decompress(b64decode(film._data([0, 0]))).partition(b'\0')
+    info = json.loads(info)
+    return info, len(b), sum(size*n*int(np.prod(shape)) for _, size, n, shape, *_ in info['parts'])
+
+@pytest.mark.parametrize('name', own_data)
+def test_films_of_data_of_ones_own(name):
+    film = record(experiment(own_data[name](), **small).trainer(), 4, frames=3)
+    info, there, told = page(film)
+    assert there == told and len(film) == 3 and film.picture()
+    scene = info['scene']
+    if scene['kind'] == 'images':
+        form = name.removeprefix('images ')
+        assert {bytes(o) for f in film.frames for o in f['near']} <= forms.seen[form] and np.prod(scene['shape']) == scene['dim']
+    if scene['kind'] == 'series': assert film.still['real'].shape == (30, *scene['shape']) and abs(film.still['real']).min() > 16
+    if name.startswith('table'): assert scene['names'][0] in own_data[name]().columns
+    assert 'about' in scene and all(0 <= o[0] < o[1] or o[0] < o[1] for o in scene['box'])
+
+def test_a_film_of_a_run_folder(tmp_path):
+    from gan_nbdev.cli import gan_train
+    forms.people().to_csv(tmp_path/'people.csv', index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')          # fewer rows than a minibatch
+        gan_train(str(tmp_path/'people.csv'), out=str(tmp_path/'run'), steps=20, quiet=True, g_hidden='8', d_hidden='8',
+                  device='cpu', engine='eager')
+        film = record(Rewindable.open(tmp_path/'run'), 5, frames=3)
+    assert film.iterations[0] == 20 and film.scene['names'] == ['height', 'income'] and film.save(tmp_path/'x.html').exists()
+
+@pytest.mark.parametrize('data', [forms.blocks, forms.only_categories], ids=['blocks', 'categories'])
+def test_what_cannot_be_drawn_is_refused_before_the_first_iteration(data):
+    t = experiment(data, **small).trainer()
+    with pytest.raises(ValueError, match='have no picture|no column holds numbers'): record(t, 10)
+    assert t.iteration == 0
+
+def test_no_run_is_lost_to_a_film():
+    "What cannot be seen any more ends the film, not the training"
+    class Veiled(Samples):
+        off = False
+        def unscale(self, x):
+            if self.off: raise RuntimeError('no sight')
+            return super().unscale(x)
+    class Veil:
+        def after_iteration(self, trainer): trainer.data.off = trainer.iteration >= 10
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    seen, veiled = (experiment(o(rows), **small).trainer() for o in (Samples, Veiled))
+    veiled.hooks.append(Veil())
+    with pytest.warns(UserWarning, match='the film ends at iteration .*, the training goes on: no sight') as w:
+        film = record(veiled, 20, frames=8)
+    assert len([o for o in w if 'film' in str(o.message)]) == 1 and veiled.iteration == 20
+    assert 1 < len(film) < 8 and film.iterations[-1] < 10 and film.picture() and page(film)[1]
+    seen.fit(20, progress=False)
+    assert all(a.equal(b) for a, b in zip(seen.gan.parameters(), veiled.gan.parameters()))

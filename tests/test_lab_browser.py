@@ -162,6 +162,62 @@ def test_morph_from_the_diagram(lab):
     look(lab).locator('.gl-fold-slow').evaluate('e => { e.open = true }')
     changes(lab, look(lab).locator('.gl-flow .gl-g').hover)
 
+# ---- data of one's own
+
+def own(data):
+    "A cell that opens the Lab on an expression, which may name `forms`"
+    return f'''import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import forms
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.lab import Lab
+lab = Lab(data={data}, **{{'generator.hidden': [16], 'discriminator.hidden': [16]}})
+lab'''
+
+def test_colour_images_with_their_channels_first(notebook, pictures):
+    "The real ones beside the fakes have the colours that were given"
+    nb = notebook(own('forms.images["(n, 3, 8, 8)"]'))
+    look(nb).locator('[data-layer="near"]').check()
+    changes(nb, lambda: do(nb, 'step', n=20))
+    nb.page.wait_for_timeout(300)
+    seen = look(nb).locator('.gl-canvas').first.evaluate('''c => {
+        const g = c.getContext("2d"), d = g.getImageData(c.width/2 + 8, 0, c.width/2 - 8, c.height*.85).data, out = {};
+        for (let i = 0; i < d.length; i += 4) {
+            const k = d.slice(i, i + 3).join();
+            out[k] = (out[k] || 0) + 1;
+        }
+        return out }''')
+    squares = {','.join(map(str, o)) for o in nb.ask('forms.colour.max((1, 2)).tolist()')}
+    whole = sum(n for k, n in seen.items() if k not in ('255,255,255',))
+    assert sum(seen.get(k, 0) for k in {*squares, '0,0,0'}) > .9*whole and sum(seen.get(k, 0) for k in squares) > .1*whole
+    assert look(nb).locator('[data-layer="heat"]').is_hidden() and look(nb).locator('[data-layer="near"]').is_visible()
+    nb.page.screenshot(path=pictures/'own_colours.png')
+    assert nb.errors == []
+
+def test_a_mixed_table(notebook, pictures):
+    "By the names of its columns, in their units"
+    nb = notebook(own('forms.people()'))
+    changes(nb, lambda: do(nb, 'step', n=20))
+    assert 'height and income, 2 of 6 columns' in look(nb).inner_text()
+    for name, there in dict(real=True, fakes=True, arrows=True, heat=False, star=False, manifold=False, near=False).items():
+        assert look(nb).locator(f'[data-layer="{name}"]').is_visible() == there
+    look(nb).locator('.gl-canvas').hover(position=dict(x=150, y=120))
+    readout = look(nb).locator('.gl-readout')
+    nb.until(lambda: 'income = ' in readout.inner_text(), 'the place')
+    height, income = (float(o.split('= ')[1].replace(',', '')) for o in readout.inner_text().split('   ')[:2])
+    assert 140 < height < 210 and 10_000 < income < 100_000
+    nb.page.screenshot(path=pictures/'own_table.png')
+    assert nb.errors == []
+
+def test_series(notebook, pictures):
+    "Lines over those of the data; the pointer asks for another one"
+    nb = notebook(own('Samples(forms.series["(n, 64, 2)"], kind="series")'))
+    changes(nb, lambda: do(nb, 'step', n=20))
+    changes(nb, lambda: look(nb).locator('.gl-canvas').hover(position=dict(x=150, y=120)))
+    nb.until(lambda: 'D of the series at this place' in look(nb).locator('.gl-readout').inner_text(), 'D')
+    changes(nb, lambda: look(nb).locator('[data-layer="real"]').click())
+    nb.page.screenshot(path=pictures/'own_series.png')
+    assert nb.errors == []
+
 # ---- every control
 
 knobs = {

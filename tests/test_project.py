@@ -37,7 +37,7 @@ floors = """
     engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
     measures.two_samples measures.columns metrics plots measures.pairs experiments runs run_folders study
-    lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
+    lab.sights lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
     lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
     study_command cli all""".split()
 

@@ -12,6 +12,8 @@ import pytest
 from gan_nbdev.experiments import experiment
 from gan_nbdev.study import Study, combinations, study
 
+import commands
+
 root, bin_ = Path(__file__).resolve().parent.parent, Path(sys.executable).parent
 small = {'steps': 20, 'batch_size': 16, 'device': 'cpu', 'generator.hidden': [16],
          'discriminator.hidden': [16]}
@@ -177,11 +179,12 @@ def test_scheduler_lost(tmp_path, at_gate, capsys):
 
 # ---- the command
 
-def run(*args, cwd, start=subprocess.run, **more):
+def run(*args, cwd): return commands.run('gan-study', *args, cwd=cwd)
+
+def begin(*args, cwd):
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(root)}
-    if start is subprocess.run: more |= dict(capture_output=True, timeout=300)
-    else: more |= dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return start([bin_/'gan-study', *map(str, args)], cwd=cwd, env=env, text=True, **more)
+    return subprocess.Popen([bin_/'gan-study', *map(str, args)], cwd=cwd, env=env, text=True, start_new_session=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 def results(folder):
     with open(folder/'results.csv') as f: rows = list(csv.DictReader(f))
@@ -216,7 +219,7 @@ def test_interrupted(tmp_path, workers, send):
     (tmp_path/'ring.json').write_text(ring.json())
     args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--quiet',
             '--workers', workers]
-    p = run(*args, cwd=tmp_path, start=subprocess.Popen, start_new_session=True)
+    p = begin(*args, cwd=tmp_path)
     until(lambda: len(files(tmp_path/'s')) == 2, p)
     send(p.pid, signal.SIGINT)
     out, err = p.communicate(timeout=60)
@@ -228,7 +231,7 @@ def test_interrupted(tmp_path, workers, send):
 def test_killed_leaves_no_worker_behind(tmp_path):
     (tmp_path/'ring.json').write_text(ring.json())
     args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--workers', 2]
-    p = run(*args, cwd=tmp_path, start=subprocess.Popen, start_new_session=True)
+    p = begin(*args, cwd=tmp_path)
     until(lambda: len(files(tmp_path/'s')) == 2, p)
     p.kill(); p.communicate()
     until(lambda: gone(p.pid))

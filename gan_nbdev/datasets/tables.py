@@ -32,6 +32,7 @@ def _dates(s, name, notes, format=None):
     for i, o in enumerate([format] if format else _formats):
         found = pd.to_datetime(s, format=o, errors='coerce', utc=True)
         if found.isna().any(): continue
+        if s.astype(str).str.contains(r':.*(?:[+-]\d\d:?\d\d|Z)$').any(): notes.append(f'{name!r} comes back in UTC, without its time zone')
         others = [] if format or not i else [p for p in _formats[i+1:] if pd.to_datetime(s, format=p, errors='coerce').notna().all()]
         if others: notes.append(f'{name!r} is read as dates of the form {o}, and could be {others[0]}: date_format=… says which')
         return found.dt.tz_localize(None)
@@ -74,10 +75,14 @@ def _kind(s, name, kind, notes, date_format):
     if kind is None and s.dtype.kind == 'M' or kind == 'date':
         return Column(name, 'date', ('day' if (s == s.dt.normalize()).all() else 'second',), dtype), s
     is_bool = s.dtype.kind == 'b' or dtype == 'boolean'
+    if kind == 'boolean' and not is_bool and not set(s.unique()) <= {0, 1}:
+        raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {s[~s.isin([0, 1])].iloc[0]!r}')
     if kind is None and is_bool or kind == 'boolean': return Column(name, 'boolean', (False, True), 'bool'), s.astype(bool)
     if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), dtype), s
     if kind in ('number', 'whole') and (text or isinstance(s.dtype, pd.CategoricalDtype)):
         raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds {s.iloc[0]!r}')
+    if kind == 'whole' and (s != s.round()).any():
+        raise ValueError(f'kinds[{name!r}] cannot be whole: the column holds {s[s != s.round()].iloc[0]!r}')
     if kind is None and not text and not isinstance(s.dtype, pd.CategoricalDtype):
         whole = bool((s == s.round()).all())
         kind = 'category' if whole and values <= _few and n >= 10*values else 'whole' if whole else 'number'
@@ -112,7 +117,7 @@ def _tidy(frame, notes):
     if len({*frame.columns}) < len(frame.columns):
         twice = next(o for o in frame.columns if [*frame.columns].count(o) > 1)
         raise ValueError(f'two columns are called {twice!r}')
-    blank = frame.replace(r'^\s*$', None, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
+    blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
     if empty.any() and len(frame.columns) > 1:   # of one column, it is a cell that is missing
         notes.append(f'{int(empty.sum()):,} blank rows are left out')
@@ -132,6 +137,12 @@ def _names(what, names, frame):
     for o in names:
         if o not in frame: raise ValueError(f'{what} names {o!r}, but the columns are {", ".join(frame.columns)[:120]}')
     return names
+
+def _changed_kinds(frame):
+    "What comes back as something else than it was"
+    for o in frame:
+        if getattr(frame[o].dtype, 'tz', None): yield f'{o!r} comes back in UTC, without its time zone'
+        if getattr(frame[o].dtype, 'kind', '') == 'm': yield f'{o!r} holds durations: it comes back as a number of days'
 
 def _complete(frame, missing, notes):
     "The rows in which nothing is missing, if that is asked for"
@@ -225,7 +236,7 @@ class Columns:
         try:
             columns, label = [_column(o) for o in v['columns']], v['label'] and (_column(v['label'][0]), int(v['label'][1]))
         except (TypeError, KeyError, IndexError, ValueError): columns = []
-        if not columns or any(c is None for c in columns): raise ValueError(f'these are no columns of a table: {str(v)[:80]}')
+        if not columns or None in (*columns, *(label or ())): raise ValueError(f'these are no columns of a table: {str(v)[:80]}')
         return cls(columns, scaling, label)
     def frame(self,
         x:torch.Tensor, # (n, dim), model units
@@ -267,6 +278,7 @@ class Table(Samples):
         keep = [o for o in keep if o not in gone]
         if label is not None and _names('label', label, frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
+        self.notes += _changed_kinds(frame[keep])
         frame, self.missing = _complete(frame[keep].copy(), missing, self.notes)
         for o in kinds or {}: _names('kinds', [o], frame)
         labels, self.label = None, None
@@ -276,10 +288,11 @@ class Table(Samples):
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)
             self.class_names = tuple(map(str, c.values))
         seen = [_kind(frame[o], o, (kinds or {}).get(o), self.notes, date_format) for o in frame]
-        self.columns, parts = [c for c, _ in seen], [_encoded(s, c) for c, s in seen if c.kind != 'constant']
-        check_room(len(frame)*sum(_widths(self.columns)), memory, name)
-        if not parts: raise ValueError('no column varies: there is nothing to learn')
-        x, self.choices = np.concatenate(parts, 1), choices_of(self.columns)
+        self.columns = [c for c, _ in seen]
+        self.choices, width = choices_of(self.columns), sum(_widths(self.columns))
+        if not width: raise ValueError('no column varies: there is nothing to learn')
+        check_room(len(frame)*width, memory, name)
+        x = np.concatenate([_encoded(s, c) for c, s in seen if c.kind != 'constant'], 1)
         super().__init__(x, self._scale(x, scale), name=name, labels=labels)
         self.way = Columns(self.columns, self.scaling, self.label)
         self.bounded = scale == 'unit'   # the categories are choices in any case

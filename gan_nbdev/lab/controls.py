@@ -117,7 +117,10 @@ class _File(_Control):
     def read(self, e): return _entry(e, self.name) or ''
 
 class _Game(_Control):
-    def read(self, e): return 'own' if e.is_own('game') else e['game']
+    def read(self, e):
+        game = 'own' if e.is_own('game') else e['game']
+        if not isinstance(game, dict): return game
+        return ', '.join([game['name'], *(f'{k} {v}' for k, v in game.items() if k != 'name')])   # with settings
 
 class _Rule(_Control):
     def read(self, e): return _entry(e, self.name) or 'own'
@@ -153,7 +156,7 @@ def _groups():
             _Data('data.name', 'Data', 'What G shall imitate.',
                   [*shapes, 'digits', 'drawn', 'own']),
             _File('data.file', 'Own file',
-                  'A .csv or .npy file, a folder of images: data of your own.'),
+                  'A table (.csv, .xlsx, …), a .npy file, a folder of images: data of your own.'),
             _Control('noise.name', 'Noise', 'The distribution that G is fed with.', [*noises]),
             _Control('noise.dim', 'Noise size', 'Numbers in a noise vector z.', limits=(1, 1000)),
             _Control('seed', 'Seed', 'The same seed gives the same run.', limits=(0, 2**31 - 1))],

@@ -68,11 +68,12 @@ class Scene:
     @property
     def real(self):
         "Real items as they are drawn, data units; no images"
-        return torch.from_numpy((self.sight.drawn_lines if self.kind == 'series' else self.sight.points)(self.rows))
+        drawn = self.sight.drawn_lines if self.kind == 'series' else self.sight.points
+        return torch.from_numpy(drawn(self.rows))
 
     @property
     def pull(self):
-        "What an arrow's numbers are multiplied by, for its length in the picture: nats across an eighth of it, in any unit"
+        "What an arrow's numbers are multiplied by, for its length: nats across an eighth of the picture, in any unit"
         start, end = (self.data.unscale(torch.full((1, self.data.dim), v))[0].double() for v in (0., 1.))
         one = (end - start)[self.sight.at]
         return ((self.box[:, 1] - self.box[:, 0])/8/torch.where(one > 0, one, 1.)**2).tolist() if len(one) else []
@@ -86,8 +87,9 @@ class Scene:
         if self.kind == 'images': return ['near']
         if self.kind == 'series': return ['real', 'fakes']
         told = not gan.classes   # where G is told classes, neighbours in the noise are not alike
-        there = dict(heat=self.grid is not None and told and gan.pack == 1, star=self.known and self.kind != 'table',
-                     manifold=self.kind == 'plane' and told, arrows=told and gan.pack == 1)
+        single = told and gan.pack == 1   # does D judge one item by itself?
+        there = dict(heat=single and self.grid is not None, star=self.known and self.kind != 'table',
+                     manifold=told and self.kind == 'plane', arrows=single)
         return ['real', 'fakes', *(k for k, v in there.items() if v)]
 
 # %% ../../nbs/lab/03_scenes.ipynb #019ca96c
@@ -208,7 +210,8 @@ def truth(self:Scene) -> torch.Tensor: # (cells/2, cells/2), or (cells/2,) on a 
 @patch
 def _shares(self:Scene, gan):
     "The masses of real items and of fakes along a line on which no density is known"
-    def masses(x): return self._masses(cell_shares(torch.from_numpy(x).nan_to_num(1e9), self.box, self.cells//2)).numpy()
+    def masses(x):
+        return self._masses(cell_shares(torch.from_numpy(x).nan_to_num(1e9), self.box, self.cells//2)).numpy()
     if self._real_masses is None: self._real_masses = masses(self.points(self.rows))
     return dict(p=self._real_masses, q=masses(self.points(gan.generate(self.measured_z.to(gan.device)))))
 

@@ -46,8 +46,8 @@ class Sight:
     ):
         kind, shape = _kind(data), tuple(data.shape)
         if kind == 'other':
-            raise ValueError(f'items of shape {shape_words(shape)} have no picture (images have 1, 3 or 4 channels, '
-                             "kind='series' makes lines): gan-train and a Trainer train them without one")
+            raise ValueError(f'items of shape {shape_words(shape)} have no picture (images have 1, 3 or 4 '
+                             "channels, kind='series' makes lines): gan-train and a Trainer train them without one")
         self.data, self.side, self.span, self.shape = data, side, getattr(data, 'span', None), shape
         self.at, self.names, self.of = _numbers(data, math.prod(shape)) if kind == 'points' else ([], [], 0)
         self.whole = len(self.at) == math.prod(shape)   # is what is drawn all that there is?
@@ -57,7 +57,8 @@ class Sight:
             h, w, *colours = pictures(np.zeros((1, *shape)), shape, (0, 1)).shape[1:]
             self.shape, self.clear = (h, w, *[3]*len(colours)), colours == [4]
 
-    def __repr__(self): return f'{self.kind} of shape {shape_words(self.shape)}' + f': {self.about}'*bool(self.about)
+    def __repr__(self):
+        return f'{self.kind} of shape {shape_words(self.shape)}' + f': {self.about}'*bool(self.about)
 
     @property
     def about(self):
@@ -146,10 +147,13 @@ def _word(v):
 def draw(self:Sight,
          fakes,     # items, (n, dim), model units
          real,      # the same, or None
-         ax):       # where to draw
+         ax,        # where to draw
+        ):
     "Fakes over real items"
     sets = [None if o is None else self.data.unscale(o.detach()).cpu() for o in (fakes, real)]
-    if self.kind in ('images', 'series'): return plot_samples(*sets, ax, self._form)
+    if self.kind in ('images', 'series'):
+        plot_samples(*sets, ax, self._form)
+        return
     plot_samples(*(o if o is None else o[:, self.at] for o in sets), ax)
     for name, label in zip(self.names, (ax.set_xlabel, ax.set_ylabel)): label(name)
     if self.names: ax.set_aspect('auto')   # each has units of its own
@@ -157,4 +161,5 @@ def draw(self:Sight,
 @patch(as_prop=True)
 def _form(self:Sight):
     "Shape and colours, as `plot_samples` asks for them"
-    return SimpleNamespace(shape=tuple(self.data.shape), span=self.span, kind='image' if self.kind == 'images' else self.kind)
+    kind = 'image' if self.kind == 'images' else self.kind
+    return SimpleNamespace(shape=tuple(self.data.shape), span=self.span, kind=kind)

@@ -1,0 +1,118 @@
+"The explorer without a browser: data of one's own, from trainers and from run folders."
+import contextlib, io, json, os, warnings
+
+import numpy as np
+import pytest, torch
+
+import forms
+from gan_nbdev.all import *
+from gan_nbdev.cli import gan_train
+from gan_nbdev.lab import Explorer
+from gan_nbdev.lab.rewinding import Rewindable
+
+small = {'generator.hidden': [8], 'discriminator.hidden': [8], 'batch_size': 32}
+
+def explored(data, **how):
+    t = experiment(data, 'lab', **small, device='cpu', engine='eager').trainer()
+    return Explorer(t.fit(10, progress=False), **how), t
+
+def bytes_in(window, name):
+    "An array of a message, as bytes"
+    return window['buffers'][[o[0] for o in window['parts']].index(name)]
+
+def whole(e):
+    "It shows a place, its surroundings and a picture, and every command leaves it well"
+    for do, how in (('new', {}), ('walk', dict(t=.5)), ('pad', dict(at=[.3, .1])), ('set', dict(i=0, value=.5)), ('around', {})):
+        e._heard(None, dict(do=do, **how), [])
+        assert e.widget.now['error'] == ''
+    assert {o[0] for o in e.widget.around['parts']} >= {'map', 'walk'} and e.picture()
+    json.dumps([{k: v for k, v in o.items() if k != 'buffers'} for o in (e.widget.now, e.widget.fixed, e.widget.around)], allow_nan=False)
+
+def executed(e, **given):
+    "The cell that is shown finds the same place and item"
+    names = dict(given)
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        exec(e.code(), names)
+    return torch.equal(names['z'], e.z) and (names['x'].equals(e.x) if hasattr(e.x, 'columns') else torch.equal(names['x'], e.x))
+
+@pytest.mark.parametrize('form', forms.images)
+def test_images(form):
+    "The nearest real image is one of those that were given, to the byte; the shown cell draws G(z) in the same units"
+    e, t = explored(Samples(forms.images[form]))
+    assert bytes_in(e.widget.now, 'near') in forms.seen[form]
+    shape = e.widget.fixed['shape']
+    assert shape[:2] == ([6, 8] if form == 'oblong' else [8, 8]) and shape[2:] in ([], [3])
+    assert len(bytes_in(e.widget.now, 'fake')) == np.prod(shape)
+    whole(e)
+    assert executed(e, trainer=t)
+
+def test_large_images_are_small_where_there_are_many():
+    e, _ = explored(Samples(np.kron(forms.gray[:50], np.ones((1, 20, 20)))))
+    assert (e.widget.fixed['shape'], e.widget.fixed['small']) == ([160, 160], [53, 53])
+    assert len(bytes_in(e.widget.around, 'map')) == 81*53*53 and len(bytes_in(e.widget.now, 'fake')) == 160*160
+
+@pytest.mark.parametrize('form', forms.series)
+def test_series(form):
+    e, t = explored(Samples(forms.series[form], kind='series'))
+    near = np.frombuffer(bytes_in(e.widget.now, 'near'), 'f4')
+    assert e.widget.fixed['shape'][0] == 64 and 16.9 < abs(near).min() < abs(near).max() < 23.1
+    whole(e)
+    assert executed(e, trainer=t)
+
+@pytest.mark.parametrize('name', forms.tables)
+def test_tables_by_their_columns(name):
+    frame = forms.tables[name]
+    e, t = explored(frame)
+    words, near = e.widget.now['words'], dict(e.widget.now['near_words'])
+    assert [k for k, _ in words] == [*frame.columns] and {*e.widget.fixed['names']} <= {*frame.columns}
+    told = [str(o) if not isinstance(o, float) else f'{o:.6g}' for o in e.x.iloc[0].tolist()]
+    assert [v for _, v in words] == [o.removesuffix(' 00:00:00') for o in told]
+    at = e.widget.fixed['names'][0]
+    assert (abs(frame[at] - float(near[at])) < .01).any()          # a row of the table, in its own units
+    whole(e)
+    assert executed(e, trainer=t) and [*e.x.columns] == [*frame.columns]
+
+def test_a_class_at_a_time():
+    "Of a GAN that is told classes, one is looked at, by its name"
+    data = get_data(forms.people(), label='colour')
+    for y, colour in ((None, 'blue'), (2, 'red')):
+        e, t = explored(data, y=y)
+        assert t.gan.classes == 3 and dict(e.widget.now['words'])['colour'] == colour
+        assert f'({colour}), fakes of all 3 classes' in e.widget.fixed['about'] and 0 < e.widget.now['p'] < 1
+        whole(e)
+        assert executed(e, trainer=t) and e.x.colour[0] == colour
+    with pytest.raises(ValueError, match='y must be whole numbers from 0 to 2, not 3'): explored(data, y=3)
+    with pytest.raises(ValueError, match='has no classes'): explored(forms.people(), y=1)
+
+@pytest.mark.parametrize('data, why', [(forms.blocks, 'items of shape 2×5×7 have no picture'),
+                                       (forms.only_categories, 'no column holds numbers')], ids=['blocks', 'categories'])
+def test_what_cannot_be_drawn_is_refused(data, why):
+    with pytest.raises(ValueError, match=why) as e: explored(data)
+    assert '\n' not in str(e.value)
+
+runs = {'people.csv': {}, 'told': dict(label='colour'), 'chw.npy': {}, 'signed.npy': {}, 'waves.npy': dict(kind='series'), 'line.npy': {}}
+
+@pytest.mark.parametrize('name', runs)
+def test_run_folders(tmp_path, name):
+    "As `gan-train` writes them, with their data and without"
+    file = tmp_path/('people.csv' if name == 'told' else name)
+    forms.people().to_csv(tmp_path/'people.csv', index=False)
+    arrays = dict(chw=forms.images['(n, 3, 8, 8)'], signed=forms.images['[-1, 1]'], waves=forms.series['(n, 64, 2)'],
+                  line=forms.waves[:, :1])
+    for k, v in arrays.items(): np.save(tmp_path/f'{k}.npy', v)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')          # fewer rows than a minibatch
+        gan_train(str(file), out=str(tmp_path/'run'), steps=20, device='cpu', engine='eager', quiet=True,
+                  g_hidden='8', d_hidden='8', **runs[name])
+        here = Explorer(tmp_path/'run')
+        os.rename(file, f'{file}.gone')
+        moved = Explorer(tmp_path/'run')
+    assert here.view.real is not None and moved.view.real is None
+    for e in (here, moved):
+        whole(e)
+        assert executed(e)
+    same = lambda o: (o.widget.now['words'], o.widget.now['values'], o.widget.now['p'], bytes_in(o.widget.now, 'fake'))
+    assert same(here) == same(moved) and here.widget.fixed['names'] == moved.widget.fixed['names']
+    if here.view.kind not in ('images', 'series'):
+        assert here.view.box[0][0] < np.asarray(here.view.sight.points(here.view.real))[:, 0].mean() < here.view.box[0][1]
