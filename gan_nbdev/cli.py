@@ -299,7 +299,16 @@ def _lengthen(run, steps):
 _tables = '.csv', '.tsv', '.xlsx', '.parquet', '.feather', '.jsonl'
 _files = '.npy', '.csv', '.png'
 
+def _kinds_of_file(table):
+    "What samples can be written to: an array only if all is numbers"
+    if table is None: return _files
+    numbers = all(kind in ('number', 'whole') for _, kind, *_ in table['columns']) and not table['label']
+    return (*_tables, '.png', *['.npy']*numbers)
+
 def _save_table(frame, path, suffix):
+    if suffix == '.npy':
+        import numpy as np
+        return np.save(path, frame.to_numpy())
     if suffix in ('.csv', '.tsv'):
         frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', float_format='%.9g')
     elif suffix == '.jsonl': frame.to_json(path, orient='records', lines=True, date_format='iso')
@@ -335,7 +344,7 @@ def gan_sample(
     from gan_nbdev.run_folders import check_run
     check_run(run)
     from gan_nbdev.run_folders import read_record
-    kinds = (*_tables, '.png') if 'table' in read_record(run).get('data', {}) else _files
+    kinds = _kinds_of_file(read_record(run).get('data', {}).get('table'))
     out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
     if out.suffix not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
     _check_sampling(n, seed)

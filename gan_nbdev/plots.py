@@ -26,7 +26,7 @@ from torch import Tensor
 
 from .metrics import coverage
 from .support.checks import shape_words
-from .support.items import item_kind, pictures, pixel_range, time_axis
+from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
 from .value import LOG4
 
 # %% ../nbs/06_plots.ipynb #49c347ef
@@ -95,7 +95,7 @@ def plot_samples(fake,        # G's samples, (n, d) or (n, …), the data's unit
     if len(set(sizes)) > 1:
         raise ValueError(f'fake has {sizes[0]} numbers an item, real {sizes[1]}')
     form, span = (None, None) if shape is None else _form(shape)
-    kind = 'points' if form is None else item_kind(form, getattr(shape, 'kind', None))
+    kind = 'points' if form is None else kind_of(shape) if hasattr(shape, 'shape') else item_kind(form)
     if kind == 'image': return _pictures(sets, form, span, ax)
     sets = {k: o.reshape(len(o), -1) for k, o in sets.items()}
     if kind == 'series': return _series(sets, form, _axes(ax))
@@ -183,7 +183,7 @@ def plot_fakes(fake,       # G's samples, (n, …), the data's own units
                seed:int=0, # for the real items
               ) -> Axes:           # the axes
     "Samples over real items of `data`, titled with the modes covered where `data` has modes"
-    n = min(len(fake), 64) if item_kind(data.shape, getattr(data, 'kind', None)) == 'image' else len(fake)
+    n = min(len(fake), 64) if kind_of(data) == 'image' else len(fake)
     real = data.sample(n, torch.Generator().manual_seed(seed))
     if hasattr(fake, 'columns'): real = data.items(real)
     else: fake, real = torch.as_tensor(fake).cpu(), data.unscale(real)
@@ -326,7 +326,8 @@ def plot_interpolation(gan,                            # a GAN
     "Latent walks: a row of images each, or a dotted path (first two columns); model units without data object"
     x = interpolation(gan, n, rows, generator).cpu()
     if hasattr(shape, 'unscale'): x = shape.unscale(x.flatten(0, 1)).unflatten(0, (rows, n)).float()
-    if shape is not None and item_kind(_form(shape)[0], getattr(shape, 'kind', None)) == 'image': return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
+    image = shape is not None and (kind_of(shape) if hasattr(shape, 'shape') else item_kind(shape)) == 'image'
+    if image: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
     if x.shape[2] == 1: x = torch.cat([torch.linspace(0, 1, n).expand(rows, n)[..., None], x], 2)
     ax = _axes(ax)
     for path in x.numpy(): ax.plot(*path[:, :2].T, '.-', lw=.8, color=palette['generator'])

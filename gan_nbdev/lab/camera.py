@@ -39,7 +39,8 @@ class _Camera:
         except Exception as e:
             if not self.frames: raise
             self.over = True
-            warnings.warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: {one_line(e)}', stacklevel=2)
+            warnings.warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: '
+                          f'{one_line(e)}', stacklevel=2)
         else:
             for o, of in zip(seen, (self.iterations, self.frames, self.said)): of.append(o)
 

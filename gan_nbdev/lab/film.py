@@ -166,7 +166,8 @@ def _figure(self:Film):
 
 @patch
 def _square(self:Film):
-    return self.scene['kind'] != 'table' and not self.scene.get('names') and np.ptp(np.ptp(self.scene['box'], axis=1)) < 1e-4
+    own_units = self.scene['kind'] == 'table' or self.scene.get('names')
+    return not own_units and np.ptp(np.ptp(self.scene['box'], axis=1)) < 1e-4
 
 @patch
 def _png(self:Film):

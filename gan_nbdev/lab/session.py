@@ -82,8 +82,8 @@ def do_set(self:Session,
 
 @patch
 def _take(self:Session, runs):
-    "These are the runs from now on; of two, neither records moments of its own; `ValueError` for what has no picture"
-    for run in runs: Sight(run.trainer.data)
+    "These are the runs from now on; of two, neither records moments of its own"
+    for run in runs: Sight(run.trainer.data)   # `ValueError` for what has no picture
     self.runs = runs
     for run in runs: run.recording = len(runs) == 1
 

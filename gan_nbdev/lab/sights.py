@@ -15,14 +15,9 @@ from fastcore.basics import patch
 
 from ..plots import plot_samples
 from ..support.checks import shape_words
-from ..support.items import item_kind, pictures, pixel_range, time_axis
+from ..support.items import kind_of, pictures, pixel_range, time_axis
 
 # %% ../../nbs/lab/00_sights.ipynb #65a1d74c
-def _kind(data):
-    "What items are; data of one's own may not say so"
-    shape, kind = tuple(data.shape), getattr(data, 'kind', None)
-    return item_kind(shape, None if kind == 'points' and len(shape) > 1 else kind)
-
 def _numbers(data, dim):
     "Which numbers of a row are drawn, what they are called, and of how many columns"
     if not hasattr(data, 'columns'): return [*range(min(dim, 2))], [], dim
@@ -44,7 +39,7 @@ class Sight:
         data,        # a data object, or what has the shape and units of one
         side:int=64, # of small pictures, at most, pixels
     ):
-        kind, shape = _kind(data), tuple(data.shape)
+        kind, shape = kind_of(data), tuple(data.shape)
         if kind == 'other':
             raise ValueError(f'items of shape {shape_words(shape)} have no picture (images have 1, 3 or 4 '
                              "channels, kind='series' makes lines): gan-train and a Trainer train them without one")

@@ -104,9 +104,10 @@ def guide(data       # of a run
          ) -> str:   # sentences
     "What there is to see, for those who have just opened a window; `ValueError` for data without a picture"
     kind, dots = Sight(data).kind, 'Rings are data, green dots are fakes'
-    return dict(images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=f'{dots}.',
-                line='The outline is of the data, the green ground of the fakes.',
-                plane=f'{dots}, and the bluer the ground, the more D takes what lies there for real.')[kind] + ' Press Play.'
+    return dict(
+        images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=f'{dots}.',
+        line='The outline is of the data, the green ground of the fakes.',
+        plane=f'{dots}, and the bluer the ground, the more D takes what lies there for real.')[kind] + ' Press Play.'
 
 # %% ../../nbs/lab/08_worker.ipynb #8e01989f
 @patch(as_prop=True)
