@@ -14,8 +14,8 @@ from test_lab_browser import chromium, notebook, pictures, url
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 setup = '''from gan_nbdev.all import *
 from gan_nbdev.lab import Explorer
-trainer = experiment({data}, device='cpu', steps=400).trainer()
-trainer.fit(400, progress=False);'''
+trainer = experiment({data}, device='cpu', steps=100).trainer()
+trainer.fit(100, progress=False);'''
 show = 'e = Explorer(trainer)\ne'
 
 def cells(data): return setup.format(data=data), show

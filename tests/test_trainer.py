@@ -90,7 +90,7 @@ def test_trains_in_a_thread_and_stops_when_asked():
     t = make(ring())
     worker = threading.Thread(target=t.fit, args=(10**6, False))
     worker.start()
-    while t.iteration < 5: pass
+    while t.iteration < 5: time.sleep(.001)
     t.stop('enough')
     worker.join(20)
     assert not worker.is_alive() and t.stopped == 'enough'

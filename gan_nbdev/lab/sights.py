@@ -56,6 +56,11 @@ class Sight:
         return f'{self.kind} of shape {shape_words(self.shape)}' + f': {self.about}'*bool(self.about)
 
     @property
+    def long(self):
+        "How many moments a series has"
+        return self.shape[time_axis(self.shape)]
+
+    @property
     def about(self):
         "What else should be said of the picture"
         if self.kind == 'images': return 'transparent images, laid on white'*self.clear
@@ -89,11 +94,6 @@ def drawn_lines(self:Sight,
     x = self.data.unscale(x[:self.lines].detach()).cpu().float().reshape(-1, *self.shape)
     x = x[..., None] if x.ndim == 2 else x.movedim(1 + time_axis(self.shape), 1)
     return x[:, ::self.stride, :self.channels].numpy()
-
-@patch(as_prop=True)
-def long(self:Sight) -> int: # moments
-    "How long a series is"
-    return self.shape[time_axis(self.shape)]
 
 @patch(as_prop=True)
 def stride(self:Sight) -> int: # moments

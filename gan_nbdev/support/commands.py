@@ -48,13 +48,21 @@ def _said(e, options=()):
 # %% ../../nbs/support/10_commands.ipynb #16c61fd1
 class Output:
     "A stream that is written to whatever its encoding, and whether or not anybody reads it"
-    def __init__(self, stream): # as `sys.stdout`; None if it is closed
+    def __init__(self,
+        stream, # as `sys.stdout`; None if it is closed
+    ):
         self.stream = open(os.devnull, 'w') if stream is None else stream
         if hasattr(self.stream, 'reconfigure'): self.stream.reconfigure(errors='replace')
 
     def __getattr__(self, name): return getattr(self.stream, name)
-    def write(self, text): return self._try(self.stream.write, text)
-    def flush(self): return self._try(self.stream.flush)
+    def write(self,
+        text:str, # any
+    )->int: # characters written; None once nobody reads them
+        "Write a text"
+        return self._try(self.stream.write, text)
+    def flush(self):
+        "Send what is written"
+        self._try(self.stream.flush)
 
     def _try(self, f, *args):
         try: return f(*args)
