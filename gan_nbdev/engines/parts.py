@@ -241,7 +241,7 @@ def part_call(part:str,       # a name in `parts`
     if part == 'data': return _data_call(v)
     if part == 'noise': return _noise_call(v, data)
     if part == 'generator': return _generator_call(v, seed, data, classes, of_table)
-    if part == 'discriminator': return _discriminator_call(v, seed + 1, classes, pack)
+    if part == 'discriminator': return _discriminator_call(v, (seed + 1) % 2**63, classes, pack)
     return _rule_call(v, steps)
 
 # %% ../../nbs/engines/06_parts.ipynb #937b9bc4
@@ -311,7 +311,7 @@ def describe(trainer     # a `Trainer`
     if (call_of(gan.generator) or {}).get('choices', ()) != getattr(t.data, 'choices', ()):   # no entry says that
         v['generator'] = own_entry(gan.generator)
     for seed, k in enumerate(('generator', 'discriminator'), t.seed):
-        if v[k].get('seed', 'auto') == seed: del v[k]['seed']
+        if v[k].get('seed', 'auto') == seed % 2**63: del v[k]['seed']
     if v['generator'].get('out', 'auto') == output_for(t.data): del v['generator']['out']
     numbers = {k: getattr(t, k) for k in ('k', 'k_g', 'batch_size', 'seed', 'precision', 'engine')}
     more = dict(accumulate=t.accumulate, ema=t.ema and t.ema.half_life, classes=gan.classes, pack=gan.pack)
