@@ -3,7 +3,7 @@
 Where it is missing the test is skipped with the reason; it fails instead if `GAN_REQUIRE`
 (names, with commas) says that it must be there.
 """
-import os, pytest
+import os, psutil, pytest
 
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
 
@@ -30,6 +30,16 @@ def pytest_runtest_setup(item):
         if item.get_closest_marker(name) and (why := needs[name]()):
             if name in required(): pytest.fail(f'GAN_REQUIRE={name}, but {why}', pytrace=False)
             pytest.skip(f'needs a {name}: {why}')
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    "What a test that fails has begun does not go on beside the others"
+    def begun(): return {*psutil.Process().children(recursive=True)}
+    before = begun()
+    try: return (yield)
+    except BaseException:
+        for p in begun() - before: p.kill()
+        raise
 
 # Files run side by side, each by one process: those that take longest begin first.
 long = ('test_notebooks', 'test_lab_browser', 'test_engines', 'test_explorer_browser', 'test_cli', 'test_games', 'test_study',

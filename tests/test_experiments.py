@@ -92,7 +92,7 @@ def test_recipes_fit_the_data():
     assert experiment('mnist') == experiment('mnist', 'images')
     assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
-    assert {'points', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
+    assert {'points', 'tables', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
 
 def lab_by_hand(data, images):
     if images:

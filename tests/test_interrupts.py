@@ -201,12 +201,13 @@ def runs(pid):
 @needs_proc
 def test_what_the_work_has_started_is_ended_and_nothing_else():
     mine = subprocess.Popen(['sleep', '600'])
+    before = set(below(os.getpid()))   # `mine`, and what other tests have left at work
     with on_interrupt(lambda *_: give_up()), until_given_up():
         with interruptible():
             seen = []
             class Pressing(subprocess.Popen):
                 def communicate(self, *args, **kw):
-                    while len(new := set(below(os.getpid())) - {mine.pid}) < 2: time.sleep(.01)
+                    while len(new := set(below(os.getpid())) - before) < 2: time.sleep(.01)
                     seen.extend(new)
                     press()
             with Pressing(['sh', '-c', 'sleep 600; true']) as p: p.communicate()
