@@ -4,6 +4,7 @@ Where it is missing the test is skipped with the reason; it fails instead if `GA
 (names, with commas) says that it must be there.
 """
 import os, psutil, pytest
+from contextlib import suppress
 
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
 
@@ -38,7 +39,8 @@ def pytest_runtest_call(item):
     before = begun()
     try: return (yield)
     except BaseException:
-        for p in begun() - before: p.kill()
+        for p in begun() - before:
+            with suppress(psutil.NoSuchProcess): p.kill()
         raise
 
 # Files run side by side, each by one process: those that take longest begin first.

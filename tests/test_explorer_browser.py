@@ -107,6 +107,8 @@ def test_new_z(digits):
     changes(digits, part(digits, 'new').click, '.ge-fake', '.ge-pad', '.ge-bars')
     assert digits.ask('e.latent.seed') == 1 and part(digits, 'seed').input_value() == '1'
     assert exact(digits)
+    changes(digits, part(digits, 'new').click, '.ge-fake', '.ge-near')   # the first two have the same real neighbour
+    assert digits.ask('e.latent.seed') == 2
 
 def test_seed(digits):
     def choose():

@@ -43,8 +43,9 @@ def machine_code(program,     # from `Recorded`
     aten, cpu = torch.ops.aten, inputs[0].device.type == 'cpu'
     table = {aten.mm.default: _small_product, aten.addmm.default: _affine,
              aten.bmm.default: _small_products}
-    # One source for the calls and one for the arithmetic: long programs compile in a fraction of the time.
-    on_cpu = dict(cpp_wrapper=True, cpp_wrapper_build_separate=True, compile_threads=1) if cpu else {}
+    on_cpu = dict(cpp_wrapper=True, compile_threads=1) if cpu else {}
+    # One source for the calls and one for the arithmetic, where torch knows how: long programs compile sooner.
+    if cpu and hasattr(config, 'cpp_wrapper_build_separate'): on_cpu['cpp_wrapper_build_separate'] = True
     with config.patch(fallback_random=True, **on_cpu), torch.no_grad():
         # Given to `compile_fx`, the table would keep torch from finding a program it has compiled.
         small = make_fx(program, table, tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
