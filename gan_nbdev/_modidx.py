@@ -909,6 +909,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._adam': ( 'engines/recorded.html#_adam',
                                                                                   'gan_nbdev/engines/recorded.py'),
+                                            'gan_nbdev.engines.recorded._attached': ( 'engines/recorded.html#_attached',
+                                                                                      'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._check_constants': ( 'engines/recorded.html#_check_constants',
                                                                                              'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._check_seen': ( 'engines/recorded.html#_check_seen',

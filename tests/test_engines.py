@@ -3,6 +3,7 @@ import copy
 import functools
 import pickle
 import random
+import sys
 import threading
 import time
 
@@ -647,3 +648,21 @@ def test_what_is_no_hook(hooks, why):
         t.hooks += hooks
         with pytest.raises(ValueError, match=why): fit(t, 1)
         assert t.iteration == 0
+
+
+def test_a_program_is_the_same_whoever_looks_on():
+    "A profiler holds on to what it sees, which torch notices"
+    def watch(thread):
+        while not done.wait(.001):
+            frame, seen = sys._current_frames()[thread], []
+            while frame: seen.append(dict(frame.f_locals)); frame = frame.f_back
+    done = threading.Event()
+    watching = threading.Thread(target=watch, args=(threading.get_ident(),))
+    t = make()
+    quiet = Recorded(t).program.code
+    watching.start()
+    try: watched = {Recorded(t).program.code for _ in range(5)}
+    finally:
+        done.set()
+        watching.join()
+    assert watched == {quiet}

@@ -270,13 +270,21 @@ class Recorded:
         try:
             for t.iteration in (t.iteration, t.iteration + 1009):
                 with interruptible():
-                    programs.append(make_fx(partial(self._iteration, t), tracing_mode='fake',
-                                            _allow_non_fake_inputs=True)(*self.example))
+                    programs.append(_attached(make_fx(partial(self._iteration, t), tracing_mode='fake',
+                                                      _allow_non_fake_inputs=True)(*self.example)))
         except Exception as e: raise _unwritable(e) from e
         _check_constants(self, *programs)
         return programs[0]
 
 # %% ../../nbs/engines/01_recorded.ipynb #12ff7c39
+def _attached(program):
+    "Without `detach`: nothing here records gradients, and torch writes some or not by who else holds a tensor"
+    for n in [n for n in program.graph.nodes if n.target is torch.ops.aten.detach.default]:
+        n.replace_all_uses_with(n.args[0])
+        program.graph.erase_node(n)
+    program.recompile()
+    return program
+
 def _unwritable(e):
     if type(e) is ValueError: return e   # no engine could train that
     why = (str(e).strip() or type(e).__name__).splitlines()[0]
