@@ -651,18 +651,12 @@ def test_what_is_no_hook(hooks, why):
 
 
 def test_a_program_is_the_same_whoever_looks_on():
-    "A profiler holds on to what it sees, which torch notices"
-    def watch(thread):
-        while not done.wait(.001):
-            frame, seen = sys._current_frames()[thread], []
-            while frame: seen.append(dict(frame.f_locals)); frame = frame.f_back
-    done = threading.Event()
-    watching = threading.Thread(target=watch, args=(threading.get_ident(),))
-    t = make()
-    quiet = Recorded(t).program.code
-    watching.start()
-    try: watched = {Recorded(t).program.code for _ in range(5)}
-    finally:
-        done.set()
-        watching.join()
-    assert watched == {quiet}
+    "torch copies a gradient that others hold, as a profiler does by chance"
+    t, chance, held = make(), random.Random(0), []
+    def look(frame, event, arg):
+        if event == 'return' and frame.f_code.co_name == '__torch_dispatch__' and chance.random() < .1:
+            held.append(arg)
+    sys.setprofile(look)
+    try: programs = {Recorded(t).program.code for _ in range(8)}
+    finally: sys.setprofile(None)
+    assert held and len(programs) > 1   # so some were copied, and it is the same program
