@@ -61,6 +61,7 @@ def gan_train(
     set:_Entries=None,     # any entries of the description, as d_rule.lr=2e-4
     engine:str=None,       # auto, eager, compiled, or graphed (on a GPU)
     precision:str=None,    # of matrix products: float32, medium (TF32 on a GPU) or bf16
+    threads:int=None,      # of the CPU, ≥ 1 (default: 1 for small networks, all for large ones)
     data_dir:str=None,     # folder with the files of mnist or fashion_mnist
     size:int=None,         # bring the images of a folder to this height and width
     label:str=None,        # column of a table that is each row's class; 'folder' for images in folders of classes
@@ -81,7 +82,7 @@ def gan_train(
     if config and recipe: raise ValueError('give --config or --recipe, not both')
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
                  game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
-                 engine=engine, precision=precision, data_dir=data_dir, size=size,
+                 engine=engine, precision=precision, threads=threads, data_dir=data_dir, size=size,
                  label=label, columns=_names(columns), drop=_names(drop), missing=missing, sep=sep, decimal=decimal,
                  encoding=encoding, kind=kind, skip_bad=skip_bad or None)
     from gan_nbdev.run_folders import check_folder

@@ -40,7 +40,8 @@ _numbers = dict(k=_count, k_g=_count, batch_size=_count, seed=kinds.whole(0),
                 device=kinds.just(None) | Kind("a device, as 'cpu' or 'cuda'", _is_device),
                 steps=kinds.just(None) | kinds.whole(0))
 _more = dict(accumulate=(1, _count), pack=(1, _count),   # written only where they differ from this
-             ema=(None, kinds.just(None) | kinds.above_0), classes=(None, kinds.just(None) | kinds.whole(2)))
+             ema=(None, kinds.just(None) | kinds.above_0), threads=(None, kinds.just(None) | _count),
+             classes=(None, kinds.just(None) | kinds.whole(2)))
 _all = 'schema', *parts, *_numbers, *_more
 
 def _unknown(name):

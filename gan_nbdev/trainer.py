@@ -23,7 +23,7 @@ from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
 from .support.checks import positive_number, whole_number
-from .support.devices import arithmetic, check_precision, computing, pick_device
+from .support.devices import arithmetic, check_precision, computing, pick_device, threads_that_pay
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
@@ -50,19 +50,22 @@ class Trainer(Algorithm1):
         accumulate:int=1,       # minibatches whose gradients are averaged for one step, ≥ 1
         ema:float=None,         # half-life in iterations, > 0, of an average of G's weights, which
                                 # then makes the samples; None: G itself does
+        threads:int=None,       # of the CPU in an iteration, ≥ 1; None: 1 for small networks, as many
+                                # as torch has for large ones
     ):
         check_players(game, k, d_rule, g_rule, k_g)
         data = _as_data(data)
         if batch_size is None: batch_size = getattr(data, 'm', 256)
         batch_size, seed = _check_data(gan, data, batch_size, seed), int(seed)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
+        if threads is not None: threads = whole_number('threads', threads, 1)
         self.device = pick_device(device)
         rng = torch.Generator(self.device).manual_seed(seed)
         if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
         source = (data.labelled if gan.classes else data).source(batch_size, rng, self.device)
         super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate)
         self.data, self.seed, self.hooks = data, seed, list(hooks)
-        self.engine, self.precision, self.made_engine = engine, precision, None
+        self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
         self.stopped, self.length = None, None   # why; iterations planned, if that is known
         self.moves = 0   # of one player alone, so far
@@ -305,7 +308,7 @@ def _block(self:Trainer, engine, size, hooks):
     engine.begin(size)
     self.logged.open = True
     try:
-        with computing(self.precision, self.device, engine.large):
+        with self.computing(engine.large):
             for _ in range(size):
                 engine.step()
                 for h in each: h.after_iteration(self)
@@ -386,6 +389,13 @@ def may_draw(self:Trainer) -> bool: # False only where all code is known not to
 def lending(self:Trainer) -> object: # a context manager
     "Inside, the global generators have the trainer's own states, where some code may draw from them"
     return self.lent if self.may_draw else nullcontext()
+
+@patch
+def computing(self:Trainer,
+              large:bool=True # as for `computing` of devices
+             ) -> object: # a context manager
+    "Inside, torch calculates as this trainer was told to"
+    return computing(self.precision, self.device, large, self.threads or threads_that_pay(self))
 
 @patch
 def undisturbed(self:Trainer) -> object: # a context manager
@@ -507,7 +517,7 @@ def alone(self:Trainer,
     if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
     n = whole_number('n', n, 1)
     eager = Eager(self)
-    with self.lending(), computing(self.precision, self.device, eager.large), eager.masks:
+    with self.lending(), self.computing(eager.large), eager.masks:
         for _ in range(n):
             loss = self.d_step()[0] if who == 'd' else self.g_step()
             self.moves += 1

@@ -16,6 +16,7 @@ from torch.utils.data import TensorDataset
 
 import gan_nbdev.engines.choice as lib
 from gan_nbdev.data import normal, ring
+from gan_nbdev.experiments import experiment
 from gan_nbdev.engines.choice import choose
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.engines.recorded import Recorded
@@ -660,3 +661,43 @@ def test_a_program_is_the_same_whoever_looks_on():
     try: programs = {Recorded(t).program.code for _ in range(8)}
     finally: sys.setprofile(None)
     assert held and len(programs) > 1   # so some were copied, and it is the same program
+
+
+class Threads:
+    def __init__(self): self.seen = set()
+    def after_iteration(self, trainer): self.seen.add(torch.get_num_threads())
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize('engine', ['eager', 'recorded', compiled().values[0]])
+def test_small_networks_have_one_thread(three_threads, engine):
+    def seen(**kw):
+        t = make(engine, hooks=[Threads()], **kw)
+        fit(t, 2)
+        assert torch.get_num_threads() == 3
+        return t.hooks[0].seen
+    def wide(n): return lambda: nn.Sequential(nn.Linear(2, 2000), nn.LeakyReLU(), nn.Linear(2000, n), nn.LeakyReLU(), nn.Linear(n, 1))
+    assert seen(threads=2) == {2}
+    assert seen(discriminator=wide(300), k=2) == {1}   # longer than small ones are, but no larger
+    assert seen(discriminator=wide(500)) == {3}
+
+
+def test_a_network_of_convolutions_has_all_threads(three_threads):
+    net = lambda: nn.Sequential(nn.Unflatten(1, (1, 2)), nn.Conv1d(1, 4, 2), nn.Flatten(), nn.Linear(4, 1))
+    t = make(hooks=[Threads()], discriminator=net)
+    fit(t, 1)
+    assert t.hooks[0].seen == {3}
+
+
+def test_threads_are_asked_for_by_a_whole_number():
+    with pytest.raises(ValueError, match='threads must be a whole number of at least 1, not 0'): make(threads=0)
+    e = experiment('ring', threads=2, device='cpu')
+    assert e.trainer().threads == 2 and any('threads=2' in line for line in e.code())
+    assert 'threads' not in experiment('ring').entries

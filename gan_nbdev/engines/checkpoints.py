@@ -218,7 +218,7 @@ def settings_of(trainer # a `Trainer`
                 hooks=', '.join(type(h).__name__ for h in stateful(t.hooks)))
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #f6e5c712
-def _free(entry): return entry == 'engine' or '.schedule' in entry
+def _free(entry): return entry in ('engine', 'threads') or '.schedule' in entry
 
 def _differing(theirs, mine):
     "What differs, in words: the first line of it that does"

@@ -11,6 +11,7 @@ import os, shutil
 import torch
 
 from .recorded import Recorded
+from ..support.devices import by_threads, threads_that_pay
 from ..support.safety import interruptible
 
 # %% ../../nbs/engines/02_compiled.ipynb #cd768f91
@@ -60,7 +61,8 @@ class Compiled(Recorded):
             raise ValueError("the compiled engine needs a C++ compiler, g++ or clang++: "
                              "choose engine='eager'")
         try:
-            with interruptible(): self.run = machine_code(self.program, self.example)
+            with by_threads(trainer.threads or threads_that_pay(trainer)), interruptible():   # so many for ever
+                self.run = machine_code(self.program, self.example)
         except Exception as e:
             why = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise ValueError(f'the compiler cannot make this program: {why}') from e

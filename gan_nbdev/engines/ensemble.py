@@ -20,7 +20,6 @@ from .graphed import Graphed
 from .recorded import Recorded, assumed, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import whole_number
-from ..support.devices import computing
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
 
@@ -59,7 +58,7 @@ class Stacked:
         if like:
             self.program, self.run = like.program, like.run
             return
-        with computing(self.trainer.precision, self.trainer.device), interruptible():
+        with self.trainer.computing(), interruptible():
             self.program = self.run = self._write(first.program)
             if compiled: self.run = machine_code(self.program, self.example)
 
@@ -133,7 +132,7 @@ def _kind(t):
     "What members have in common"
     def rule(opt, rule): return type(opt).__name__, *terms(opt, rule)
     return dict(kind=type(t).__name__, networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
-                game=t.game, precision=t.precision, device=t.device, iteration=t.iteration,
+                game=t.game, precision=t.precision, threads=t.threads, device=t.device, iteration=t.iteration,
                 d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
                 modes=[m.training for m in t.gan.modules()],
                 trained_parameters=[p.requires_grad for p in t.gan.parameters()])
@@ -220,7 +219,7 @@ class Ensemble:
 def _block(self:Ensemble, stacks, size):
     t, rows = self.trainers[0], []
     first = t.iteration
-    with computing(t.precision, t.device):
+    with t.computing():
         for stack in stacks:
             rows.append(self._run(stack, size, stops=not rows))
             size = len(rows[0])   # the others keep step with the first

@@ -16,7 +16,6 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..support.chance import MasksFrom, random_bits
-from ..support.devices import computing
 from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..trainer import statistics
@@ -229,7 +228,7 @@ class Recorded:
         self.hypers = [list(r.numbers(trainer.iteration, 1)) for r in self.rules]
         self.states = [[{k: s[k] for k in r.keys} for s in r.state()] for r in self.rules]
         self.fixed, self.due = self.moving(), math.inf   # until the first comparison
-        with computing(trainer.precision, trainer.device), _put_back(trainer):
+        with trainer.computing(), _put_back(trainer):
             try: self.kinds, self.draws, self.drawn = zip(*_draws(trainer))
             except Exception as e: raise _unwritable(e) from e
             self.example = [*self.fixed, self.numbers(1)[0], *self.drawn]
@@ -428,7 +427,7 @@ def check(self:Recorded):
     theirs, mine, moved = deepcopy(t.gan), deepcopy(t.gan), [v.clone() for v in self.fixed]
     movers, still = [self._copied_rule(i, theirs) for i in (0, 1)], [_player(_nothing)]*2
     def alike(f, *args):   # each with the same numbers from the global generators
-        with t.undisturbed(), computing(t.precision, t.device, self.large): return f(*args)
+        with t.undisturbed(), t.computing(self.large): return f(*args)
     by_lines, size = alike(_lines, t, theirs, self.drawn, *movers)
     by_program = alike(self.run, *moved, self.numbers(1)[0], *self.drawn)
     with torch.no_grad():
