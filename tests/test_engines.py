@@ -701,3 +701,13 @@ def test_threads_are_asked_for_by_a_whole_number():
     e = experiment('ring', threads=2, device='cpu')
     assert e.trainer().threads == 2 and any('threads=2' in line for line in e.code())
     assert 'threads' not in experiment('ring').entries
+
+
+def test_networks_that_are_large_together_have_all_threads(three_threads, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(Ensemble, '_run', lambda *a, run=Ensemble._run, **kw: seen.add(torch.get_num_threads()) or run(*a, **kw))
+    def wide(seed): return lambda: mlp_discriminator(2, (2000, 200), seed=seed)
+    for n, threads in ((1, 1), (3, 3)):
+        seen.clear()
+        Ensemble([make(seed=s, discriminator=wide(s)) for s in range(n)], 'eager').fit(1, progress=False)
+        assert seen == {threads} and torch.get_num_threads() == 3

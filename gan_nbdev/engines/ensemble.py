@@ -58,7 +58,7 @@ class Stacked:
         if like:
             self.program, self.run = like.program, like.run
             return
-        with self.trainer.computing(), interruptible():
+        with self.trainer.computing(together=len(trainers)), interruptible():
             self.program = self.run = self._write(first.program)
             if compiled: self.run = machine_code(self.program, self.example)
 
@@ -179,10 +179,10 @@ class Ensemble:
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
-        at_once = len(self) if cuda else 4   # more would not fit a core's cache
+        self._at_once = len(self) if cuda else 4   # more would not fit a core's cache
         stacks, like = [], {}
-        for i in range(0, len(self), at_once):
-            members = self.trainers[i:i + at_once]
+        for i in range(0, len(self), self._at_once):
+            members = self.trainers[i:i + self._at_once]
             with interruptible(): pass   # between two of them
             made = Stacked(members, name == 'compiled', like.get(len(members)))
             like.setdefault(len(members), made)
@@ -219,7 +219,7 @@ class Ensemble:
 def _block(self:Ensemble, stacks, size):
     t, rows = self.trainers[0], []
     first = t.iteration
-    with t.computing():
+    with t.computing(together=min(len(self), self._at_once)):
         for stack in stacks:
             rows.append(self._run(stack, size, stops=not rows))
             size = len(rows[0])   # the others keep step with the first
