@@ -5,7 +5,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
-INSTALL = $(BIN)/python -m pip install --no-compile --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
 .PHONY: help demo test hostile torture bench lab js docs quarto readme prepare hooks clean
 

@@ -47,6 +47,7 @@ def pytest_runtest_call(item):
 long = ('test_lab_browser', 'test_explorer_browser', 'test_film_browser', 'test_notebooks', 'test_engines', 'test_cli', 'test_games', 'test_study',
         'test_checkpoints', 'test_parallel', 'test_interrupts', 'test_lab', 'test_project', 'test_tied')
 
+@pytest.hookimpl(tryfirst=True)   # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     order = {name: i for i, name in enumerate(long)}
     items.sort(key=lambda o: order.get(o.path.stem, len(long)))
