@@ -43,14 +43,10 @@ def pytest_runtest_call(item):
             with suppress(psutil.NoSuchProcess): p.kill()
         raise
 
-# A file's tests go to one process, for they share what they have made; notebooks share nothing. What takes longest begins first.
-long = ('test_lab_browser', 'test_explorer_browser', 'test_film_browser', 'test_notebooks', 'test_engines', 'test_cli', 'test_games', 'test_study',
-        'test_checkpoints', 'test_parallel', 'test_interrupts', 'test_lab', 'test_project', 'test_tied')
+# Files run side by side, each by one process: those that take longest begin first.
+long = ('test_notebooks', 'test_lab_browser', 'test_engines', 'test_explorer_browser', 'test_cli', 'test_games', 'test_study',
+        'test_checkpoints', 'test_parallel', 'test_interrupts', 'test_lab', 'test_project', 'test_film_browser', 'test_tied')
 
-@pytest.hookimpl(tryfirst=True)   # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     order = {name: i for i, name in enumerate(long)}
     items.sort(key=lambda o: order.get(o.path.stem, len(long)))
-    for o in items:
-        group = 'browser' if o.path.stem.endswith('_browser') else o.path.stem   # two browsers would only wait for each other
-        if group != 'test_notebooks': o.add_marker(pytest.mark.xdist_group(group))
