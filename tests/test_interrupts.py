@@ -193,13 +193,23 @@ def below(pid):
     return [o for c in mine for o in (int(c), *below(c))]
 
 
-def runs(pid):
-    try: return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except OSError: return False
+def state(pid):
+    "Its letter and its parent"
+    try: return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[:2]
+    except OSError: return 'Z', None
+
+
+def runs(pid): return state(pid)[0] != 'Z'
 
 
 @needs_proc
-def test_what_the_work_has_started_is_ended_and_nothing_else():
+def test_what_the_work_has_started_is_ended_and_nothing_else(monkeypatch):
+    kill = os.kill
+    def and_what_follows(pid, number):   # the shell has all the time to go on
+        parent = int(state(pid)[1])
+        kill(pid, number)
+        for o in {pid, parent} - {os.getpid(), os.getppid()}:
+            while state(o)[0] not in 'TZ': time.sleep(.01)
     mine = subprocess.Popen(['sleep', '600'])
     before = set(below(os.getpid()))   # `mine`, and what other tests have left at work
     with on_interrupt(lambda *_: give_up()), until_given_up():
@@ -209,8 +219,10 @@ def test_what_the_work_has_started_is_ended_and_nothing_else():
                 def communicate(self, *args, **kw):
                     while len(new := set(below(os.getpid())) - before) < 2: time.sleep(.01)
                     seen.extend(new)
+                    monkeypatch.setattr(os, 'kill', and_what_follows)
                     press()
             with Pressing(['sh', '-c', 'sleep 600; true']) as p: p.communicate()
+    monkeypatch.undo()
     while any(map(runs, seen)): time.sleep(.01)
     assert runs(mine.pid) and p.returncode == -signal.SIGTERM
     mine.kill(); mine.wait()

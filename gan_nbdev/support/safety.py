@@ -124,7 +124,9 @@ def _command(pid):
     except OSError: return b''   # it has ended
 
 def _terminate(pids):
-    "Those that work first: whoever waits for them then removes what is half written"
-    for pid in pids:
+    "Those that work first, while whoever waits for them is stopped: it then removes what is half written, and begins nothing"
+    for pid in map(int, pids):
+        with suppress(ProcessLookupError): os.kill(pid, signal.SIGSTOP)
         _terminate(_children(pid))
-        with suppress(ProcessLookupError): os.kill(int(pid), signal.SIGTERM)
+        for s in signal.SIGTERM, signal.SIGCONT:
+            with suppress(ProcessLookupError): os.kill(pid, s)
