@@ -7,7 +7,7 @@ __all__ = ['schema', 'recipes', 'game_settings', 'most_parameters', 'live', 'Exp
            'parse_entry']
 
 # %% ../nbs/07_experiments.ipynb #1d798639
-import json, math, warnings
+import json, math
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 
 from .data import Data
-from .datasets.files import get_data, reader_of
+from .datasets.files import get_data, reader_of, say_which
 from .datasets.tables import table
 from .engines.choice import engines
 from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
@@ -171,12 +171,6 @@ def recipe_for(data        # a data object
 _for_name = dict(digits='digits', mnist='images', fashion_mnist='images')   # others are points
 _in_parts = 'mnist', 'fashion_mnist'   # of which the paper keeps images back for validation
 
-def _say_which(name):
-    if Path(name).exists():
-        here = f'./{name}'
-        warnings.warn(f'{name} is the data of that name, and not what lies here under it: for that, give {here}',
-                      stacklevel=4)
-
 def _data_entry(data):
     "The entry for a name, a path, an entry or an object, and the recipe that fits, if it is known"
     if isinstance(data, dict):
@@ -184,7 +178,7 @@ def _data_entry(data):
         return data, _for_name.get(str(data.get('name')), 'points') if known else None
     name = data.replace('-', '_') if isinstance(data, str) else None
     if name in makers:
-        _say_which(data)
+        say_which(data)
         part = {'split': 'paper'} if name in _in_parts else {}
         return dict(name=name, **part), _for_name.get(name, 'points')
     if not isinstance(data, (str, Path)): return entry_of('data', data), recipe_for(data)

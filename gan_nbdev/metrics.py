@@ -9,7 +9,6 @@ __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
-import warnings
 from collections import namedtuple
 from copy import copy
 
@@ -21,7 +20,7 @@ from torch.utils.data import Subset
 from .data import Distribution, GaussianMixture
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
-from .support.checks import one_line
+from .support.checks import one_line, warn
 from .support.tensors import real_tensor
 from .value import LOG4
 
@@ -100,7 +99,7 @@ def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
     "The width that makes `valid` most probable; warns when it is the first or last of `sigmas`"
     best = parzen_log_prob(valid, centres, sigmas, chunk).mean(0).argmax().item()
     if len(sigmas) > 1 and best in (0, len(sigmas) - 1):
-        warnings.warn(f'the best σ, {sigmas[best]:.3g}, is the first or last tried: '
+        warn(f'the best σ, {sigmas[best]:.3g}, is the first or last tried: '
                       'a better one may lie outside')
     return float(sigmas[best])
 
@@ -257,7 +256,7 @@ def _some_items(data, n):
         try: return _streamed(data, n)[:, :data.dim]
         except (ValueError, OSError, RuntimeError) as e: why = e
         n = max(n//2, 20)*(getattr(data, 'iterable', False) and n > 20)   # which may have fewer: nobody knows
-    warnings.warn(f'no figures beside real items: {one_line(why)}')
+    warn(f'no figures beside real items: {one_line(why)}')
 
 def _heaps(data, test):
     "Items to stand for the data, and others to stand for the samples, in model units; or None"

@@ -11,7 +11,6 @@ import io
 import math
 import sys
 import time
-import warnings
 from itertools import cycle
 from types import SimpleNamespace
 
@@ -25,7 +24,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .metrics import coverage
-from .support.checks import shape_words
+from .support.checks import shape_words, warn
 from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
 from .value import LOG4
 
@@ -164,6 +163,7 @@ def _no_picture(shape, ax):
 def _of_table(sets, ax):
     "The first two columns of numbers, or the one that there is, or how often the values of the first column occur"
     names = [o for o in sets['generator'].columns if sets['generator'][o].dtype.kind in 'fiu']
+    names.sort(key=lambda o: all(v[o].nunique() < 2 for v in sets.values()))   # what never varies comes last
     if names:
         some = {k: o[names[:2]].to_numpy(float) for k, o in sets.items()}
         ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
@@ -382,7 +382,7 @@ class LivePlot:
         except Exception as e:   # no training is lost to a picture
             self.on = False
             why = ' '.join(str(e).split())[:200]
-            warnings.warn(f'LivePlot is off, the training goes on: {type(e).__name__}: {why}', stacklevel=2)
+            warn(f'LivePlot is off, the training goes on: {type(e).__name__}: {why}')
         now = time.monotonic()
         self.due = now + max(self.every_s, 9*(now - start))   # a tenth of the time at most
 

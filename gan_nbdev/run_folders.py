@@ -6,7 +6,7 @@
 __all__ = ['check_folder', 'write_samples', 'check_run', 'read_record', 'load_run', 'run_data']
 
 # %% ../nbs/09_run_folders.ipynb #66f17577
-import csv, json, math, os, shutil, tempfile, warnings
+import csv, json, math, os, shutil, tempfile
 from copy import copy
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,6 +33,7 @@ from .support.items import item_kind
 from .support.kinds import is_number, short
 from .support.safety import umask
 from .support.tensors import in_pieces
+from .support.checks import warn
 
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
@@ -357,8 +358,7 @@ def _saved(folder):
         return read_record(folder), _read_weights(folder), folder/'weights.safetensors'
     path, state, record = _last(folder)
     of = _iterations(record['story'] + record['left'])
-    warnings.warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}',
-                  stacklevel=3)
+    warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}')
     data, w = run_data(folder, record), state['gan']
     if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0])
     return record, {**w, **_scale(data)}, path
@@ -433,8 +433,7 @@ def run_data(run,           # a run folder, or a config.json in one
         why = 'it has changed since' if here else f'what is in it differs from that of {folder}'
         raise ValueError(f'{data.name} is not the data that was recorded: {why}')
     if moved := _place(_placed(e, same)) - _place(e):
-        warnings.warn(f'{min(moved)} holds the data of {folder}, recorded at {min(_place(e), default="another place")}',
-                      stacklevel=3)
+        warn(f'{min(moved)} holds the data of {folder}, recorded at {min(_place(e), default="another place")}')
     return same
 
 def _found(e, folder):
@@ -478,7 +477,7 @@ def _warn_of_versions(record):
     other = [f'{k} {str(was.get(k))[:50]} (here {v})' for k, v in versions().items()
              if was.get(k) != v]
     if other:
-        warnings.warn(f'recorded with {", ".join(other)}: the last bits may differ', stacklevel=3)
+        warn(f'recorded with {", ".join(other)}: the last bits may differ')
 
 # %% ../nbs/09_run_folders.ipynb #c97f1c14
 @patch(cls_method=True)

@@ -6,7 +6,7 @@
 __all__ = ['combinations', 'measures', 'Study', 'study']
 
 # %% ../nbs/10_study.ipynb #57bfe1e5
-import io, json, math, signal, sys, threading, time, warnings
+import io, json, math, signal, sys, threading, time
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
@@ -25,7 +25,7 @@ from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import whole_number
+from .support.checks import warn, whole_number
 from .support.folders import check_writable, writing
 from .support.kinds import plain
 from .support.safety import write_atomically
@@ -430,5 +430,5 @@ def _tell(self:Study, folder):
         kept = f' and kept in {folder}; the same call goes on with the rest' if folder else ''
         print(f'{self.stopped}: {len(self.results)} of {len(self)} runs are done{kept}')
     apart = {json.dumps(o['versions'], sort_keys=True) for o in self.results.values()}
-    if len(apart) > 1: warnings.warn('the runs were made with different versions or devices, so '
+    if len(apart) > 1: warn('the runs were made with different versions or devices, so '
                                      'that their last bits may differ: runs/*.json say which')

@@ -6,7 +6,7 @@
 __all__ = ['Trainer', 'check_hooks', 'statistics', 'Log', 'Eager', 'check_engine', 'Progress', 'stateful', 'EMA', 'EarlyStop']
 
 # %% ../nbs/04_trainer.ipynb #5e617165
-import math, sys, time, warnings
+import math, sys, time
 from contextlib import nullcontext
 from copy import deepcopy
 from importlib import import_module
@@ -22,7 +22,7 @@ from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import positive_number, whole_number
+from .support.checks import positive_number, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, threads_that_pay
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
@@ -122,7 +122,7 @@ def _check_data(gan, data, batch_size, seed):
                          f'{shapes[1]}: bring the axes into the same order')
     if (n := _length(data)) is not None and n < batch_size:
         fits = max(len(data) - len(data) % gan.pack, gan.pack)
-        warnings.warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}', stacklevel=4)
+        warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}')
         batch_size = fits
     if batch_size % gan.pack:
         raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
@@ -362,9 +362,8 @@ def _look_at_d(self:Trainer):
     bounded = self.looked and (answers > .5).all() and (answers <= .7311).all() and self._stays_in_01()
     if not (bounded or not self.iteration and isinstance(last[0] if last else None, torch.nn.Sigmoid)): return
     self.looked = True
-    warnings.warn("D's answers all lie in [0, 1], where its logits are wanted, which have no bounds: it "
-                  'seems to end in a sigmoid. Leave that out: the losses have one of their own',
-                  stacklevel=3)
+    warn("D's answers all lie in [0, 1], where its logits are wanted, which have no bounds: it "
+                  'seems to end in a sigmoid. Leave that out: the losses have one of their own')
 
 @patch
 def _stays_in_01(self:Trainer):

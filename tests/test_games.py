@@ -1,10 +1,13 @@
 "Every game against a loop written by hand, in every engine, and what a game may ask for"
+import re
 from copy import deepcopy
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import strategies as st
 from torch import nn
 
 from gan_nbdev.all import (GAN, Ensemble, Reconstruction, Trainer, adam, experiment, mlp, mlp_discriminator, mlp_generator,
@@ -160,6 +163,40 @@ def test_relativistic_losses_by_hand():
 def test_the_slope_of_a_known_d():
     w = torch.tensor([3., 4.])
     assert steepness(lambda v: v@w, torch.randn(7, 2)).item() == pytest.approx(25.)
+
+# ---- games that nobody has written yet
+
+in_d = ['F.softplus(-real).mean()', 'F.softplus(fake).mean()', '((real - fake)**2).mean()/4', '(1 - real).relu().mean()',
+        'D(x + torch.randn(x.shape, generator=rng)).tanh().mean()', 'D(torch.rand(1, generator=rng)*x).square().mean()/4',
+        'slope(D, x).square().mean()/10', '-(D(G(z)) - fake.mean()).tanh().mean()', '(z.mean(1)*fake).mean()',
+        'real.mean()*(iteration % 3)/2', 'sum(p.square().sum() for p in discriminator.parameters())/100']
+in_g = ['F.softplus(-fake).mean()', '-fake.tanh().mean()', '(real.detach() - fake).exp().mean()/10', 'fakes.square().mean()',
+        '(x.mean(0) - fakes.mean(0)).abs().sum()', '-(fakes - G(-z)).abs().mean()', '(torch.rand(1, generator=rng)*fake).mean()',
+        'fake.std()*(iteration % 2)', 'sum(p.square().sum() for p in generator.parameters())/100']
+names = 'real fake x fakes z D G discriminator generator rng iteration'.split()
+
+def made_of(pieces):
+    "A function of what the pieces ask for"
+    total = ' + '.join(pieces)
+    asked = [k for k in names if re.search(rf'\b{k}\b', total)]
+    return eval(f'lambda {", ".join(asked)}: {total}', globals())
+
+@hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
+@hypothesis.given(st.lists(st.sampled_from(in_d), min_size=1, max_size=3, unique=True),
+                  st.lists(st.sampled_from(in_g), min_size=1, max_size=3, unique=True),
+                  st.lists(st.sampled_from(in_d), max_size=1), st.lists(st.sampled_from(in_g), max_size=1),
+                  st.integers(1, 2), st.integers(1, 2))
+def test_any_game_is_the_same_in_every_engine(d, g, d_term, g_term, k, k_g):
+    "Sums of losses, with a term of each player's at times: three iterations and what is recorded of them"
+    def terms(who, of): return {f'{who}_term': made_of(of)} if of else {}
+    game = Game(made_of(d), made_of(g), d_terms=terms('d', d_term), g_terms=terms('g', g_term))
+    def start(engine): return make(game, engine, gan((8,)), k=k, k_g=k_g, d_rule=momentum_sgd(.01), g_rule=momentum_sgd(.01))
+    eager, fast, two = start('eager').fit(3, progress=False), start('recorded').fit(3, progress=False), [start('eager'), start('eager')]
+    Ensemble(two, 'eager').fit(3, progress=False)
+    for t in (fast, two[1]):
+        assert furthest(weights(t), weights(eager)) <= 1e-5
+        assert torch.equal(t.rng.get_state(), eager.rng.get_state())
+        for name, v in eager.history.items(): np.testing.assert_allclose(t.history[name], v, atol=1e-4, rtol=1e-4)
 
 # ---- what a game may ask for
 

@@ -44,7 +44,7 @@ def weights(run): return torch.cat([p.detach().flatten() for p in run.trainer.ga
 # ---- runs
 
 lists = [name for name, c in controls.items() if c.options]
-numbers = [name for name, c in controls.items() if c.limits]
+numbers = [name for name, c in controls.items() if c.limits and name != 'classes']   # which belong to data
 
 @pytest.mark.parametrize('name', lists)
 def test_every_choice_trains(name):
@@ -73,6 +73,28 @@ def test_every_end_of_a_range_builds(name):
         assert torch.equal(weights(run), rebuilt(run))
         assert control_values(run)[name] == v
         assert (run is first) == (controls[name].live or v == control_values(tiny())[name])
+
+def test_classes_are_those_of_the_data(session):
+    s = session(tiny('digits', **{'batch_size': 16}))
+    ask(s, 'set', classes=10); ask(s, 'step', n=2)
+    assert (s.run.trainer.gan.classes, s.run.iteration) == (10, 2) and s.report()['settings']['classes'] == 10
+    assert torch.equal(weights(s.run), rebuilt(s.run))
+    with pytest.raises(ValueError, match='classes'): ask(s, 'set', classes=7)
+    assert s.run.trainer.gan.classes == 10 and 'classes' in s.error
+    ask(s, 'set', **{'data.name': 'ring'})
+    assert s.run.trainer.gan.classes is None and s.run.trainer.data.name == 'ring'
+    with pytest.raises(ValueError, match='classes'): ask(s, 'set', classes=3)
+    ask(s, 'set', **{'data.name': 'digits', 'classes': 10}); assert s.run.trainer.gan.classes == 10
+    ask(s, 'set', classes=0); assert s.run.trainer.gan.classes is None
+
+def test_own_data_with_a_label_have_their_classes_again(session):
+    import pandas
+    x, y = np.random.default_rng(0).normal(size=(300, 2)).T
+    data = table(pandas.DataFrame(dict(x=x, y=y, kind=['a', 'b', 'c']*100)), label='kind')
+    s = session(tiny(data))
+    assert s.run.trainer.gan.classes == 3
+    ask(s, 'set', **{'data.name': 'ring'}); assert s.run.trainer.gan.classes is None
+    ask(s, 'set', **{'data.name': 'own'}); assert s.run.trainer.gan.classes == 3
 
 def nets(): return GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
 

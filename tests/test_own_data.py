@@ -426,3 +426,52 @@ networks = {
 def test_networks_that_do_not_fit_are_told_what_to_give(what):
     make, why = networks[what]
     assert why in line(make)
+
+
+def test_a_warning_points_at_the_line_that_led_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'ring').touch()
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    data = Samples(x)
+    for f in (lambda: Trainer(GAN(mlp_generator(2, 3, (8,)), mlp_discriminator(3, (8,)), normal(2)), data),
+              lambda: experiment(data).trainer(), lambda: experiment('ring'), lambda: gan_train('ring', steps=1, out='r', **small),
+              lambda: Samples(x*[1, 0, 1])):
+        with pytest.warns(UserWarning) as w: f()
+        assert {o.filename for o in w if str(o.message).split(' ')[0] in ('ndarray', 'samples', 'ring', 'columns')} == {__file__}
+
+
+class WithGap(Dataset):
+    def __init__(self, error=None): self.error = error
+    def __len__(self): return 40
+    def __getitem__(self, i):
+        if i == 7 and self.error: raise self.error
+        return torch.full((2,), torch.nan) if i == 7 else torch.randn(2, generator=torch.Generator().manual_seed(i))
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('error, says', [
+    (None, 'the data must be finite numbers, but item 7 holds nan'), (ValueError('7 is\nbroken'), '7 is broken'), (OSError('7 is gone'), '7 is gone'),
+    (RuntimeError('own'), None)])
+def test_an_item_that_fails_is_named_in_one_line_by_a_worker_too(workers, error, says):
+    source = Stream(WithGap(error), scale=None, num_workers=workers).source(8, torch.Generator())
+    def read(): return [source.next() for _ in range(5)]
+    if says is None:
+        with pytest.raises(RuntimeError, match='own'): read()
+    elif workers: assert says == line(read, type(error or ValueError()))
+    else:
+        with pytest.raises((ValueError, OSError)) as e: read()
+        assert ' '.join(str(e.value).split()) == says
+
+
+def test_a_name_that_means_something_else_here_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path/'digits')
+    with pytest.warns(UserWarning, match='for that, give ./digits'): assert len(get_data('digits')) == 1797
+    assert len(get_data('./digits')) == 40
+
+
+def test_a_column_that_never_varies_is_no_axis():
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    data = get_data(pd.DataFrame(dict(always=3., a=rows[:, 0], b=rows[:, 1])))
+    ax = plot_fakes(data.items(data.sample(20, torch.Generator().manual_seed(0))), data)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ('a', 'b (of 3 columns)')

@@ -6,7 +6,7 @@
 __all__ = ['Scaling', 'Samples', 'StreamSource', 'Stream', 'LoadedSource', 'Loaded']
 
 # %% ../../nbs/datasets/01_samples.ipynb #358ff972
-import math, warnings
+import math
 from copy import copy
 from itertools import islice
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..data import Data, Source
-from ..support.checks import shape_words, whole_number
+from ..support.checks import shape_words, warn, whole_number
 from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
 
@@ -113,7 +113,7 @@ def _standard(x):
     flat = (x.amin(0) == x.amax(0)) | (sd == 0)
     if flat.any() and not flat.all():
         which = flat.nonzero()[:,0].tolist()
-        warnings.warn(f'columns that never vary are kept, unscaled: {which}', stacklevel=4)
+        warn(f'columns that never vary are kept, unscaled: {which}')
     return torch.where(flat, x[0].double(), mean), torch.where(flat, 1., sd)
 
 def _standard_series(x, shape):
@@ -334,13 +334,19 @@ class StreamSource:
         "These rows of the next minibatch; of a map-style dataset no others are loaded"
         if self._left is None or rows != self._rows:
             self._left,self._rows = self._epoch(rows), rows
-        if (x := next(self._left, None)) is None:
+        if (x := self._read()) is None:
             if not self.batch:
                 raise ValueError(f'the data ends before the first minibatch of {self.m}')
             self.epoch,self.batch,self._left = self.epoch+1, 0, None
             return self.part(rows)
         self.batch += 1
         return x.to(self.device, non_blocking=True)
+    def _read(self):
+        try: return next(self._left, None)
+        except (ValueError, OSError) as e:   # of a worker, in whose words stands where it happened: more lines
+            _, known, why = str(e).rpartition(f'{type(e).__name__}: ')
+            if not self.num_workers or not known: raise
+            raise (ValueError if isinstance(e, ValueError) else OSError)(' '.join(why.split())) from e
 
 # %% ../../nbs/datasets/01_samples.ipynb #488c6635
 class Stream(_Told):

@@ -7,7 +7,7 @@ __all__ = ['pack', 'unpack', 'write_checkpoint', 'read_checkpoint', 'fingerprint
            'latest_checkpoint', 'Checkpoints']
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #97c0d157
-import hashlib, json, math, os, platform, re, struct, sys, tempfile, warnings
+import hashlib, json, math, os, platform, re, struct, sys, tempfile
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch.utils.data import Dataset, IterableDataset
 
 from .parts import describe, describe_rule
-from ..support.checks import whole_number
+from ..support.checks import warn, whole_number
 from ..support.kinds import leaves
 from ..support.processes import rank
 from ..support.safety import write_atomically
@@ -344,7 +344,7 @@ def latest_checkpoint(folder # where `Checkpoints` saves
     "The newest valid checkpoint, with a warning where a newer one is damaged; `ValueError` if none"
     for _, path in reversed(checkpoint_files(folder)):
         try: read_checkpoint(path)
-        except ValueError as e: warnings.warn(f'{e}; taking the one before', stacklevel=2)
+        except ValueError as e: warn(f'{e}; taking the one before')
         else: return path
     raise ValueError(f'there is no valid checkpoint in {folder}')
 

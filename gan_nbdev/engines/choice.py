@@ -6,13 +6,12 @@
 __all__ = ['engines', 'check_engine', 'seconds_saved', 'choose', 'engine_for']
 
 # %% ../../nbs/engines/04_choice.ipynb #0475f683
-import warnings
-
 from .compiled import Compiled, has_compiler
 from .graphed import Graphed
 from .recorded import Recorded, assumed, unbegun_if_it_fails
 from ..support.devices import arithmetic
 from ..trainer import Eager
+from ..support.checks import warn
 
 # %% ../../nbs/engines/04_choice.ipynb #6d3eabda
 engines = dict(eager=Eager, compiled=lambda t: Graphed(Compiled(t)) if _cuda(t) else Compiled(t),
@@ -53,7 +52,7 @@ def engine_for(trainer,  # a `Trainer`
                 if name != 'eager': getattr(engine, 'inner', engine).check()
         except ValueError as e:
             if trainer.engine != 'auto': raise
-            warnings.warn(f'{e}. Training goes on with the eager engine')
+            warn(f'{e}. Training goes on with the eager engine')
             engine = Eager(trainer)
         trainer.made_engine = name, now, engine
     return trainer.made_engine[2]

@@ -6,8 +6,6 @@
 __all__ = ['record']
 
 # %% ../../nbs/lab/16_camera.ipynb #03fbadfb
-import warnings
-
 import numpy as np
 
 from .eye import Eye
@@ -18,6 +16,7 @@ from .widgets import one_line
 from .window import Lab
 from .worker import Worker
 from ..trainer import Trainer
+from ..support.checks import warn
 
 # %% ../../nbs/lab/16_camera.ipynb #3e9f8312
 class _Camera:
@@ -39,8 +38,8 @@ class _Camera:
         except Exception as e:
             if not self.frames: raise
             self.over = True
-            warnings.warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: '
-                          f'{one_line(e)}', stacklevel=2)
+            warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: '
+                          f'{one_line(e)}')
         else:
             for o, of in zip(seen, (self.iterations, self.frames, self.said)): of.append(o)
 

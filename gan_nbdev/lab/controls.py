@@ -95,6 +95,10 @@ class _Norm(_Control):
     def read(self, e): return _entry(e, self.name) or 'none'
     def write(self, e, v): return {self.name: None if v == 'none' else v}
 
+class _Optional(_Control):
+    def read(self, e): return _entry(e, self.name) or 0
+    def write(self, e, v): return {self.name: v or None}
+
 class _Momentum(_Control):
     def read(self, e):
         betas = _entry(e, self._betas())
@@ -157,6 +161,9 @@ def _groups():
                   [*shapes, 'digits', 'drawn', 'own']),
             _File('data.file', 'Own file',
                   'A table (.csv, .xlsx, …), a .npy file, a folder of images: data of your own.'),
+            _Optional('classes', 'Classes',
+                      'How many classes both networks are told of, if the data have any; 0: none.',
+                      limits=(0, 1000)),
             _Control('noise.name', 'Noise', 'The distribution that G is fed with.', [*noises]),
             _Control('noise.dim', 'Noise size', 'Numbers in a noise vector z.', limits=(1, 1000)),
             _Control('seed', 'Seed', 'The same seed gives the same run.', limits=(0, 2**31 - 1))],
@@ -168,6 +175,11 @@ def _groups():
                      limits=(1, 100)),
             _Control('batch_size', 'Minibatch', 'Examples, and fakes, per step.',
                      limits=(1, 8192)),
+            _Control('pack', 'Pack', 'Items that D judges at once, all real or all fake.',
+                     limits=(1, 16)),
+            _Optional('ema', 'Average of G',
+                      'Half-life in iterations: an average of G makes the fakes; 0: G itself.',
+                      limits=(0., 1e5)),
             _Control('engine', 'Engine', 'How iterations are run; compiling takes a while.',
                      _engines()),
             _Control('device', 'Device', 'Where it trains. Small networks are faster on the CPU.',

@@ -73,6 +73,7 @@ class Eye:
         "Copy what moves; the run must stand still"
         trainer = self.run.trainer
         self.gan.load_state_dict(trainer.gan.state_dict())
+        if trainer.ema: self.gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
         self.iteration, self.game = trainer.iteration, trainer.game
         if self.run.front is None:     # else the future is known
             self.figures = {i: f for i, f in self.figures.items() if i <= self.iteration}

@@ -221,7 +221,7 @@ def fixed(self:Rewindable,
     "What keeps this run from going on as `new`"
     return [k for k in _differing(self.experiment, new) if k not in live]
 
-def _differing(a, b): return [k for k, v in b.entries.items() if a.entries[k] != v]
+def _differing(a, b): return [k for k in a.entries | b.entries if a[k] != b[k]]
 
 @patch
 def restarted(self:Rewindable,

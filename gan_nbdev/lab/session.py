@@ -11,6 +11,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from ..engines.checkpoints import latest_checkpoint
+from ..experiments import experiment
 from .controls import control_label, control_values, controls, turned
 from .course import lessons
 from .painter import Painter
@@ -101,7 +102,9 @@ def _described(self:Session, run, new):
     file, name = new.pop('data.file', None), new.pop('data.name', None)
     e = turned(run, new)
     if file == name == None: return e
-    return e.changed({'data': self._data(file, 'own' if name is None else name)})
+    data = self._data(file, 'own' if name is None else name)
+    told = {} if 'classes' in new else dict(classes=experiment(data, 'lab')['classes'])
+    return e.changed({'data': data, **told})
 
 @patch
 def _data(self:Session, file, name):

@@ -7,13 +7,13 @@ __all__ = ['static_text', 'window_script', 'window_style', 'window_class', 'in_p
            'show_window']
 
 # %% ../../nbs/lab/04_widgets.ipynb #552cfc6f
-import warnings
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from ..support.checks import warn
 
 # %% ../../nbs/lab/04_widgets.ipynb #30325ef7
 def static_text(file:str, # a file of the folder `static`
@@ -86,5 +86,5 @@ def show_window(window,     # an anywidget
     data = out[0] if isinstance(out, tuple) else out
     display({**data, 'text/plain': text}, raw=True)
     try: still = picture()
-    except Exception as e: warnings.warn(f'there is no picture beside the window: {one_line(e)}', stacklevel=2)
+    except Exception as e: warn(f'there is no picture beside the window: {one_line(e)}')
     else: display(still)
