@@ -153,12 +153,13 @@ def _critic(k, lr, **more):
 
 game_settings = {
     'wgan-gp': _critic(3, 1e-3, game=dict(name='wgan-gp', weight=0.1)),
-    'wasserstein': {'k': 5, 'd_rule': dict(name='rmsprop', lr=5e-4), 'g_rule': dict(name='rmsprop', lr=5e-4),
-                    'game': dict(name='wasserstein', clip=0.1)},
+    'wasserstein': {'k': 5, 'd_rule.name': 'rmsprop', 'd_rule.lr': 5e-4, 'g_rule.name': 'rmsprop', 'g_rule.lr': 5e-4,
+                    'game': dict(name='wasserstein', clip=0.2)},
     'dragan': {'game': dict(name='dragan', weight=0.1, spread=0.1)},   # the ring is finer than a minibatch's spread
     'jeffreys': {'d_rule.lr': 2e-4, 'g_rule.lr': 2e-4},
     **{k: {'d_rule.lr': 3e-4, 'g_rule.lr': 3e-4} for k in ('kl', 'pearson', 'hellinger')},
-    'began': {'discriminator.reconstruct': True}}
+    'began': {'discriminator.reconstruct': True, 'discriminator.balance': 1.0,
+              'game': dict(name='began', gamma=1.0, r1=1.0, r2=1.0)}}
 
 # %% ../nbs/07_experiments.ipynb #0c72661c
 def recipe_for(data        # a data object

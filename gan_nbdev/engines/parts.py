@@ -58,7 +58,7 @@ def _noise_call(v, data):
     return Call(noises[v.pop('name')], v.pop('dim'), **v)
 
 # %% ../../nbs/engines/06_parts.ipynb #a213ec59
-def _net_form(part):
+def _net_form(part, v):
     auto, none = kinds.just('auto'), kinds.just(None)
     entries = dict(hidden=kinds.list_of(kinds.whole(1), 'whole numbers of at least 1'),
                    act=kinds.one_of(*activations, 'maxout'), pieces=kinds.whole(1),
@@ -68,7 +68,8 @@ def _net_form(part):
         entries |= dict(out=auto | none | kinds.one_of(*activations),
                         out_bias=none | kinds.just('data'))
     else: entries |= dict(reconstruct=kinds.just(True) | kinds.just(False))   # an autoencoder's error
-    more = dict(seed='auto', out='auto', out_bias=None, reconstruct=False)
+    if v.get('reconstruct'): entries |= dict(balance=kinds.proportion)
+    more = dict(seed='auto', out='auto', out_bias=None, reconstruct=False, balance=0)
     defaults = form_of(mlp).defaults | more
     return Form(entries, {k: defaults[k] for k in entries}, ('hidden', 'act'))
 
@@ -81,8 +82,9 @@ def _options(v, seed):
 def _discriminator_call(v, seed, classes=None, pack=1):
     v = _options(v, seed)
     if v.pop('reconstruct', False):
-        x = Name('data.dim')
-        return Call(Reconstruction, Call(mlp, x, x, v.pop('hidden'), **v, **_classes(classes)))
+        x, balance = Name('data.dim'), v.pop('balance', 0)
+        net = Call(mlp, x, x, v.pop('hidden'), **v, **_classes(classes))
+        return Call(Reconstruction, net, **(dict(balance=balance) if balance else {}))
     packs = dict(pack=pack) if pack > 1 else {}
     return Call(mlp_discriminator, Name('data.dim'), v.pop('hidden'), **v, **_classes(classes), **packs)
 
@@ -212,7 +214,7 @@ def part_form(part:str, # a name in `parts`
     if 'own' in mapping(part, v): return Form(dict(own=kinds.text), {}, ())
     if part in ('data', 'noise'): return _data_form(v) if part == 'data' else _noise_form(v)
     if part == 'game': return _game_form(v)
-    return _rule_form(part, v) if part.endswith('rule') else _net_form(part)
+    return _rule_form(part, v) if part.endswith('rule') else _net_form(part, v)
 
 def part_entry(part:str,       # a name in `parts`
                v,              # its entry, or a name
@@ -274,7 +276,7 @@ def describe_rule(rule:Rule, # a gradient rule
 
 # %% ../../nbs/engines/06_parts.ipynb #9726a29b
 def _describe_net(part, net):
-    if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True)
+    if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True, balance=net.start)
     v = dict(call_of(net) or {})
     tied = len([*net.named_parameters(remove_duplicate=False)]) > len([*net.parameters()])
     if v.pop('name', None) != 'mlp' or tied: return own_entry(net)

@@ -16,10 +16,13 @@ from ..support.checks import positive_number
 # %% ../../nbs/games/09_began.ipynb #f0828db5
 class Reconstruction(nn.Module):
     "A discriminator for `began`: how badly `net` copies an item, equation (1)"
-    def __init__(self, net:nn.Module): # an autoencoder: gives what it is given, in the same shape
+    def __init__(self, net:nn.Module,    # an autoencoder: gives what it is given, in the same shape
+                 balance:float=0,        # k to begin with, in [0, 1]
+                ):
+        if not 0 <= balance <= 1: raise ValueError(f'balance must lie in [0, 1], not {balance!r}')
         super().__init__()
-        self.net = net
-        self.register_buffer('balance', torch.zeros(()))          # k
+        self.net, self.start = net, float(balance)
+        self.register_buffer('balance', torch.tensor(self.start))   # k
 
     def forward(self, x, *labels): # items, (m, …), and their classes, if `net` takes them: to (m,)
         copy = self.net(x, *labels)
