@@ -338,7 +338,7 @@ def gan_sample(
     out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl
                    # or .png (default: samples.npy, or samples.csv, in the run folder)
     seed:int=0,    # of the noise, ≥ 0
-    y:int=None,    # class, of a GAN with classes (default: as often as in the data)
+    y:str=None,    # class, its number or its name, of a GAN with classes (default: as often as in the data)
     force:bool=False, # replace the file if it exists
 ):
     "Draw samples from a trained generator, in the data's own units"
@@ -355,6 +355,7 @@ def gan_sample(
     import torch
     from gan_nbdev.run_folders import load_run
     gan, data, _ = load_run(run)
+    y = _class(y, gan, data)
     z, labels = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
     x = data.items(gan.generate(z, labels), labels)
     _save_samples(x, labels, data, out)
@@ -362,6 +363,16 @@ def gan_sample(
     print(f'{n} {what} in {out}')
     if gan.classes and y is None and out.suffix == '.npy':
         print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
+
+def _class(y, gan, data):
+    "The number of a class that is given as a number or by name"
+    if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdigit() else y
+    label = getattr(data, 'label', None)
+    names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
+    if str(y) in names: return [*names].index(str(y))
+    if str(y).isdigit() and int(y) < gan.classes: return int(y)
+    known = ', '.join(f'{i} ({o})' if o != str(i) else o for i, o in enumerate(names))
+    raise ValueError(f'--y must be one of {known[:200]}, not {y}')
 
 def _check_sampling(n, seed):
     for name, v, low in (('n', n, 1), ('seed', seed, 0)):

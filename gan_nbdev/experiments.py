@@ -243,6 +243,7 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
         raise ValueError(f'unknown recipe {short(recipe)}: choose one of {", ".join(recipes)}')
     named = isinstance(data, (str, Path, dict))
     given = {} if named else dict(data=get_data(data))
+    if hasattr(given.get('data'), 'loader'): changes = dict(batch_size=given['data'].m) | changes   # which has its own
     entry, fits = _data_entry(given.get('data', data))
     def by(recipe, named):
         base = {k: v for k, v in recipes[recipe].items() if k != 'about'}

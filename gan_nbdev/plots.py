@@ -112,13 +112,16 @@ def _histogram(sets, ax):
     ax.set(xlabel='x', ylabel='density'); ax.legend(frameon=False)
     return ax
 
+def _alike(a, b): return max(a, b) <= 5*min(a, b)   # may both axes have one unit?
+
 def _scatter(sets, ax):
     for name in reversed(sets):
         style = dict(s=3, alpha=.6) if name == 'generator' else dict(s=9, alpha=.25)
         ax.scatter(*sets[name][:, :2].T, color=palette[name], label=name, linewidths=0, **style)
     d = sets['generator'].shape[1]
     ax.set(xlabel='$x_1$', ylabel='$x_2$' + (f' (of {d})' if d > 2 else ''))
-    if d == 2: ax.set_aspect('equal', adjustable='datalim')
+    spans = [np.ptp(np.concatenate([o[:, i][np.isfinite(o[:, i])] for o in sets.values()])) for i in range(min(d, 2))]
+    if d == 2 and _alike(*spans): ax.set_aspect('equal', adjustable='datalim')
     _legend_above(ax)
     return ax
 
@@ -211,6 +214,7 @@ def plot_probability(gan,           # a GAN over the plane
                      bar:bool=True, # with a colour bar
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
+    names = [c.name for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
     extent = torch.as_tensor(extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
@@ -221,7 +225,8 @@ def plot_probability(gan,           # a GAN over the plane
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
     if p.min() < .5 < p.max():
         ax.contour(u, v, p, [.5], colors='black', linestyles='--', linewidths=1)
-    ax.set(xlabel='$x_1$', ylabel='$x_2$', aspect='equal')
+    x, y = names or ('$x_1$', '$x_2$')
+    ax.set(xlabel=x, ylabel=y, aspect='equal' if _alike(*(extent[:, 1] - extent[:, 0]).tolist()) else 'auto')
     if bar: ax.figure.colorbar(im, ax=ax, label='D(x)', ticks=[0, .5, 1])
     return ax
 

@@ -385,7 +385,7 @@ def load_run(run     # a run folder
                            signed=d.get('signed') is True)
     _check_networks(e, path)
     _check_sizes(e, data.dim, w, path)
-    if 'table' in d: data.choices = choices_of(Columns.of(d['table'], None).columns)
+    if 'table' in d: data.label, data.choices = (way := Columns.of(d['table'], None)).label, choices_of(way.columns)
     try: gan = e.gan(data)
     except ValueError as e: raise ValueError(f'{Path(run)/"config.json"}: {e}') from e
     data.unscale = lambda x: x

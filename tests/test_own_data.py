@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 import gan_nbdev.experiments
 from commands import run
 from gan_nbdev.all import *
+from gan_nbdev.datasets.tables import table as read_table
 from gan_nbdev.cli import gan_eval, gan_sample, gan_train
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.run_folders import read_record
@@ -475,3 +476,78 @@ def test_a_column_that_never_varies_is_no_axis():
     data = get_data(pd.DataFrame(dict(always=3., a=rows[:, 0], b=rows[:, 1])))
     ax = plot_fakes(data.items(data.sample(20, torch.Generator().manual_seed(0))), data)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ('a', 'b (of 3 columns)')
+
+
+def test_a_class_is_drawn_by_name_or_number(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(60, 2)).T
+    pd.DataFrame(dict(a=x[0], b=x[1], c=['lo', 'mid', 'hi']*20)).to_csv('t.csv', index=False)
+    gan_train('t.csv', label='c', steps=1, **small)
+    for y, name in (('mid', 'mid'), ('0', 'hi')):
+        gan_sample('runs/t', n=4, y=y, out='s.csv', force=True)
+        assert {*pd.read_csv('s.csv').c} == {name}
+    for y in ('low', '3'):
+        assert line(lambda: gan_sample('runs/t', n=4, y=y, out='s.csv', force=True)) == f'--y must be one of 0 (hi), 1 (lo), 2 (mid), not {y}'
+
+
+def table_of(path, text, **how):
+    path.write_text(text)
+    return get_data(path, **how)
+
+
+def test_a_header_of_numbers_is_the_header_and_a_guess_is_said(tmp_path):
+    r = np.random.default_rng(0)
+    a, b = r.normal(5, 2, 90).round(2), r.integers(0, 5, 90)
+    rows = '\n'.join(f'{u},{v}' for u, v in zip(a, b))
+    years = table_of(tmp_path/'y.csv', f'2019,2020\n{rows}\n')
+    assert (len(years), [c.name for c in years.columns]) == (90, ['2019', '2020']) and 'header=False if it is a row' in years.notes[0]
+    shares = table_of(tmp_path/'s.csv', f'0.5,1\n{rows}\n')
+    assert len(shares) == 91 and 'header=True if it is the header' in shares.notes[0]
+
+
+def test_texts_stay_what_they_are(tmp_path):
+    def of(cells, **how): return table_of(tmp_path/'t.csv', 'a,c\n' + ''.join(f'{i*.37 % 5:.2f},{o}\n' for i, o in enumerate(cells*30)), **how)
+    codes = of(['01234', '00042', '12345'])
+    assert codes.columns[1].values == ('00042', '01234', '12345') and 'numbers that begin with 0' in codes.notes[0]
+    assert {*codes.items(codes.sample(9, torch.Generator().manual_seed(0))).c} <= {'00042', '01234', '12345'}
+    assert of(['01234', '00042', '12345'], kinds=dict(c='whole')).columns[1].kind == 'whole'
+    assert of(['1', '2', 'x'], kinds=dict(c='category')).columns[1].values == ('1', '2', 'x')
+    assert of(['red ', ' red', 'blue']).columns[1].values == ('blue', 'red')
+    assert not [o for o in get_data(tmp_path/'t.csv', drop=['c']).notes if 'drop' in o]
+
+
+def test_columns_of_every_type_of_pandas():
+    a = np.random.default_rng(0).normal(size=200)
+    frame = pd.DataFrame(dict(a=a.astype('f4'), b=(40*a).astype('i1'), cut=pd.cut(a, 3), month=pd.period_range('2000-01', periods=200, freq='M'),
+                              zone=pd.date_range('2020', periods=200, tz='Europe/Berlin'), lasts=pd.to_timedelta(np.arange(200) % 9, unit='h'),
+                              rank=pd.Categorical(['lo', 'hi']*100, ['none', 'lo', 'hi'], ordered=True)))
+    data = get_data(frame)
+    fakes = data.items(3*torch.randn(500, data.dim, generator=torch.Generator().manual_seed(0)))
+    assert [str(fakes[o].dtype) for o in ('a', 'b', 'rank')] == ['float32', 'int8', 'category'] and fakes['rank'].cat.ordered
+    assert any('periods' in o for o in data.notes)
+    assert data.scale(frame).shape == (200, data.dim) and metrics(frame, data)['distance_zone'] < .2
+    for far in (a*1e300, (2**63 + np.arange(200)).astype('u8')):
+        assert line(lambda: get_data(pd.DataFrame(dict(a=a, far=far)))).startswith("column 'far' goes from")
+    assert 'get_data takes arrays' in line(lambda: read_table(a))
+
+
+def test_a_loaders_own_minibatch_is_that_of_the_experiment():
+    rows = TensorDataset(torch.randn(100, 3))
+    assert experiment(DataLoader(rows, batch_size=32)).trainer().batch_size == 32
+    assert 'batch_size=None' in line(lambda: get_data(DataLoader(rows, batch_size=None)))
+
+
+def test_numbers_of_a_stream_that_are_far_from_1_are_told_and_standardised_when_asked():
+    rows = TensorDataset(torch.randn(500, 2, generator=torch.Generator().manual_seed(0))*30 + 1e4)
+    for what in (rows, DataLoader(rows, batch_size=100)):
+        with pytest.warns(UserWarning, match="scale='standard' brings them there"): get_data(what)
+        x = get_data(what, scale='standard').sample(100, torch.Generator().manual_seed(0))
+        assert x.mean().abs() < .5 and .5 < x.std() < 2
+
+
+def test_axes_of_other_units_do_not_squeeze_each_other():
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    assert plot_samples(x).get_aspect() == 1 and plot_samples(x*torch.tensor([1., 1000.])).get_aspect() == 'auto'
+    data = get_data(pd.DataFrame(dict(u=x[:, 0], v=1000*x[:, 1])))
+    ax = plot_probability(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), data)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ('u', 'v', 'auto')

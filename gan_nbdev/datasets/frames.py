@@ -121,10 +121,15 @@ def _is_header(first, rest, decimal):
     if not any(kinds): return len({*first}) == len(first) and not any(a in c for a, c in zip(first, columns)), False
     whole = all(re.fullmatch(r'\d+', o) for o, k in zip(first, kinds) if k) and len({*first}) == len(first)
     over = [c for c, k in zip(columns, kinds) if k]
-    fractions = all(any((v := _number(o, decimal)) is not None and v % 1 for o in c) for c in over)
-    if whole and fractions and rest: return True, True
-    steps = {b - a for a, b in zip(*(map(float, o) for o in (first, first[1:])))} if whole and all(kinds) else set()
-    return False, steps == {1} and len(rest) > 2 and not any([*first] == r for r in rest)
+    named = [o for o, k in zip(first, kinds) if k]
+    apart = [_apart(_number(o, decimal), [v for v in (_number(o, decimal) for o in c) if v is not None]) for o, c in zip(named, over)]
+    if whole and rest and (all(o == 'fraction' for o in apart) or len(apart) > 1 and len(rest) > 4 and all(apart)): return True, True
+    return False, all(kinds) and len({*first}) == len(first) and len(rest) > 2 and not any([*first] == r for r in rest)
+
+def _apart(v, column):
+    "How a whole number differs from those in its column, or None: they are fractions, or far from it"
+    if any(o % 1 for o in column): return 'fraction'
+    return 'far' if column and not -1 <= (v - min(column))/((max(column) - min(column)) or 1) <= 2 else None
 
 def _distinct(names):
     "Names, those that occur again with a number"
@@ -146,7 +151,7 @@ def _header(rows, comments, sep, decimal, header, notes):
         notes.append(f'header: {", ".join(spoken)[:60]}, from a comment')
         return spoken, False
     if doubt:
-        what = 'the header, for its whole numbers stand over fractions' if found else 'a row'
+        what = 'the header, for its whole numbers are unlike those below' if found else 'a row'
         notes.append(f'the first line, {", ".join(rows[0])[:40]}, is taken for {what}: header={not found} if it is {"a row" if found else "the header"}')
     if not found: return [f'column {i + 1}' for i in range(width)], False
     names = rows[0]
@@ -173,10 +178,11 @@ def _text(path, sep, decimal, encoding, header, memory, notes):
         notes.append("read as two columns of whole numbers; if it is one, with a decimal comma: decimal=','")
     names = _distinct(names) if len({*names}) < len(names) else names
     thousands = '.' if decimal == ',' and any(re.fullmatch(r'-?\d{1,3}(\.\d{3})+(,\d+)?', o) for r in rows for o in r) else None
-    how = dict(sep=sep if sep != ' ' else r'\s+', decimal=decimal, thousands=thousands, header=None,
+    zeros = {name: str for i, name in enumerate(names) if any(re.fullmatch(r'0\d+', r[i]) for r in rows[1:] if named and len(r) > i)}
+    how = dict(dtype=zeros, sep=sep if sep != ' ' else r'\s+', decimal=decimal, thousands=thousands, header=None,
                names=[*names, _beyond], skipinitialspace=True, keep_default_na=True)
     def read(**more):
-        return pd.read_csv(_Lines(path, encoding, int(named)), **how, **more)
+        return pd.read_csv(_Lines(path, encoding, int(named)), **how | more)
     parts, n = [], 0
     with read(chunksize=max(2**18//len(names), 1)) as pieces:
         for part in pieces:
@@ -187,8 +193,13 @@ def _text(path, sep, decimal, encoding, header, memory, notes):
             parts.append(part.drop(columns=_beyond))
     kinds = [{o[name].dtype.kind in 'OTU' or str(o[name].dtype) == 'str' for o in parts if o[name].notna().any()} for name in names]
     mixed = {name: str for name, k in zip(names, kinds) if len(k) > 1}
-    if mixed: return read(dtype=mixed).drop(columns=_beyond)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    if mixed: return _stripped(read(dtype=zeros | mixed).drop(columns=_beyond))
+    return _stripped(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=names)
+
+def _stripped(frame):
+    for o in frame:
+        if str(frame[o].dtype) in ('str', 'object'): frame[o] = frame[o].str.strip()
+    return frame
 
 _beyond = '\0beyond'
 
@@ -265,6 +276,7 @@ def read_frame(
     if header not in (None, True, False): raise ValueError(f'header must be True, False or None, not {header!r}')
     path, notes = readable_file(path), []
     suffix = table_suffix(path) or '.txt'
+    if path.suffix.lower() == '.json': raise ValueError(f'{path}: JSON must hold a row in each line, as a .jsonl file')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -354,7 +354,7 @@ class Stream(_Told):
     def __init__(self,
         dataset, # map-style (`len` and indexing) or `IterableDataset`; items always the same shape
         shape:tuple=None, # an item's own shape; None: that of the first item
-        scale='auto', # None, 'unit' (bytes or values in [0, 1]), (shift, factor); or for images by their range
+        scale='auto', # images by their range, else as they come; 'standard' (by 256 items), 'unit', None, (shift, factor)
         name:str='stream', # what it is called in reports
         num_workers:int=0, # processes that load items ahead; 0: this one
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
@@ -375,6 +375,7 @@ class Stream(_Told):
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
         self.kind = item_kind(self.shape, kind)
         read = _Reader(None, self._item_shape)
+        if scale == 'standard': first = [*islice(dataset, 256)] if self.iterable else [dataset[i] for i in _spread(len(dataset), 256)]
         some = torch.stack([read(o, f'one of its first {len(first)} items')[0] for o in first])
         self.span = _span(some, dtype, self.kind, scale)
         self.scaling = self._scaling(some, scale)
@@ -382,10 +383,7 @@ class Stream(_Told):
         self.signed = self.kind == 'image' and scale == 'auto' and self.span == (-1, 1)
         self.bounded = scale == 'unit' or self._found is not None and not self.signed
     def _scaling(self, x, scale):
-        if scale is None: return Scaling()
-        if not isinstance(scale, str): return _given_scaling(scale, self.dim)
-        if scale == 'auto': return _by_span(self.span) if self.kind == 'image' else Scaling()
-        if scale != 'unit': raise ValueError(_bad_scale(scale, "'auto', 'unit'"))
+        if scale != 'unit': return _of_some(x, scale, self)
         if (r := _range_of(x)) not in ((0,255), (0,1)):
             bad = r[0] if r[0] < 0 else r[1]
             raise ValueError(f"scale must be (low, high-low), not 'unit': {bad:g} is not in [0, 1]")
@@ -409,6 +407,20 @@ class Stream(_Told):
         read = self._reader
         items = (_ReadInOrder if self.iterable else _Read)(self.dataset, read)
         return StreamSource(items, m, generator, device, read.gather, self.num_workers)
+
+def _of_some(x, scale, data):
+    "The scaling of what is read as training goes on, by some of its items"
+    if scale is None: return Scaling()
+    if not isinstance(scale, str): return _given_scaling(scale, data.dim)
+    if scale == 'auto' and data.kind == 'image': return _by_span(data.span)
+    rows = x.reshape(len(x), -1)
+    if scale == 'standard' and data.kind == 'series': return Scaling(*_standard_series(rows, data.shape))
+    if scale == 'standard': return Scaling(*_standard(rows))
+    if scale != 'auto': raise ValueError(_bad_scale(scale, "'auto', 'standard'" + ", 'unit'"*isinstance(data, Stream)))
+    if not .01 <= (most := rows.abs().max().item()) <= 100:
+        warn(f'{data.name}: numbers up to {most:.3g} are read as they come, and networks learn such of about 1: '
+             "scale='standard' brings them there")
+    return Scaling()
 
 def _spread(n, most):
     "Numbers of at most so many items, from the first to the last"
@@ -456,12 +468,14 @@ class Loaded(_Told):
     "What a torch `DataLoader` gives: minibatches x or (x, label), taken as they are"
     def __init__(self,
         loader, # a `DataLoader`
-        scale='auto', # None or (shift, factor); or for images by their range
+        scale='auto', # images by their range, else as they come; 'standard' (by the first minibatch), None, (shift, factor)
         name:str='loader', # what it is called in reports
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
         kind:str=None, # 'points', 'image', 'series'; None: what the shape says
     ):
         self.loader, self.name = loader, name
+        if loader.batch_size is None and loader.batch_sampler is None:
+            raise ValueError('a DataLoader with batch_size=None gives items one by one, not minibatches: give it a batch_size')
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         first = next(iter(loader), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
@@ -470,8 +484,7 @@ class Loaded(_Told):
         self.m, self.shape, self.dim = len(x), tuple(x.shape[1:]), x[0].numel()
         self.kind = item_kind(self.shape, kind)
         self.span = _span(x, dtype, self.kind, scale)
-        self.scaling = (_given_scaling(scale, self.dim) if scale not in (None, 'auto') else
-                        _by_span(self.span) if scale == 'auto' and self.kind == 'image' else Scaling())
+        self.scaling = _of_some(x, scale, self)
         self._read = _Reader(None, x.shape[1:], self.span if scale == 'auto' else None)
         self.signed, self.bounded = self._read.span == (-1, 1), self._read.span not in (None, (-1, 1))
     def __repr__(self): return f'{self.name}: minibatches of {self.m} items of shape {shape_words(self.shape)}{self._told_of()}'

@@ -8,6 +8,7 @@ __all__ = ['Column', 'choices_of', 'Columns', 'Table', 'table']
 # %% ../../nbs/datasets/05_tables.ipynb #8b860182
 from collections import namedtuple
 from copy import copy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,10 @@ def _numbers(s):
 def _plain(s, name):
     "A column in one of NumPy's own types, or as texts and dates, missing cells as they are"
     if isinstance(s.dtype, pd.SparseDtype): s = s.sparse.to_dense()
-    if isinstance(s.dtype, pd.CategoricalDtype): return s
+    if isinstance(s.dtype, pd.PeriodDtype): s = s.dt.to_timestamp()
+    if isinstance(s.dtype, pd.CategoricalDtype):
+        plain = all(isinstance(o, (str, int, float, bool)) for o in s.dtype.categories)
+        return s if plain else s.cat.rename_categories([*map(str, s.dtype.categories)])
     if str(s.dtype) == 'object':
         held = s.dropna()
         if held.map(lambda o: isinstance(o, (bool, np.bool_))).all() and len(held): return s.astype('boolean')
@@ -66,6 +70,7 @@ def _kind(s, name, kind, notes, date_format):
     if kind is not None and kind not in _kinds:
         raise ValueError(f'kinds[{name!r}] must be one of {", ".join(_kinds)}, not {kind!r}')
     dtype, n, values = str(s.dtype), len(s), s.nunique()
+    if getattr(s.dtype, 'ordered', False): dtype = 'ordered category'
     text = str(s.dtype) in ('str', 'object', 'string')
     if kind is None and text and (found := _dates(s, name, notes, date_format)) is not None: s, text = found, False
     if kind == 'date':
@@ -79,6 +84,9 @@ def _kind(s, name, kind, notes, date_format):
         raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {s[~s.isin([0, 1])].iloc[0]!r}')
     if kind is None and is_bool or kind == 'boolean': return Column(name, 'boolean', (False, True), 'bool'), s.astype(bool)
     if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), dtype), s
+    if kind in ('number', 'whole') and text and _numbers(s).notna().all(): s, text = _numbers(s), False
+    if kind is None and text and _zeros_first(s):
+        notes.append(f'{name!r} has numbers that begin with 0: read as text (kinds={{{name!r}: "whole"}} otherwise)')
     if kind in ('number', 'whole') and (text or isinstance(s.dtype, pd.CategoricalDtype)):
         raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds {s.iloc[0]!r}')
     if kind == 'whole' and (s != s.round()).any():
@@ -86,7 +94,12 @@ def _kind(s, name, kind, notes, date_format):
     if kind is None and not text and not isinstance(s.dtype, pd.CategoricalDtype):
         whole = bool((s == s.round()).all())
         kind = 'category' if whole and values <= _few and n >= 10*values else 'whole' if whole else 'number'
-    if kind in ('number', 'whole'): return Column(name, kind, (), dtype), s
+    if kind in ('number', 'whole'):
+        v = s.astype(float)
+        if not v.std() > 0 or not np.isfinite(v.std()):
+            raise ValueError(f'column {name!r} goes from {s.min()} to {s.max()}, too far or too close together for numbers of 64 bits: '
+                             f'drop=[{name!r}]')
+        return Column(name, kind, (), dtype), s
     return _category(s, name, dtype, notes), s
 
 def _category(s, name, dtype, notes):
@@ -109,7 +122,7 @@ def _counts(s):
     except (ValueError, TypeError): return False
     return len(s) > 1 and v.iloc[0] in (0, 1) and bool((v.diff().iloc[1:] == 1).all())
 
-def _tidy(frame, notes):
+def _tidy(frame, notes, gone=()):
     "Without blank rows, columns that hold nothing, and an index"
     frame = frame.copy(deep=False)
     if frame.columns.nlevels > 1: raise ValueError('columns must have one name each, not several levels: frame.columns = …')
@@ -129,7 +142,7 @@ def _tidy(frame, notes):
         else: continue
         frame = frame.drop(columns=o)
     for o in frame.columns:
-        if _counts(frame[o]) and len(frame) > 2: notes.append(f'{o!r} counts the rows: drop=[{o!r}] leaves it out')
+        if o not in gone and _counts(frame[o]) and len(frame) > 2: notes.append(f'{o!r} counts the rows: drop=[{o!r}] leaves it out')
     return frame.rename(columns={o: f'column {i + 1}' for i, o in enumerate(frame.columns) if not o.strip()})
 
 def _names(what, names, frame):
@@ -142,9 +155,14 @@ def _changed_kinds(frame):
     "What comes back as something else than it was"
     for o in frame:
         if getattr(frame[o].dtype, 'tz', None): yield f'{o!r} comes back in UTC, without its time zone'
+        if isinstance(frame[o].dtype, pd.PeriodDtype): yield f'{o!r} holds periods: it comes back as their first moments'
         if getattr(frame[o].dtype, 'kind', '') == 'm': yield f'{o!r} holds durations: it comes back as a number of days'
 
-def _complete(frame, missing, notes):
+def _zeros_first(s):
+    "Are there numbers like 007, which would lose something as numbers?"
+    return bool(s.str.fullmatch(r'0\d+').any())
+
+def _complete(frame, missing, notes, texts=()):
     "The rows in which nothing is missing, if that is asked for"
     if missing not in ('refuse', 'drop'): raise ValueError(f"missing must be 'refuse' or 'drop', not {missing!r}")
     gaps, said = pd.DataFrame(False, frame.index, frame.columns), []
@@ -154,7 +172,7 @@ def _complete(frame, missing, notes):
         if str(s.dtype) in ('str', 'object', 'string'):
             gone |= s.map(lambda o: not str(o).strip(), na_action='ignore').fillna(True).astype(bool)
             numbers = _numbers(s)
-            if gone.sum() < len(s) and numbers.notna().sum() > .5*(~gone).sum():   # numbers, but for some cells
+            if name not in texts and not _zeros_first(s) and gone.sum() < len(s) and numbers.notna().sum() > .5*(~gone).sum():   # numbers, but for some cells
                 odd = s[numbers.isna() & ~gone]
                 if len(odd): said.append(f'{len(odd):,} in {name!r} are no numbers ({str(odd.iloc[0])[:20]!r} in row {odd.index[0] + 1})')
                 frame[name], gone = numbers, gone | numbers.isna()
@@ -199,16 +217,20 @@ def _decoded(v, c):
     "Numbers, (n, width), as a column"
     if c.kind in ('category', 'boolean'):
         values = [c.values[i] for i in v.argmax(1)]
-        if c.dtype == 'category': return pd.Categorical(values, c.values)
+        if c.dtype.endswith('category'): return pd.Categorical(values, c.values, ordered=c.dtype == 'ordered category')
         return pd.Series(values, dtype=c.dtype if c.dtype in ('bool', 'int64', 'float64', 'Int64', 'boolean') else None)
     v = v[:, 0]
-    if c.kind == 'number': return pd.Series(v)
+    if c.kind == 'number': return pd.Series(v, dtype='float32' if c.dtype == 'float32' else None)
     if c.kind == 'whole':
         v = v.round()
+        if (small := c.dtype.lower()) in _small and np.isfinite(v).all():
+            return pd.Series(v.clip(np.iinfo(small).min, np.iinfo(small).max)).astype(c.dtype)
         return pd.Series(v).astype('int64') if np.isfinite(v).all() and (abs(v) < 2**62).all() else pd.Series(v)
     unit = _day if c.values[0] == 'day' else 10**9
     v = np.clip(np.nan_to_num(v*(_day/unit)).round(), -9e18//unit, 9e18//unit).astype('int64')
     return pd.to_datetime(v*unit)
+
+_small = [f'{u}int{n}' for u in ('', 'u') for n in (8, 16, 32)]   # types of whole numbers that others do not fit
 
 def _column(o):
     name, kind, values, dtype = o
@@ -272,15 +294,16 @@ class Table(Samples):
         memory:float=4*2**30,    # bytes the numbers may take as float32; more is refused
     ):
         self.notes = [*notes]
-        frame = _tidy(frame, self.notes)
+        frame = _tidy(frame, self.notes, [drop] if isinstance(drop, str) else drop or [])
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
         gone = _names('drop', drop or [], frame)
         keep = [o for o in keep if o not in gone]
         if label is not None and _names('label', label, frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
         self.notes += _changed_kinds(frame[keep])
-        frame, self.missing = _complete(frame[keep].copy(), missing, self.notes)
         for o in kinds or {}: _names('kinds', [o], frame)
+        texts = {o for o in keep if (kinds or {}).get(o, 'category' if o == label else None) == 'category'}
+        frame, self.missing = _complete(frame[keep].copy(), missing, self.notes, texts)
         labels, self.label = None, None
         if label is not None:
             c, s = _kind(frame.pop(label), label, (kinds or {}).get(label, 'category'), self.notes, date_format)
@@ -327,7 +350,7 @@ class Table(Samples):
     def scale(self, x):
         if not isinstance(x, pd.DataFrame): return super().scale(x)
         if lost := [c.name for c in self.columns if c.name not in x]: raise ValueError(f'the table lacks the column {lost[0]!r}')
-        parts = [_encoded(x[c.name], c) for c in self.columns if c.kind != 'constant']
+        parts = [_encoded(_plain(x[c.name], c.name), c) for c in self.columns if c.kind != 'constant']
         return self.scaling(torch.from_numpy(np.concatenate(parts, 1)))
     def summary(self)->pd.DataFrame: # a row for each column
         "Kind, range or values, and scale of each column; in how many rows that were left out it was missing"
@@ -378,6 +401,7 @@ def table(
         if any((sep, decimal, encoding, header is not None)): raise ValueError('sep, decimal, encoding and header are for files')
         check_room(what.size, memory, 'the table')
         return Table(what.reset_index(drop=True), **how)
+    if not isinstance(what, (str, Path)): raise ValueError(f'table takes a path or a DataFrame, not {type(what).__name__}: get_data takes arrays')
     frame, notes = read_frame(what, sep, decimal, encoding, header, memory)
     try: return Table(frame, **how, name=_stem(what), notes=notes)
     except ValueError as e: raise ValueError(f'{what}: {e}') from None
