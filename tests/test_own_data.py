@@ -526,7 +526,7 @@ def test_columns_of_every_type_of_pandas():
     assert [str(fakes[o].dtype) for o in ('a', 'b', 'rank')] == ['float32', 'int8', 'category'] and fakes['rank'].cat.ordered
     assert any('periods' in o for o in data.notes)
     assert data.scale(frame).shape == (200, data.dim) and metrics(frame, data)['distance_zone'] < .2
-    for far in (a*1e300, (2**63 + np.arange(200)).astype('u8')):
+    for far in (a*1e300, np.uint64(2**63) + np.arange(200, dtype='u8')):
         assert line(lambda: get_data(pd.DataFrame(dict(a=a, far=far)))).startswith("column 'far' goes from")
     assert 'get_data takes arrays' in line(lambda: read_table(a))
 
