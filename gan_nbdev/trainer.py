@@ -67,7 +67,7 @@ class Trainer(Algorithm1):
         self.data, self.seed, self.hooks = data, seed, list(hooks)
         self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
-        self.stopped, self.length = None, None   # why; iterations planned, if that is known
+        self.stopped, self.length, self.remade = None, None, 0   # why; iterations planned, if that is known
         self.moves = 0   # of one player alone, so far
         self.logged, self.looked = Log(), False
         self.ema = EMA(gan, ema) if ema is not None else None
@@ -89,6 +89,8 @@ def check_hooks(hooks): # a list
         raise ValueError(f'hooks must be a list, not {short(hooks)}')
     for h in hooks:
         if isinstance(h, type): raise ValueError(f'{h.__name__} is a class: give {h.__name__}(…)')
+        if isinstance(h, torch.optim.lr_scheduler.LRScheduler):
+            raise ValueError(f'{type(h).__name__} is no hook: a Rule takes it, as in adam(1e-3, scheduler=lambda opt: {type(h).__name__}(opt, …))')
         names = {k for k in dir(h) if k.startswith(('before_', 'after_', 'on_'))}
         if wrong := min(names - {*_times}, default=None):
             raise ValueError(f'{short(h)} has {wrong}, but hooks have {", ".join(_times)}')
@@ -156,10 +158,12 @@ def statistics(trainer, # whose columns are meant
 # %% ../nbs/04_trainer.ipynb #807d4e3c
 @patch
 def write_down(self:Trainer,
-               rows:torch.Tensor): # `statistics` of the last iterations, on the CPU
+               rows:torch.Tensor, # `statistics` of the last iterations, on the CPU
+               game=None):        # that was played; None: that of the trainer
     "Add rows to the record; `FloatingPointError`, and only those before it, at the first NaN"
-    first, names = self.iteration - len(rows), self.columns
-    told = [i for i, k in enumerate(names) if k in ('d_loss', 'g_loss', *self.game.shows)]
+    game = game or self.game
+    first, names = self.iteration - len(rows), recorded(game)
+    told = [i for i, k in enumerate(names) if k in ('d_loss', 'g_loss', *game.shows)]
     bad = (~rows[:, told].isfinite()).any(1).nonzero()
     i = bad[0].item() if len(bad) else len(rows)
     self.record.append(*self.logged.beside(rows[:i], names))
@@ -267,8 +271,9 @@ def fit(self:Trainer,
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
     hooks, end, size = first + last, self.iteration + n, 1
-    self.stopped = None
+    self.stopped, self.remade = None, 0
     with self.lending(), _stop_button(self):
+        self._check_optimisers()
         if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
         try:
@@ -279,6 +284,7 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if hooks and self.iteration < end: engine = self._again(engine, end)
                 if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
@@ -296,6 +302,14 @@ def _sample(self:Trainer, n, seed, y=None, gan=None):
         return gan.generate(z, y), y
 
 @patch
+def _check_optimisers(self:Trainer):
+    for who, net, opt in (('discriminator', self.gan.discriminator, self.d_opt), ('generator', self.gan.generator, self.g_opt)):
+        known = {id(p) for group in opt.param_groups for p in group['params']}
+        if new := next((name for name, p in net.named_parameters() if p.requires_grad and id(p) not in known), None):
+            raise ValueError(f"the {who}'s optimiser does not know {new}, a parameter that came later: "
+                             f'trainer.change({who[0]}_rule=…) starts one that does')
+
+@patch
 def _check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
     if not self._sample(16, 0)[0].isfinite().all():
@@ -303,9 +317,28 @@ def _check_fakes(self:Trainer):
                                  'Try a smaller learning rate')
 
 @patch
+def _again(self:Trainer, engine, end):
+    "The engine, or another one where hooks have changed what it was made for; the eager one if they go on to do so"
+    if processes() > 1 or isinstance(engine, Eager): return engine
+    new = self._engine(end)
+    self.remade = self.remade + 1 if new is not engine else 0
+    if self.remade < 4: return new
+    if self.engine != 'auto':
+        raise ValueError("hooks change what the fast engine was made for, again and again: choose engine='eager'")
+    warn('hooks change what the fast engine was made for, again and again. Training goes on with the eager engine')
+    return Eager(self)
+
+def _settings(trainer):
+    "What a hook may change that belongs to the block that is under way"
+    t = trainer
+    return t.game, t.k, t.k_g, t.batch_size, t.accumulate, t.d_opt, t.g_opt, t.d_rule, t.g_rule, len(t.d_opt.state), len(t.g_opt.state)
+
+@patch
 def _block(self:Trainer, engine, size, hooks):
     each = [h for h in hooks if hasattr(h, 'after_iteration')]
+    others = [h for h in each if not type(h).__module__.startswith('gan_nbdev.')]
     engine.begin(size)
+    before = _settings(self)
     self.logged.open = True
     try:
         with self.computing(engine.large):
@@ -313,13 +346,27 @@ def _block(self:Trainer, engine, size, hooks):
                 engine.step()
                 for h in each: h.after_iteration(self)
                 self.logged.next()
-                if self._stops(): break
+                if self._stops() or others and self._changed(engine, before): break
     except BaseException:
-        self.write_down(engine.end())
+        self.write_down(self._ended(engine, before[0]), before[0])
         raise
-    self.write_down(mean_of_all(engine.end()))
+    self.write_down(mean_of_all(self._ended(engine, before[0])), before[0])
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)
+
+@patch
+def _ended(self:Trainer, engine, game):
+    "The rows of the block that ends, by the game that it was begun with"
+    now, self.game = self.game, game
+    try: return engine.end()
+    finally: self.game = now
+
+@patch
+def _changed(self:Trainer, engine, before):
+    "Has a hook changed what the block was begun with?"
+    now = _settings(self)
+    if any(a is not b and a != b for a, b in zip(now, before)): return True
+    return self.made_engine is not None and engine is self.made_engine[2] and _room('choice').outdated(self)
 
 @patch
 def stop(self:Trainer,
@@ -502,7 +549,8 @@ def _check_batch(self:Trainer, m):
 def _set_rule(self:Trainer, who, rule):
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
-    if type(opt) is rule.optimiser:
+    known = {id(p) for group in opt.param_groups for p in group['params']}
+    if type(opt) is rule.optimiser and known == {*map(id, net.parameters())}:
         told = rule.start([torch.zeros(1, requires_grad=True)]).defaults   # nothing of the old one
         for group in opt.param_groups: group.update(told | rule.at(self.iteration))
     else: opt = rule.start(net.parameters())

@@ -34,7 +34,7 @@ floors = """
     games.game games.least_squares games.f_divergence games.wasserstein games.wgan_gp games.hinge
     games.relativistic games.r3gan games.dragan games.began games.combinations games.table
     algorithm trainer
-    engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
+    engines.held engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
     measures.two_samples measures.columns metrics plots measures.pairs experiments runs run_folders study
     lab.sights lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
@@ -44,7 +44,7 @@ floors = """
 # Private names of other libraries that ours use, and names that Python or Jupyter call by convention.
 foreign = {'_asdict', '_fields', '_replace', '_buffers', '_foreach_lerp_', '_repr_markdown_',
            '_ipython_display_', '_repr_mimebundle_', '_exit',
-           '_parameters', '_getframe', '_backward_hooks', '_optimizer_step_pre_hooks', '_optimizer_step_post_hooks'}   # torch has no others
+           '_parameters', '_getframe', '_version', '_backward_hooks', '_optimizer_step_pre_hooks', '_optimizer_step_post_hooks'}   # torch has no others
 
 # Methods of torch's modules, of hooks and states, which the notebooks explain once for all classes.
 protocol = {'forward', 'extra_repr', 'state_dict', 'load_state_dict',

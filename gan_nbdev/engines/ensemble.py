@@ -17,9 +17,10 @@ from tqdm import tqdm
 from .choice import check_engine, seconds_saved
 from .compiled import has_compiler, machine_code
 from .graphed import Graphed
+from .held import differing, held
 from .recorded import Recorded, assumed, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
-from ..support.checks import whole_number
+from ..support.checks import one_line, whole_number
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
 
@@ -46,6 +47,9 @@ class Stacked:
         first = Recorded(trainers[0], like=like and like.parts[0])
         self.parts = [first, *(Recorded(t, like=first) for t in trainers[1:])]
         self.trainer, self.kinds = trainers[0], first.kinds
+        if drawn := next((n.target for n in first.program.graph.nodes if torch.Tag.nondeterministic_seeded in getattr(n.target, 'tags', ())), None):
+            raise ValueError(f'a network or game draws random numbers itself ({drawn}), which members of an ensemble would share out '
+                             'otherwise than each alone: train them one by one, or draw by the `rng` that a game may ask for')
         self.fixed = [torch.stack(same) for same in zip(*(p.fixed for p in self.parts))]
         for i, part in enumerate(self.parts): self._give(part, [v[i] for v in self.fixed])
         one = first.example[len(first.fixed) + 1:]
@@ -59,7 +63,8 @@ class Stacked:
             self.program, self.run = like.program, like.run
             return
         with self.trainer.computing(together=len(trainers)), interruptible():
-            self.program = self.run = self._write(first.program)
+            try: self.program = self.run = self._write(first.program)
+            except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
             if compiled: self.run = machine_code(self.program, self.example)
 
     def _give(self, part, slices):
@@ -71,7 +76,10 @@ class Stacked:
                 for p, s in zip(r.params, own): s[k] = r.opt.state[p][k] = next(left)
         part.fixed = part.moving()
 
-    def _draw_each(self, j): return lambda: torch.stack([p.draws[j]() for p in self.parts])
+    def _draw_each(self, j):
+        def draw(part):   # each from its own generators, where some code may draw from the global ones
+            with part.trainer.lending(): return part.draws[j]()
+        return lambda: torch.stack([draw(p) for p in self.parts])
 
     def _draw_for_all(self, j, kind, x):
         t, n = self.trainer, len(self.parts)
@@ -142,12 +150,16 @@ def _check_members(trainers):
     if len({id(t.gan) for t in trainers}) < len(trainers):
         raise ValueError('the members must have networks of their own')
     first = _kind(trainers[0])
+    seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
         if t.hooks: raise ValueError(f'member {i} has hooks, which an ensemble does not call')
         for what, v in _kind(t).items():
             if v != first[what]:
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
                                  f'{first[what]} and member {i} {v}')
+        if other := differing(seen, mine := held(t, values=True)):
+            raise ValueError(f'the members must have the same {other}, but member 0 has {seen.get(other)} and '
+                             f'member {i} {mine.get(other)}')
 
 # %% ../../nbs/engines/05_ensemble.ipynb #4e799997
 class Ensemble:

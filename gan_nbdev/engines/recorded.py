@@ -15,7 +15,8 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from ..support.chance import MasksFrom, random_bits
+from .held import attributes_kept, differing, held
+from ..support.chance import MasksFrom, global_states, random_bits
 from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..trainer import statistics
@@ -175,7 +176,7 @@ def _put_back(trainer):
     rng, source = t.rng.get_state(), t.source.state_dict()
     for p in params: p.grad = None
     try:
-        with t.undisturbed(): yield
+        with attributes_kept(t), t.undisturbed(): yield
     finally:
         with torch.no_grad():
             for v, old in zip(moved, values): v.copy_(old)
@@ -229,10 +230,14 @@ class Recorded:
         self.states = [[{k: s[k] for k in r.keys} for s in r.state()] for r in self.rules]
         self.fixed, self.due = self.moving(), math.inf   # until the first comparison
         with trainer.computing(), _put_back(trainer):
+            before = held(trainer, versions=True)
             try: self.kinds, self.draws, self.drawn = zip(*_draws(trainer))
             except Exception as e: raise _unwritable(e) from e
             self.example = [*self.fixed, self.numbers(1)[0], *self.drawn]
+            random_state = _global_draws(trainer)   # of what the program does itself, not of data and noise
             self.program = self.run = like.program if like else self._write()
+            if moved := differing(before, held(trainer, versions=True)): raise _moves(moved)
+            if random_state != _global_draws(trainer): raise _moves("the state of Python's or NumPy's random numbers")
 
     def moving(self) -> list: # tensors
         "What the program moves: parameters, buffers, the rules' state"
@@ -267,15 +272,34 @@ class Recorded:
         from torch.fx.experimental.proxy_tensor import make_fx   # half a second that few need
         t, programs = copy(self.trainer), []
         try:
-            for t.iteration in (t.iteration, t.iteration + 1009):
+            for now in (t.iteration, t.iteration + 1009):
+                t.iteration = _Watched(now)
                 with interruptible():
                     programs.append(make_fx(partial(self._iteration, t), tracing_mode='fake',
                                             _allow_non_fake_inputs=True)(*self.example))
+            _check_constants(self, *programs)
         except Exception as e: raise _unwritable(e) from e
-        _check_constants(self, *programs)
         return min(programs, key=lambda p: len(p.graph.nodes))
 
 # %% ../../nbs/engines/01_recorded.ipynb #12ff7c39
+def _moves(what):
+    return ValueError("only the eager engine can train this GAN: an iteration changes more than the networks' tensors, "
+                      f'{what}')
+
+def _global_draws(trainer):
+    s = global_states(trainer.device)
+    return s['python'], s['numpy'][1].tobytes(), s['numpy'][2]
+
+class _Watched(int):
+    "The iteration, where a way that depends on it would be lost"
+    def _asked(self, *_):
+        raise ValueError("only the eager engine can train this GAN: a step calculates with the trainer's iteration. A game may "
+                         'ask for `iteration`, a tensor, by name')
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __floordiv__ = __truediv__ = __bool__ = _asked
+    __sub__ = __rsub__ = __mul__ = __rmul__ = __pow__ = __divmod__ = __float__ = __and__ = _asked
+    def __add__(self, n): return _Watched(int(self) + n)   # as `step` does
+    __hash__ = int.__hash__
+
 def _unwritable(e):
     if type(e) is ValueError: return e   # no engine could train that
     why = (str(e).strip() or type(e).__name__).splitlines()[0]
@@ -354,14 +378,23 @@ def numbers(self:Recorded,
 @patch
 def begin(self:Recorded, n:int): # iterations to come, ≥ 1
     "Take up the optimisers' state, if others were put in their place"
+    self.take_up()
     for r, own in zip(self.rules, self.states):
         for p, theirs, mine in zip(r.params, r.state(), own):
             for k, v in mine.items():
                 if theirs[k] is not v: theirs[k] = v.copy_(theirs[k])
     _check_seen(self.trainer)
     self.log, self.table, self.start = [], self.numbers(n), self.trainer.iteration
-    self.told = [r.told() for r in self.rules]
+    self.told, self.ks = [r.told() for r in self.rules], (self.trainer.k, self.trainer.k_g)
     if time.monotonic() >= self.due: self.check()
+
+@patch
+def take_up(self:Recorded):
+    "Weights that others put in the place of the program's go on from what they hold"
+    with torch.no_grad():
+        for p, v in zip(self.params.values(), self.fixed):
+            if p.data_ptr() != v.data_ptr() and p.shape == v.shape and p.dtype == v.dtype and p.device == v.device:
+                v.copy_(p); p.data = v
 
 @patch
 def refresh(self:Recorded) -> bool: # was that so?
@@ -400,7 +433,7 @@ def end(self:Recorded) -> torch.Tensor: # `statistics`, shape (iterations done, 
 @patch
 def count(self:Recorded, n:int): # iterations done since the last call
     "Let the optimisers know how many steps they have made"
-    for r, k in zip(self.rules, (self.trainer.k, self.trainer.k_g)): r.steps += k*n
+    for r, k in zip(self.rules, self.ks): r.steps += k*n
 
 # %% ../../nbs/engines/01_recorded.ipynb #17df236a
 def _lines(trainer, gan, drawn, d, g):
@@ -451,6 +484,6 @@ def assumed(trainer # a `Trainer`
     gan, rules = trainer.gan, ((trainer.d_opt, trainer.d_rule), (trainer.g_opt, trainer.g_rule))
     return [trainer.k, trainer.k_g, trainer.batch_size, trainer.game, trainer.precision,
             id(trainer.source), unseen(trainer), str(list(gan.children())),
-            [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()],
+            [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()], held(trainer),
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
             [(id(opt), id(rule), terms(opt, rule), len(_counts(opt))) for opt, rule in rules]]
