@@ -154,7 +154,7 @@ def _critic(k, lr, **more):
 game_settings = {
     'wgan-gp': _critic(3, 1e-3, game=dict(name='wgan-gp', weight=0.1)),
     'wasserstein': {'k': 5, 'd_rule.name': 'rmsprop', 'd_rule.lr': 5e-4, 'g_rule.name': 'rmsprop', 'g_rule.lr': 5e-4,
-                    'game': dict(name='wasserstein', clip=0.2)},
+                    'game': dict(name='wasserstein', clip=0.05)},
     'dragan': {'game': dict(name='dragan', weight=0.1, spread=0.1)},   # the ring is finer than a minibatch's spread
     'jeffreys': {'d_rule.lr': 2e-4, 'g_rule.lr': 2e-4},
     **{k: {'d_rule.lr': 3e-4, 'g_rule.lr': 3e-4} for k in ('kl', 'hellinger')},

@@ -18,7 +18,7 @@ from .choice import check_engine, seconds_saved
 from .compiled import has_compiler, machine_code
 from .graphed import Graphed
 from .held import differing, held
-from .recorded import Recorded, assumed, terms, unbegun_if_it_fails
+from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
@@ -153,6 +153,7 @@ def _check_members(trainers):
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
         if t.hooks: raise ValueError(f'member {i} has hooks, which an ensemble does not call')
+        check_seen(t)
         for what, v in _kind(t).items():
             if v != first[what]:
                 raise ValueError(f'the members must have the same {what}, but member 0 has '
