@@ -287,6 +287,7 @@ def _moves(what):
                       f'{what}')
 
 def _global_draws(trainer):
+    if not trainer.may_draw: return   # whoever else draws, in another thread, is no concern of this GAN
     s = global_states(trainer.device)
     return s['python'], s['numpy'][1].tobytes(), s['numpy'][2]
 
