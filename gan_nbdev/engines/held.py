@@ -29,7 +29,8 @@ def _is_known(o): return str(getattr(o, '__module__', None) or 'builtins').parti
 class _Look:
     "Goes through objects and notes what they hold, by the way that leads there"
     def __init__(self, versions, values, skip):
-        self.versions, self.values, self.out, self.met = versions, values, {}, {*skip}
+        self.versions, self.values, self.out = versions, values, {}
+        self.met = {id(o): o for o in skip}   # and kept, or another object would get its id
 
     def __call__(self, where, o, depth=6):
         if isinstance(o, _plain): self.out[where] = repr(o) if isinstance(o, float) else o
@@ -37,7 +38,7 @@ class _Look:
         elif isinstance(o, np.ndarray): self.out[where] = o.shape, o.tobytes() if o.dtype != object else repr(o)
         elif isinstance(o, (ModuleType, BuiltinFunctionType, CodeType)) or id(o) in self.met or not depth: pass
         else:
-            self.met.add(id(o))
+            self.met[id(o)] = o
             self._inside(where, o, depth - 1)
 
     def _tensor(self, v):
@@ -93,7 +94,7 @@ class _Look:
         "A network's attributes, its own buffers and weights left out, and those of its parts"
         for name, part in m.named_modules():
             here = f'{where}.{name}' if name else where
-            self.met.add(id(part))
+            self.met[id(part)] = part
             for k, v in vars(part).items():
                 if k not in _of_torch: self(f'{here}.{k}', v, depth)
             if not _is_known(type(part)): self._class(here, type(part), depth)
@@ -105,7 +106,7 @@ def held(trainer,               # a `Trainer`
         ) -> dict:              # values that can be compared, by the way that leads to each
     "What an iteration may look at besides the tensors that it moves"
     t, gan = trainer, trainer.gan
-    look = _Look(versions, values, map(id, (t, gan, t.data, t.source, t.rng, t.d_opt, t.g_opt)))
+    look = _Look(versions, values, (t, gan, t.data, t.source, t.rng, t.d_opt, t.g_opt))
     for who in ('generator', 'discriminator'): look.module(who, getattr(gan, who))
     for k, v in zip(t.game._fields, t.game): look(f'game.{k}', v)
     look('trainer.accumulate', t.accumulate)
