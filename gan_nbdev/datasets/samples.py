@@ -366,7 +366,8 @@ class Stream(_Told):
             raise ValueError(f'dataset must be a torch Dataset, not {type(dataset).__name__}')
         self.dataset,self.name = dataset, name
         self.num_workers = whole_number('num_workers', num_workers, 0)
-        first = [*islice(dataset, 16)] if self.iterable else [dataset[i] for i in _spread(len(dataset), 16)]
+        n = 256 if scale == 'standard' else 16
+        first = [*islice(dataset, n)] if self.iterable else [dataset[i] for i in _spread(len(dataset), n)]
         if not first: raise ValueError('dataset is empty')
         dtype, x = getattr(_raw(first[0]), 'dtype', None), _item(first[0])
         self._item_shape, self.dim = x.shape, x.numel()
@@ -375,7 +376,6 @@ class Stream(_Told):
             raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
         self.kind = item_kind(self.shape, kind)
         read = _Reader(None, self._item_shape)
-        if scale == 'standard': first = [*islice(dataset, 256)] if self.iterable else [dataset[i] for i in _spread(len(dataset), 256)]
         some = torch.stack([read(o, f'one of its first {len(first)} items')[0] for o in first])
         self.span = _span(some, dtype, self.kind, scale)
         self.scaling = self._scaling(some, scale)

@@ -43,16 +43,18 @@ def choose(trainer,        # a `Trainer`
 def outdated(trainer # a `Trainer` with an engine
              ) -> bool: # or not
     "Has anything changed that its engine was made for?"
-    if hasattr(engine := trainer.made_engine[2], 'take_up'): engine.take_up()
-    return trainer.made_engine[1] != assumed(trainer)
+    return trainer.made_engine[1] != _assumed_now(trainer)
+
+def _assumed_now(trainer):
+    "The same as `assumed`, once the engine has taken up weights that were put in others' place"
+    if trainer.made_engine and hasattr(engine := trainer.made_engine[2], 'take_up'): engine.take_up()
+    return assumed(trainer)
 
 def engine_for(trainer,  # a `Trainer`
                name:str, # in `engines`
               ) -> 'Eager | Recorded | Graphed': # with `begin(n)`, `step()`, `end()`
     "That engine, ready; `ValueError` if it cannot run this trainer and was asked for by name"
-    if trainer.made_engine and trainer.made_engine[0] == name and hasattr(trainer.made_engine[2], 'take_up'):
-        trainer.made_engine[2].take_up()
-    now = assumed(trainer)
+    now = _assumed_now(trainer)
     if trainer.made_engine is None or trainer.made_engine[:2] != (name, now):
         try:
             with unbegun_if_it_fails([trainer]):
