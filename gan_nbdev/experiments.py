@@ -486,8 +486,10 @@ def parse_entry(text:str,   # as 'd_rule.lr=2e-4'
     name, eq, value = text.partition('=')
     if not (eq and name.strip()):
         raise ValueError(f'a change is an entry and a value, as d_rule.lr=2e-4, not {short(text)}')
-    try: return name.strip(), json.loads(value, parse_constant=_refuse)
-    except (ValueError, RecursionError): return name.strip(), value
+    for read in (lambda v: json.loads(v, parse_constant=_refuse), float):   # .5 is no JSON
+        try: return name.strip(), read(value)
+        except (ValueError, RecursionError): pass
+    return name.strip(), value
 
 @patch
 def rates(self:Experiment,

@@ -450,8 +450,9 @@ def check_labels(self:GAN,
     "`ValueError` for labels that are no classes of this GAN"
     if y is None: return None
     if not self.classes: raise ValueError(f'this GAN has no classes, so that y = {short(y)} says nothing')
-    y = torch.as_tensor(y)
-    if y.is_floating_point() or y.numel() and not 0 <= y.min() <= y.max() < self.classes:
+    try: y = torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError): raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y)}') from None
+    if y.dtype.is_floating_point or y.dtype in (torch.bool, torch.complex64) or y.numel() and not 0 <= y.min() <= y.max() < self.classes:
         raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y.tolist())}')
     if y.shape not in ((), (n,)): raise ValueError(f'y must be one class, or {n}, not shape {tuple(y.shape)}')
     return y.long().to(self.device).expand(n)

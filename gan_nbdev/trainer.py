@@ -16,13 +16,13 @@ import torch
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .algorithm import Algorithm1, Rule, check_players
+from .algorithm import Algorithm1, Rule, check_players, check_said
 from .games.game import check_networks, pairs, recorded
 from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import positive_number, warn, whole_number
+from .support.checks import positive_number, seed_number, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, threads_that_pay
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
@@ -54,9 +54,10 @@ class Trainer(Algorithm1):
                                 # as torch has for large ones
     ):
         check_players(game, k, d_rule, g_rule, k_g)
+        if not isinstance(gan, GAN): raise ValueError(f'gan must be a GAN, not {short(gan)}')
         data = _as_data(data)
         if batch_size is None: batch_size = getattr(data, 'm', 256)
-        batch_size, seed = _check_data(gan, data, batch_size, seed), int(seed)
+        seed = seed_number(seed); batch_size = _check_data(gan, data, batch_size)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
         if threads is not None: threads = whole_number('threads', threads, 1)
         self.device = pick_device(device)
@@ -70,7 +71,7 @@ class Trainer(Algorithm1):
         self.stopped, self.length, self.remade = None, None, 0   # why; iterations planned, if that is known
         self.moves = 0   # of one player alone, so far
         self.logged, self.looked = Log(), False
-        self.ema = EMA(gan, ema) if ema is not None else None
+        self.ema = EMA(gan, positive_number('ema', ema)) if ema is not None else None
         if self.ema: self.hooks.insert(0, self.ema)
 
     def __getstate__(self): return vars(self) | dict(made_engine=None)   # it can be made again
@@ -91,6 +92,9 @@ def check_hooks(hooks): # a list
         if isinstance(h, type): raise ValueError(f'{h.__name__} is a class: give {h.__name__}(…)')
         if isinstance(h, torch.optim.lr_scheduler.LRScheduler):
             raise ValueError(f'{type(h).__name__} is no hook: a Rule takes it, as in adam(1e-3, scheduler=lambda opt: {type(h).__name__}(opt, …))')
+        if (every := getattr(h, 'every', None)) is not None: whole_number(f'every of {short(h)}', every, 1)
+        if no := [k for k in _times if not callable(getattr(h, k, print))]:
+            raise ValueError(f'{no[0]} of {short(h)} must be a function, not {short(getattr(h, no[0]))}')
         names = {k for k in dir(h) if k.startswith(('before_', 'after_', 'on_'))}
         if wrong := min(names - {*_times}, default=None):
             raise ValueError(f'{short(h)} has {wrong}, but hooks have {", ".join(_times)}')
@@ -99,7 +103,7 @@ def check_hooks(hooks): # a list
 
 def _as_data(data):
     "Data as it comes, and what `get_data` knows: tensors, arrays, Datasets, DataLoaders"
-    if hasattr(data, 'source'): return data
+    if hasattr(data, 'source') and not isinstance(data, type): return data
     try: return import_module('gan_nbdev.datasets.files').get_data(data)
     except (ValueError, TypeError) as e:
         raise ValueError('data must be a distribution, Samples, a Stream, or something that get_data '
@@ -110,10 +114,9 @@ def _length(data):
     try: return None if hasattr(data, 'loader') else len(data)
     except TypeError: return None   # a distribution, or a stream without an end that is known
 
-def _check_data(gan, data, batch_size, seed):
+def _check_data(gan, data, batch_size):
     "The size of minibatches that these data have rows for"
     batch_size = whole_number('batch_size', batch_size, 1)
-    if whole_number('seed', seed, 0) >= 2**63: raise ValueError(f'seed must be below 2**63, not {seed}')
     if gan.dim != data.dim:
         raise ValueError(f'the networks work on items of {gan.dim} numbers, '
                          f'but {data.name} has {data.dim}')
@@ -188,7 +191,10 @@ def log(self:Trainer,
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
     if name in self.columns: raise ValueError(f'{name!r} is a column of the record already')
     if torch.is_tensor(value): value = value.detach()
-    if self.logged.open: self.logged.now[str(name)] = float(value)
+    try: value = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f'{name} must be one number, not {short(value)}') from None
+    if self.logged.open: self.logged.now[str(name)] = value
     else: self.record.amend(str(name), value)
 
 class Log:
@@ -220,7 +226,7 @@ class Eager:
         self.log = []
     def step(self):
         "One iteration"
-        with self.masks: self.log.append((self.trainer.step(), dict(self.trainer.terms)))
+        with self.masks: self.log.append((check_said('step', self.trainer.step()), dict(self.trainer.terms)))
     def end(self) -> torch.Tensor: # `statistics`, shape (iterations done, columns), on the CPU
         "Close the block"
         if not self.log: return torch.empty(0, len(self.trainer.columns))
@@ -298,7 +304,7 @@ def _sample(self:Trainer, n, seed, y=None, gan=None):
     "Fakes, model units, and their classes"
     gan = gan or self.gan
     with self.undisturbed():
-        z, y = gan.draw(n, torch.Generator(self.device).manual_seed(int(seed)), y)
+        z, y = gan.draw(n, torch.Generator(self.device).manual_seed(seed_number(seed)), y)
         return gan.generate(z, y), y
 
 @patch
@@ -582,8 +588,9 @@ def sample(self:Trainer,
            of=None,    # an `EMA` or a `GAN` to draw from; None: the average, if `ema` is set, or G
           ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU; of a table a `DataFrame`
     "Fakes from the generator as it is now; training is not disturbed"
-    gan = of or self.ema or self.gan
-    x, y = self._sample(n, seed, y, getattr(gan, 'gan', gan))
+    gan = getattr(of := of or self.ema or self.gan, 'gan', of)
+    if not isinstance(gan, GAN): raise ValueError(f'of must be an EMA or a GAN, not {short(of)}')
+    x, y = self._sample(n, seed, y, gan)
     return self.data.items(x, y) if hasattr(self.data, 'items') else self.data.unscale(x).cpu()
 
 # %% ../nbs/04_trainer.ipynb #cfeedf69

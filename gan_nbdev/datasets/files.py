@@ -144,6 +144,7 @@ def get_data(
     kind = type(what).__name__
     if isinstance(what, str): return _make(what, options)
     if isinstance(what, Path): return _make(os.path.join('.', what), options)
+    if isinstance(what, type): raise ValueError(f'{what.__name__} is a class: give {what.__name__}(…)')
     if hasattr(what, 'sample') and hasattr(what, 'source'): make, how = (lambda what: what), {}
     elif isinstance(what, pd.DataFrame): make, how = table, {}
     elif isinstance(what, (Tensor, np.ndarray)): make, how = Samples, dict(name=kind.lower())

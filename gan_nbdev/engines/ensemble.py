@@ -21,6 +21,7 @@ from .held import differing, held
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
+from ..support.kinds import short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
 
@@ -147,6 +148,8 @@ def _kind(t):
 
 def _check_members(trainers):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
+    if other := [t for t in trainers if not isinstance(t, Trainer)]:
+        raise ValueError(f'the members must be trainers, not {short(other[0])}')
     if len({id(t.gan) for t in trainers}) < len(trainers):
         raise ValueError('the members must have networks of their own')
     first = _kind(trainers[0])
@@ -156,8 +159,8 @@ def _check_members(trainers):
         check_seen(t)
         for what, v in _kind(t).items():
             if v != first[what]:
-                raise ValueError(f'the members must have the same {what}, but member 0 has '
-                                 f'{first[what]} and member {i} {v}')
+                raise ValueError(f'the members must have the same {what}, but member 0 has {first[what]} and member {i} {v}'
+                                 + ': make it once, and give that to all'*(str(v) == str(first[what])))
         if other := differing(seen, mine := held(t, values=True)):
             raise ValueError(f'the members must have the same {other}, but member 0 has {seen.get(other)} and '
                              f'member {i} {mine.get(other)}')
@@ -170,7 +173,7 @@ class Ensemble:
         engine='auto', # 'auto' or 'compiled'; 'eager' (operation by operation), 'graphed' (CUDA)
     ):
         check_engine(engine)
-        self.trainers, self.engine, self.stopped = list(trainers), engine, None
+        self.trainers, self.engine, self.stopped = [trainers] if isinstance(trainers, Trainer) else list(trainers), engine, None
         _check_members(self.trainers)
         self.failed, self._made = {}, None   # why members ended early; the engine
 

@@ -82,6 +82,7 @@ def _options(v, seed):
 def _discriminator_call(v, seed, classes=None, pack=1):
     v = _options(v, seed)
     if v.pop('reconstruct', False):
+        if pack > 1: raise ValueError(f'pack must be 1 with a discriminator that reconstructs, not {pack}')
         x, balance = Name('data.dim'), v.pop('balance', 0)
         net = Call(mlp, x, x, v.pop('hidden'), **v, **_classes(classes))
         return Call(Reconstruction, net, **(dict(balance=balance) if balance else {}))

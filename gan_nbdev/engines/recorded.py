@@ -20,6 +20,7 @@ from ..support.chance import MasksFrom, global_states, random_bits
 from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..trainer import statistics
+from ..algorithm import check_said
 
 # %% ../../nbs/engines/01_recorded.ipynb #2c42ed6f
 def _sgd(p, g, s, h, nesterov):
@@ -198,7 +199,7 @@ def _nothing(): pass
 _half = 2**20   # float32 holds the iteration in two numbers
 
 def _draws(trainer):
-    "What one iteration asks of chance and data, in order: (kind, function, an example of each)"
+    "What one iteration asks of chance and data, in order: kinds, functions, an example of each"
     asked, rng, gan = [], trainer.rng, trainer.gan
     def ask(kind, draw):
         masks.rng = None   # the source asks it, too
@@ -210,8 +211,8 @@ def _draws(trainer):
     def x(): return ask('x', lambda: trainer.source.next())
     def own(draw): return ask('own', draw)
     masks = MasksFrom(rand, rng, own)
-    with masks: _stand_in(trainer, x, z, *[_player(_nothing)]*2).step()
-    return asked
+    with masks: check_said('step', _stand_in(trainer, x, z, *[_player(_nothing)]*2).step())
+    return zip(*asked) if asked else ((), (), ())
 
 # %% ../../nbs/engines/01_recorded.ipynb #7c527054
 class Recorded:
@@ -231,7 +232,7 @@ class Recorded:
         self.fixed, self.due = self.moving(), math.inf   # until the first comparison
         with trainer.computing(), _put_back(trainer):
             before = held(trainer, versions=True)
-            try: self.kinds, self.draws, self.drawn = zip(*_draws(trainer))
+            try: self.kinds, self.draws, self.drawn = _draws(trainer)
             except Exception as e: raise _unwritable(e) from e
             self.example = [*self.fixed, self.numbers(1)[0], *self.drawn]
             random_state = _global_draws(trainer)   # of what the program does itself, not of data and noise
@@ -443,7 +444,7 @@ def _lines(trainer, gan, drawn, d, g):
     feed = _Feed(drawn)
     t = _stand_in(trainer, feed.next, feed.next, d, g, gan)
     t.game = deepcopy(trainer.game)
-    with MasksFrom(feed.next, t.rng): said = t.step()
+    with MasksFrom(feed.next, t.rng): said = check_said('step', t.step())
     size = sum(o.abs().float().mean() for o in said[2:] if o is not None)
     return statistics(t, t.terms, *said), size
 

@@ -41,6 +41,8 @@ def _names(what, f, usual):
     # names of its own, by position; a name from `offers` elsewhere than usual is no such function
     fits = len(must) == len(usual) and all(k == u or k not in offers for k, u in zip(must, usual))
     if fits and unknown or rest and not must: return usual, ()
+    if usual and not must and any(p.kind is p.VAR_KEYWORD for p in ps):
+        raise ValueError(f'{what} must name what it asks for, not take **{ps[-1].name}')
     if not unknown: return (), tuple(must)
     raise ValueError(f'{what} asks for {unknown[0]!r}: a game may ask for {", ".join(offers)}')
 
@@ -109,7 +111,10 @@ class Turn:
 
     def replaced(self, new:dict # by name
                 ) -> 'Turn':    # another one
-        "The same turn with something else in its place"
+        "The same turn with something else in its place; `ValueError` for what is not in `offers`"
+        if not isinstance(new, dict) or (new.keys() or {None}) - offers.keys():
+            raise ValueError('what comes before a loss must give a dict of what it puts in its place, by names among '
+                             f'{", ".join(offers)}, not {short(new)}')
         out, gone = Turn(self.gan, self['z'], iteration=self.now), {k for name in new for k in _follow.get(name, ())}
         out.given = {k: v for k, v in self.given.items() if k not in gone} | new
         return out
@@ -205,6 +210,11 @@ def check_game(game # anything
     if isinstance(game, tuple) and not isinstance(game, Game) and len(game) == 2: game = Game(*game)
     if not isinstance(game, Game):
         raise ValueError(f'a game must be a name, a Game or two functions (d_loss, g_loss), not {game!r}')
+    for k, v in game._asdict().items():
+        if isinstance(old := Game._field_defaults.get(k), dict) and not isinstance(v, dict):
+            raise ValueError(f'{k} must be a dict of functions by name, not {short(v)}')
+        if isinstance(old, tuple) and not isinstance(v, (tuple, list)):
+            raise ValueError(f'{k} must be a tuple, not {short(v)}')
     asks('d_loss', game.d_loss, ('real', 'fake')); pairs(game)
     for k, f in (game.d_terms | game.figures).items(): asks(k, f)
     for f in (*game.d_before, *game.d_after, *game.needs): asks('what is done around d_loss', f)

@@ -6,19 +6,15 @@
 __all__ = ['least_squares']
 
 # %% ../../nbs/games/01_least_squares.ipynb #0c07bcb6
-import math
-from numbers import Real
-
 import torch
 
 from .game import Game, wide
 from ..support.calls import remembers
+from ..support.checks import finite_number
 
 # %% ../../nbs/games/01_least_squares.ipynb #e8fba6ba
 def _check_targets(**targets):
-    for k, v in targets.items():
-        if not isinstance(v, Real) or not math.isfinite(v):
-            raise ValueError(f'{k} must be a finite number, not {v!r}')
+    for k, v in targets.items(): finite_number(k, v)
     a, b, c = targets.values()
     if not (b - a)*(c - a) > 0:
         raise ValueError(f'b and c must lie on the same side of a, not a = {a}, b = {b}, c = {c}')

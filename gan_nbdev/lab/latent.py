@@ -13,7 +13,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from ..support.checks import whole_number
+from ..support.checks import seed_number, whole_number
 
 # %% ../../nbs/lab/12_latent.ipynb #dc948ab3
 _round = 'normal', 'sphere'
@@ -84,7 +84,7 @@ class Latent:
         gan,          # a `GAN` on the CPU
         seed:int=0,   # of the first place, ≥ 0
     ):
-        whole_number('seed', seed, 0)
+        seed_number(seed)
         self.gan, self.noise, self.flat = gan, gan.noise, gan.noise.dim <= 2
         self.a, self.b, self.plane = _from_seed(gan, seed), _from_seed(gan, seed + 1), 0
         self.new(seed)
@@ -105,7 +105,7 @@ def new(self:Latent,
         seed:int=None): # ≥ 0; None: the next one
     "Noise from a seed"
     if seed is None: seed = self.seed + 1
-    whole_number('seed', seed, 0)
+    seed_number(seed)
     self.seed = seed
     self._go(_from_seed(self.gan, seed), f'drawn with seed {seed}')
 
