@@ -50,8 +50,9 @@ class _Ahead:
         self.scheduler = scheduler(self.opt) if callable(scheduler) and not isinstance(scheduler, type) else scheduler
         if self.scheduler is scheduler or not isinstance(self.scheduler, torch.optim.lr_scheduler.LRScheduler) or isinstance(
                 self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            raise ValueError('scheduler must be a function that gives a scheduler of torch which depends on the step '
-                             f'alone, as lambda opt: StepLR(opt, 1000), not {short(self.scheduler)}')
+            given = getattr(self.scheduler, '__name__', type(self.scheduler).__name__)
+            raise ValueError('scheduler must be a function that gives a scheduler of torch which depends on the step alone, '
+                             f'not {given}: lambda opt: StepLR(opt, 1000), for instance')
         self.rows = [self._now()]
 
     def _now(self): return {k: self.opt.param_groups[0][k] for k in self.told}
@@ -105,7 +106,7 @@ class Rule:
         try:
             opt = self.start([p])
             opt.step()
-        except (TypeError, ValueError, RuntimeError) as e:
+        except (TypeError, RuntimeError) as e:
             raise ValueError(f'{self.optimiser.__name__} cannot be a rule like this: {one_line(e)}') from None
 
     def at(self, t:int # iteration, ≥ 0

@@ -117,10 +117,17 @@ _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='di
                 data_dir='data.data_dir', size='data.size', label='data.label', columns='data.columns',
                 **{k: f'data.{k}' for k in ('drop', 'missing', 'sep', 'decimal', 'encoding', 'kind', 'skip_bad')})
 
+_others = 'alpha', 'gray', 'ground', 'header', 'kinds', 'scale'   # of data, by --set
+
 def _as_options(text):
     "What to give in Python, as options of the command"
-    names = '|'.join(k for k, v in _entries.items() if v.startswith('data.'))
-    return re.sub(rf"\b({names})=\[?(['\"])(.*?)\2\]?", lambda m: f'--{m[1]} {m[3]}', text)
+    own = [k for k, v in _entries.items() if v.startswith('data.')]
+    def option(m):
+        name, value = m[1], m[2].strip('[]').replace("'", '').replace('"', '')
+        if m[2][0] == '{': return f"--set 'data.{name}={m[2].replace(chr(39), chr(34))}'"
+        return f'--{name.replace("_", "-")} {value}' if name in own else f'--set data.{name}={value.lower()}'
+    text = re.sub(rf"\b({'|'.join([*own, *_others])})=(\[.*?\]|\{{.*?\}}|(['\"]).*?\3|True|False|…)", option, text)
+    return text.replace('; skip_bad leaves', '; --skip-bad leaves')
 
 def _names(text): return text if text is None or not isinstance(text, str) else [o.strip() for o in text.split(',') if o.strip()]
 

@@ -7,7 +7,7 @@ __all__ = ['schema', 'recipes', 'game_settings', 'most_parameters', 'live', 'Exp
            'parse_entry']
 
 # %% ../nbs/07_experiments.ipynb #1d798639
-import json, math
+import json, math, re
 from copy import deepcopy
 from pathlib import Path
 
@@ -486,10 +486,9 @@ def parse_entry(text:str,   # as 'd_rule.lr=2e-4'
     name, eq, value = text.partition('=')
     if not (eq and name.strip()):
         raise ValueError(f'a change is an entry and a value, as d_rule.lr=2e-4, not {short(text)}')
-    for read in (lambda v: json.loads(v, parse_constant=_refuse), float):   # .5 is no JSON
-        try: return name.strip(), read(value)
-        except (ValueError, RecursionError): pass
-    return name.strip(), value
+    if re.fullmatch(r'[+-]?(\.\d+|\d+\.)(e[+-]?\d+)?', value): return name.strip(), float(value)   # .5 is no JSON
+    try: return name.strip(), json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError): return name.strip(), value
 
 @patch
 def rates(self:Experiment,

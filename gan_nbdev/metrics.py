@@ -352,6 +352,9 @@ def diagnose(history:dict,  # the trainer's record
         elif 0 < m <= k/2 and _known(last) and last['value'].mean() > -1:   # D is right, G stays
             said.append(f'G has collapsed to {m} of {k} modes (early in a run it may yet spread). '
                         'Try fewer steps of D for each of G, smaller rates, or another seed')
+        elif 0 < m <= k/2:   # it may go round from mode to mode
+            said.append(f'G has gathered on {m} of {k} modes faster than D can follow (early in a run it may yet '
+                        'spread). Try more steps of D for each of G, a tenth of G\'s rate, or packs of items for D')
         else: said.append(f'G covers {m} of {k} modes. Try more iterations, a larger minibatch, or '
                           'a smaller rate for G')
     return said

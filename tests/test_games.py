@@ -340,7 +340,7 @@ def test_the_average_makes_the_samples():
     again = make('minimax', ema=5)
     again.load_state_dict(t.state_dict())
     assert torch.equal(again.sample(10), t.sample(10))
-    with pytest.raises(ValueError, match='half_life must be a number above 0, not 0'): make('minimax', ema=0)
+    with pytest.raises(ValueError, match='ema must be a number above 0, not 0'): make('minimax', ema=0)
 
 # ---- D by mistake
 

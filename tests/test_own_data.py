@@ -551,3 +551,18 @@ def test_axes_of_other_units_do_not_squeeze_each_other():
     data = get_data(pd.DataFrame(dict(u=x[:, 0], v=1000*x[:, 1])))
     ax = plot_probability(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), data)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ('u', 'v', 'auto')
+
+
+@pytest.mark.parametrize('own', [True, False])
+def test_to_look_at_a_loader_draws_nothing(own):
+    generator = torch.Generator().manual_seed(1) if own else None
+    loader = DataLoader(TensorDataset(torch.arange(64.)[:, None]), 16, shuffle=True, generator=generator)
+    def after(look):
+        torch.manual_seed(2)
+        if own: generator.manual_seed(1)
+        look()
+        return torch.cat([x for x, in loader])
+    plain = after(lambda: None)
+    assert torch.equal(plain, after(lambda: get_data(loader)))
+    data = get_data(loader)
+    assert torch.equal(plain, after(lambda: data.sample(40)))

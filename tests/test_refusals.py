@@ -23,7 +23,7 @@ _step_lr, _plain = torch.optim.lr_scheduler.StepLR, games['non-saturating']
 def _game(**more): return _plain._replace(**more)
 
 refused = {
-    'a scheduler class': (lambda: adam(scheduler=_step_lr), r'as lambda opt: StepLR\(opt, 1000\), not <class'),
+    'a scheduler class': (lambda: adam(scheduler=_step_lr), 'alone, not StepLR: lambda opt'),
     'a scheduler of another optimiser': (
         lambda: adam(scheduler=_step_lr(torch.optim.SGD([torch.zeros(1, requires_grad=True)]), 3)), 'scheduler must be'),
     'a rule with a closure': (lambda: Rule(torch.optim.LBFGS), 'LBFGS cannot be a rule like this'),

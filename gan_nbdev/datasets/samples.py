@@ -7,6 +7,7 @@ __all__ = ['Scaling', 'Samples', 'StreamSource', 'Stream', 'LoadedSource', 'Load
 
 # %% ../../nbs/datasets/01_samples.ipynb #358ff972
 import math
+from contextlib import contextmanager
 from copy import copy
 from itertools import islice
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..data import Data, Source
+from ..support.chance import unchanged
 from ..support.checks import shape_words, warn, whole_number
 from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
@@ -427,6 +429,16 @@ def _spread(n, most):
     return sorted({round(i*(n - 1)/max(min(n, most) - 1, 1)) for i in range(min(n, most))})
 
 # %% ../../nbs/datasets/01_samples.ipynb #f1cf59fe
+def _generator_of(loader): return getattr(loader.sampler, 'generator', None) or torch.default_generator
+
+@contextmanager
+def _looked_at(loader):
+    "Inside, it may be gone through; the order of its next epoch stays what it was"
+    generator, now = _generator_of(loader), _generator_of(loader).get_state()
+    with unchanged(torch.device('cpu')):
+        try: yield loader
+        finally: generator.set_state(now)
+
 class LoadedSource:
     "The minibatches of a `DataLoader`, without smaller ones"
     def __init__(self,
@@ -436,7 +448,7 @@ class LoadedSource:
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
         self.batch, self.rng, self._left = 0, self._generator.get_state(), None
     @property
-    def _generator(self): return getattr(self.data.loader.sampler, 'generator', None) or torch.default_generator
+    def _generator(self): return _generator_of(self.data.loader)
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
     def state_dict(self)->dict: return dict(batch=self.batch, rng=self.rng)
     def load_state_dict(self, state:dict):
@@ -477,7 +489,7 @@ class Loaded(_Told):
         if loader.batch_size is None and loader.batch_sampler is None:
             raise ValueError('a DataLoader with batch_size=None gives items one by one, not minibatches: give it a batch_size')
         if classes is not None: self.classes = whole_number('classes', classes, 2)
-        first = next(iter(loader), None)
+        with _looked_at(loader): first = next(iter(loader), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
         dtype, x = getattr(_raw(first), 'dtype', None), _item(first)
         if x.ndim < 2: x = x[:, None]
@@ -501,9 +513,10 @@ class Loaded(_Told):
     def _draw(self, n, generator):
         "The first n items"
         rows = []
-        for batch in self.loader:
-            rows.append(self.rows_of(batch))
-            if sum(map(len, rows)) >= n: break
+        with _looked_at(self.loader):
+            for batch in self.loader:
+                rows.append(self.rows_of(batch))
+                if sum(map(len, rows)) >= n: break
         if not n: return torch.empty(0, self.dim)
         return torch.cat(rows)[:n].to(generator.device)
     def source(self, m, generator=None, device=None):
