@@ -152,14 +152,30 @@ def _naming_options(given):
     "Inside, the message of a `ValueError` about an entry names the option that was given for it"
     try: yield
     except ValueError as e:
-        said = str(e)
+        said = _no_option(str(e), given)
         for option, entry in _entries.items():
-            if given.get(option) is None or entry not in said: continue
-            unknown = f"unknown entry '{entry}': choose one of "
-            said = said.replace(unknown, f'--{option} is no option of this data: it has ').replace(entry, f'--{option}')
+            if given.get(option) is not None: said = re.sub(rf'(?<![\w.]){entry}(?![\w.])', f'--{option}', said)
+        if n := given.get('classes'): said = said.replace(f'the networks know {n} classes', f'--classes is {n}')
+        if o := given.get('label'): said = said.replace(f'; drop=[{o!r}] leaves it out', ': --label must name a column of classes')
         said = _as_options(said)
         if said == str(e): raise
         raise ValueError(said) from e
+
+_unknown = (r"unknown entry 'data\.(\w+)': choose one of (.*)",
+            r"data '.*': got an unexpected keyword argument '(\w+)'; its options: (.*)")
+
+def _no_option(said, given):
+    "What is said of an option that the data do not have, in the words of the command"
+    m = next(filter(None, (re.fullmatch(o, said) for o in _unknown)), None)
+    if not m: return said
+    options = {v: f'--{k.replace("_", "-")}' for k, v in _entries.items()}
+    there = [f'data.{o.removeprefix("data.")}' for o in m[2].split(', ')]
+    others = ['data.file', 'data.name', 'data.none', f'data.{m[1]}', *['data.size']*('data.gray' not in there)]   # size is of images
+    there = [options.get(o, o) for o in there if o not in others]
+    there.sort(key=lambda o: o[0] != '-')   # entries, which --set changes, come last
+    name = f'data.{m[1]}'
+    if given.get(m[1]) is not None: name = options.get(name, name)
+    return f'{name} is no option of this data: it has {", ".join(there) or "none"}'
 
 def _full(path): return str(Path(path).expanduser().resolve())
 
@@ -314,27 +330,40 @@ def _kinds_of_file(table):
     return (*_tables, '.png', *['.npy']*numbers)
 
 def _save_table(frame, path, suffix):
-    if suffix == '.npy':
-        import numpy as np
-        return np.save(path, frame.to_numpy())
+    if suffix == '.npy': return _save_array(frame.to_numpy(), path)
     if suffix in ('.csv', '.tsv'):
-        frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', float_format='%.9g')
-    elif suffix == '.jsonl': frame.to_json(path, orient='records', lines=True, date_format='iso')
-    else:
-        try: frame.to_excel(path, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(path)
+        return frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', lineterminator='\n')
+    if suffix == '.jsonl': return Path(path).write_text(_lines(frame), encoding='utf-8')
+    with open(path, 'wb') as f:   # whatever the name ends in
+        try: frame.to_excel(f, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
         except ImportError: raise ValueError(f'{suffix} needs more packages: pip install gan_nbdev[tables]') from None
 
-def _save_samples(x, y, data, out):
+def _lines(frame):
+    "A line of JSON for each row, each number as it is"
+    rows = frame.astype(object).where(frame.notna(), None).to_dict('records')
+    return ''.join(dumps(o, ensure_ascii=False, default=lambda v: v.isoformat()) + '\n' for o in rows)
+
+def _save_array(x, path):
     import numpy as np
+    with open(path, 'wb') as f: np.save(f, x)
+
+def _save_samples(x, y, data, out):
+    import pandas as pd
     from gan_nbdev.support.safety import write_atomically
     from gan_nbdev.run_folders import write_samples
-    if out.suffix == '.png': return write_atomically(out, lambda p: write_samples(p, x, data))
-    if hasattr(x, 'columns'): return write_atomically(out, lambda p: _save_table(x, p, out.suffix))
-    if out.suffix == '.npy':
-        return write_atomically(out, lambda p: np.save(p, x.reshape(len(x), *data.shape).numpy()))
-    names = '' if y is None else ','.join([*(f'x{i}' for i in range(1, data.dim + 1)), 'class'])
-    rows = x.numpy() if y is None else np.c_[x.numpy(), np.broadcast_to(y, len(x))]
-    write_atomically(out, lambda p: np.savetxt(p, rows, delimiter=',', fmt='%.9g', header=names, comments=''))
+    suffix = out.suffix.lower()
+    if suffix == '.png': return write_atomically(out, lambda p: write_samples(p, x, data))
+    if hasattr(x, 'columns'): return write_atomically(out, lambda p: _save_table(x, p, suffix))
+    if suffix == '.npy': return write_atomically(out, lambda p: _save_array(x.reshape(len(x), *data.shape).numpy(), p))
+    frame = pd.DataFrame(x.numpy(), columns=[f'x{i}' for i in range(1, data.dim + 1)])
+    if y is not None: frame['class'] = _called(y, data, len(x))
+    write_atomically(out, lambda p: frame.to_csv(p, index=False, header=y is not None, lineterminator='\n'))
+
+def _called(y, data, n):
+    "Classes by the names that they have, if any"
+    import torch
+    y, names = torch.as_tensor(y).expand(n).tolist(), getattr(data, 'class_names', None)
+    return [names[o] for o in y] if names else y
 
 # %% ../nbs/11_cli.ipynb #365f4921
 @call_parse
@@ -354,7 +383,7 @@ def gan_sample(
     from gan_nbdev.run_folders import read_record
     kinds = _kinds_of_file(read_record(run).get('data', {}).get('table'))
     out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
-    if out.suffix not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
+    if out.suffix.lower() not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
     _check_sampling(n, seed)
     if out.exists() and not force:
         raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
@@ -365,10 +394,11 @@ def gan_sample(
     y = _class(y, gan, data)
     z, labels = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
     x = data.items(gan.generate(z, labels), labels)
-    _save_samples(x, labels, data, out)
+    try: _save_samples(x, labels, data, out)
+    except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror or e}') from None
     what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
     print(f'{n} {what} in {out}')
-    if gan.classes and y is None and out.suffix == '.npy':
+    if gan.classes and y is None and out.suffix.lower() == '.npy':
         print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
 
 def _class(y, gan, data):
@@ -376,9 +406,11 @@ def _class(y, gan, data):
     if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdigit() else y
     label = getattr(data, 'label', None)
     names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
-    if str(y) in names: return [*names].index(str(y))
-    if str(y).isdigit() and int(y) < gan.classes: return int(y)
-    known = ', '.join(f'{i} ({o})' if o != str(i) else o for i, o in enumerate(names))
+    names = [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
+    if str(y) in names: return names.index(str(y))
+    numbers = any(re.fullmatch(r'-?[\d.]+', o) for o in names)   # which the places of others could be taken for
+    if not numbers and str(y).isdigit() and int(y) < gan.classes: return int(y)
+    known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(names)])
     raise ValueError(f'--y must be one of {known[:200]}, not {y}')
 
 def _check_sampling(n, seed):
@@ -407,8 +439,8 @@ def gan_eval(
     if data_dir: record['experiment']['data']['data_dir'] = data_dir
     held_out = _held_out(record['experiment']['data'], data)
     n = n or (10_000 if held_out else 2500)
-    y = gan.draw_labels(n, torch.Generator().manual_seed(int(seed)))
-    x = unit.unscale(gan.sample(n, torch.Generator().manual_seed(int(seed)), y))
+    z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)))   # as `trainer.sample`
+    x = unit.items(gan.generate(z, y), y)
     measured = metrics(x, data, **held_out)
     if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
     print(dumps(measured, indent=2) if json else _table(measured))

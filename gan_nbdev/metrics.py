@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from .data import Distribution, GaussianMixture
+from .datasets.files import get_data
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, warn
@@ -198,7 +199,7 @@ def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the dat
            k:int=5,     # real items that vote, ≥ 1
           ) -> float:   # share of the samples, in [0, 1]
     "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
-    if getattr(data, 'classes', None) is None: raise ValueError(f'{data.name} has no labels')
+    if getattr(data, 'classes', None) is None: raise ValueError(f'{_called(data)} has no labels')
     x, y = _in_model_units(x, data).float(), torch.as_tensor(y).cpu()
     if not y.ndim: y = y.expand(len(x))
     if y.shape != (len(x),): raise ValueError(f'y must be {len(x)} classes, not shape {tuple(y.shape)}')
@@ -215,12 +216,13 @@ def _is_table(data): return all(hasattr(o, 'kind') for o in getattr(data, 'colum
 
 # %% ../nbs/05_metrics.ipynb #196e9483
 def metrics(x,                 # samples, (n, …) or a table's `DataFrame`, in the data's own units
-            data,              # what they should look like: a data object
+            data,              # what they should look like: a data object, or what `get_data` makes one of
             valid:Tensor=None, # real items to choose σ by, own units
             test:Tensor=None,  # real items to judge by, own units; both or none
            ) -> dict:          # name → number; of many, name_real → the same of real items
     "All metrics that apply; Parzen in model units, where σ from 0.1 to 1 makes sense"
     if (valid is None) != (test is None): raise ValueError('valid and test must be given together')
+    if not hasattr(type(data), 'scale'): data = get_data(data)   # a frame or rows
     x = _in_model_units(x, data)
     res, known = dict(n=len(x)), isinstance(data, Distribution)
     if isinstance(data, GaussianMixture): res |= coverage(x, data)._asdict()
@@ -268,11 +270,16 @@ def _heaps(data, test):
     if test is not None: return items[:most], _in_model_units(test, data)[_dealt(len(test), most)].cpu()
     return items[:len(items)//2], items[len(items)//2:]
 
+_fewest = 10   # rows to compare
+
 def _beside_real(x, data, test):
     "Figures that need nothing but items, of `x` in model units and of real items in its place"
     if (heaps := _heaps(data, test)) is None: return {}
     real, second = heaps
-    if (n := min(len(x), len(second))) < 10 or len(real) < 10: return {}
+    if (n := min(len(x), len(second))) < _fewest or len(real) < _fewest:
+        warn(f'no figures beside real items: they need {_fewest} samples and {2*_fewest} real items, '
+             f'and there are {len(x)} and {len(real) + len(second)}')
+        return {}
     x, second = (o[_dealt(len(o), n).to(o.device)].cpu() for o in (x, second))
     res = compare(x, real, second, getattr(data, 'x', None))
     if _is_table(data): res |= _of_columns(x, real, second, data)

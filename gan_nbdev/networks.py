@@ -302,7 +302,7 @@ class GAN(nn.Module):
         super().__init__()
         _check_gan(dict(generator=generator, discriminator=discriminator), noise, classes, pack)
         self.generator, self.discriminator, self.noise = generator, discriminator, noise
-        self.classes, self.pack, self._shares = classes, pack, None
+        self.classes, self.pack, self.shares = classes, pack, None
         with evaluating(self):
             z = self.draw_noise(2*pack, torch.Generator(self.device).manual_seed(0))
             labels = [torch.zeros(2*pack, dtype=torch.int64, device=z.device)]*bool(classes)
@@ -432,15 +432,15 @@ def draw_labels(self:GAN,
                ) -> Tensor: # shape (n,), whole numbers; None without classes
     "Classes as often as in the data; before training, all equally often"
     if not self.classes: return None
-    if self._shares is None: return torch.randint(self.classes, (n,), generator=generator, device=self.device)
+    if self.shares is None: return torch.randint(self.classes, (n,), generator=generator, device=self.device)
     u = torch.rand(n, generator=generator, device=self.device)
-    return sum((u >= s).long() for s in self._shares)
+    return sum((u >= s).long() for s in self.shares)
 
 @patch
 def set_shares(self:GAN,
                shares): # of each class, shape (classes,), sum 1
     "How often each class shall be drawn"
-    self._shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
+    self.shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
 
 @patch
 def check_labels(self:GAN,

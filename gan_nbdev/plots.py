@@ -165,15 +165,18 @@ def _no_picture(shape, ax):
 
 def _of_table(sets, ax):
     "The first two columns of numbers, or the one that there is, or how often the values of the first column occur"
-    names = [o for o in sets['generator'].columns if sets['generator'][o].dtype.kind in 'fiu']
+    columns = sets['generator'].columns   # the data's own have no class
+    shared = [o for o in columns if all(o in v for v in sets.values())]
+    if not shared: raise ValueError(f'fake and real have no column in common: {", ".join(map(str, columns))[:120]}')
+    names = [o for o in shared if sets['generator'][o].dtype.kind in 'fiu']
     names.sort(key=lambda o: all(v[o].nunique() < 2 for v in sets.values()))   # what never varies comes last
     if names:
         some = {k: o[names[:2]].to_numpy(float) for k, o in sets.items()}
         ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
         ax.set(xlabel=names[0], aspect='auto')
-        if len(names) > 1: ax.set_ylabel(names[1] + f' (of {sets["generator"].shape[1]} columns)'*(sets['generator'].shape[1] > 2))
+        if len(names) > 1: ax.set_ylabel(names[1] + f' (of {len(columns)} columns)'*(len(columns) > 2))
         return ax
-    name = sets['generator'].columns[0]
+    name = shared[0]
     shares = pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0)
     shares.plot.bar(ax=ax, color=[palette[k] for k in shares], rot=0)
     ax.set(xlabel=name, ylabel='share')

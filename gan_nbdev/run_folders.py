@@ -48,7 +48,10 @@ def record(self:Run) -> dict: # what JSON can write
                 fingerprint=self._print)
     if getattr(d, 'kind', 'points') != 'points': data['kind'] = d.kind
     if getattr(d, 'span', None): data |= dict(span=[*d.span], signed=bool(d.signed))
+    if getattr(getattr(d, 'scaling', None), 'dtype', None) == torch.float64: data['double'] = True
     if hasattr(d, 'way'): data['table'] = d.way.described()
+    elif names := getattr(d, 'class_names', None): data['class_names'] = [*map(str, names)]
+    if t.gan.classes and hasattr(d, 'shares'): data['shares'] = d.shares.tolist()
     return dict(format=_form, schema=_schema, experiment=self.begun.entries, story=self.story,
                 left=self.left, data=data, device=str(t.device), processes=processes(),
                 versions=versions())
@@ -61,6 +64,7 @@ def _save_rows(data:Samples, # rows in memory
     about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
     if hasattr(data, 'way'): about['table'] = data.way.described()
     else: about |= dict(kind=data.kind, span=data.span)
+    if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
     save_file(dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), path,
               dict(rows=json.dumps(about)))
@@ -77,11 +81,16 @@ def _load_rows(path           # from `_save_rows`
         data.scaling = _scaling(w['shift'], w['factor'], data.dim, dtype)
         if about.get('kind') is not None: data.kind = item_kind(data.shape, about['kind'])
         if about.get('span') is not None: data.span = _span(about['span'])
+        if 'class_names' in about: data.class_names = _texts(about['class_names'])
         if 'table' in about: data = Table.of_rows(data, about['table'])
         return data
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{path} does not hold the rows of a run: {why}') from e
+
+def _texts(v):
+    if isinstance(v, list) and all(isinstance(o, str) for o in v): return tuple(v)
+    raise ValueError(f'class_names must be a list of texts, not {short(v)}')
 
 def _scaling(shift, factor, dim, dtype=torch.float32):
     s = Scaling(shift, factor, dtype)
@@ -265,6 +274,10 @@ def _check_facts(d):
         raise ValueError(f'data.shape must be a list of whole numbers, not {said!r}')
     if d.get('kind') is not None: item_kind(tuple(d['shape']), d['kind'])
     if d.get('span') is not None: _span(d['span'])
+    if d.get('class_names') is not None: _texts(d['class_names'])
+    if d.get('shares') is not None and not (isinstance(d['shares'], list) and all(map(is_number, d['shares']))):
+        raise ValueError(f'data.shares must be a list of numbers, not {short(d["shares"])}')
+    if not isinstance(d.get('double', False), bool): raise ValueError(f'data.double must be true or false, not {short(d["double"])}')
     if math.prod(d['shape']) != d['dim']:
         raise ValueError(f"data.shape {d['shape']} does not hold {d['dim']} numbers")
 
@@ -385,15 +398,20 @@ def load_run(run     # a run folder
                            signed=d.get('signed') is True)
     _check_networks(e, path)
     _check_sizes(e, data.dim, w, path)
+    if d.get('class_names'): data.class_names = _texts(d['class_names'])
     if 'table' in d: data.label, data.choices = (way := Columns.of(d['table'], None)).label, choices_of(way.columns)
-    try: gan = e.gan(data)
+    try:
+        gan = e.gan(data)
+        if gan.classes: gan.set_shares(d.get('shares') or [1/gan.classes]*gan.classes)
     except ValueError as e: raise ValueError(f'{Path(run)/"config.json"}: {e}') from e
     data.unscale = lambda x: x
     data.items = lambda x, y=None: data.unscale(x).cpu()
     try:
         shift, factor = (w.pop(f'scale.{o}', None) for o in ('shift', 'factor'))
-        if shift is not None: data.unscale = _unscale(_scaling(shift, factor, data.dim))
-        if 'table' in d: data.items = Columns.of(d['table'], _scaling(shift, factor, data.dim)).frame
+        dtype = torch.float64 if d.get('double', 'table' in d) else torch.float32
+        scaling = None if shift is None else _scaling(shift, factor, data.dim, dtype)
+        if scaling: data.unscale = _unscale(scaling)
+        if 'table' in d: data.items = Columns.of(d['table'], scaling).frame
         gan.load_state_dict(w)
     except (RuntimeError, ValueError, TypeError) as e:
         why = ' '.join(str(e).split())[:200]

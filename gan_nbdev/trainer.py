@@ -290,6 +290,7 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if hooks: self._check_optimisers()
                 if hooks and self.iteration < end: engine = self._again(engine, end)
                 if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
@@ -350,6 +351,7 @@ def _block(self:Trainer, engine, size, hooks):
         with self.computing(engine.large):
             for _ in range(size):
                 engine.step()
+                if others and hasattr(engine, 'settle'): engine.settle()
                 for h in each: h.after_iteration(self)
                 self.logged.next()
                 if self._stops() or others and self._changed(engine, before): break
@@ -370,6 +372,7 @@ def _ended(self:Trainer, engine, game):
 @patch
 def _changed(self:Trainer, engine, before):
     "Has a hook changed what the block was begun with?"
+    self._check_optimisers()
     now = _settings(self)
     if any(a is not b and a != b for a, b in zip(now, before)): return True
     return self.made_engine is not None and engine is self.made_engine[2] and _room('choice').outdated(self)
@@ -491,12 +494,18 @@ class Progress:
 @patch
 def state_dict(self:Trainer) -> dict: # tensors and numbers, all copies
     "Everything that the next iteration depends on, and the record; `after_block` may take it too"
+    self._check_closed()
     hooks = [h.state_dict() for h in stateful(self.hooks)]
     return deepcopy(dict(
         gan=self.gan.state_dict(), d_opt=self.d_opt.state_dict(), g_opt=self.g_opt.state_dict(),
         rng=self.rng.get_state(), net_rng=self.lent.states, source=self.source.state_dict(),
         iteration=self.iteration, columns=list(self.record.names), history=self.record.rows(),
         hooks=hooks))
+
+@patch
+def _check_closed(self:Trainer):
+    if self.logged.open: raise ValueError('within a block the record is not written yet: take or put back a state in after_block, '
+                                          'of a hook with every=1 if need be')
 
 def stateful(hooks # of a trainer
             ) -> list: # of those that have a state
@@ -507,6 +516,7 @@ def stateful(hooks # of a trainer
 def load_state_dict(self:Trainer,
                     state:dict): # from `state_dict`, of a trainer with the same settings
     "Put the state back; training goes on as if never interrupted. `ValueError` for other hooks"
+    self._check_closed()
     n, hooks = len(state['hooks']), stateful(self.hooks)
     if n != len(hooks):
         raise ValueError(f'the state is of {n} hooks that have one, but there are {len(hooks)}')

@@ -566,3 +566,175 @@ def test_to_look_at_a_loader_draws_nothing(own):
     assert torch.equal(plain, after(lambda: get_data(loader)))
     data = get_data(loader)
     assert torch.equal(plain, after(lambda: data.sample(40)))
+
+
+# ---- samples as the data were
+
+def seconds(n=300): return 1.69e9 + np.random.default_rng(0).uniform(0, 1000, n)
+
+@pytest.mark.parametrize('kind', ['table', 'array', 'images'])
+def test_a_command_gives_the_samples_and_figures_of_the_run(kind, tmp_path, capsys):
+    path, more = tmp_path/'t.csv', {}
+    if kind == 'table':
+        pd.DataFrame(dict(when=pd.to_datetime(seconds().round(), unit='s'), epoch=seconds(), c=['a', 'b', 'b']*100)).to_csv(path, index=False)
+        more = dict(label='c')
+    if kind == 'array': np.save(path := tmp_path/'t.npy', np.c_[seconds(), seconds()[::-1]])
+    if kind == 'images': path = pictures(tmp_path/'t')
+    gan_train(str(path), steps=3, out=tmp_path/'r', **small, **more)
+    t = Run.open(tmp_path/'r').trainer
+    gan_sample(tmp_path/'r', n=300, out=tmp_path/'s.csv')
+    if kind == 'table':
+        back, want = pd.read_csv(tmp_path/'s.csv', parse_dates=['when']), t.sample(300)
+        assert back.when.nunique() > 100 and (back.when == want.when).all() and (back.epoch == want.epoch).all() and (back.c == want.c).all()
+    else:
+        gan_sample(tmp_path/'r', n=300, out=tmp_path/'s.npy')
+        x, back = np.load(tmp_path/'s.npy'), np.loadtxt(tmp_path/'s.csv', delimiter=',')
+        want = t.sample(300).numpy()
+        assert x.dtype == want.dtype and (x.reshape(300, -1) == want).all() and (back.astype(want.dtype) == want).all()
+    capsys.readouterr()
+    gan_eval(tmp_path/'r', json=True)
+    figures, told = json.loads(capsys.readouterr().out), json.loads((tmp_path/'r/metrics.json').read_text())
+    figures.pop('obeyed', None)
+    assert len(figures) > 4 and figures == {k: told[k] for k in figures}
+
+
+def in_folders(folder, *names):
+    for i, name in enumerate(names):
+        (folder/name).mkdir(parents=True)
+        for j in range(10): Image.fromarray(np.full((4, 4), 20*i + j, 'uint8')).save(folder/name/f'{i}-{j}.png')
+    return str(folder)
+
+
+def test_classes_of_images_go_by_their_names(tmp_path):
+    def asked(y, run):
+        gan_sample(run, n=5, y=y, out=tmp_path/'s.csv', force=True)
+        return pd.read_csv(tmp_path/'s.csv', dtype={'class': str})
+    for name, names in (('n', ['1', '2', '3']), ('t', ['x', 'ä b'])):
+        gan_train(in_folders(tmp_path/name, *names), label='folder', steps=2, out=tmp_path/f'{name}-run', **small)
+        assert read_record(tmp_path/f'{name}-run')['data']['class_names'] == names
+    t = Run.open(tmp_path/'n-run').trainer
+    for i, y in enumerate('123'):
+        frame = asked(y, tmp_path/'n-run')
+        assert {*frame['class']} == {y} and np.array_equal(frame.iloc[:, :-1].to_numpy('f4'), t.sample(5, y=i))
+    for y in ('0', '01', '4'):
+        assert line(lambda: asked(y, tmp_path/'n-run')) == f'--y must be one of 1, 2, 3, not {y}'
+    assert {*asked('ä b', tmp_path/'t-run')['class']} == {*asked('1', tmp_path/'t-run')['class']} == {'ä b'}
+    said = line(lambda: asked('2', tmp_path/'t-run'))
+    assert said == '--y must be one of 0 (x), 1 (ä b), not 2'
+    rows = [f'{p.name},{"pq"[i % 2]}' for i, p in enumerate(sorted((pictures(tmp_path/'l')).iterdir()))]
+    (tmp_path/'l/labels.csv').write_text('\n'.join(rows))
+    gan_train(str(tmp_path/'l'), label='labels.csv', steps=2, out=tmp_path/'l-run', **small)
+    assert {*asked('q', tmp_path/'l-run')['class']} == {'q'}
+
+
+def test_names_of_classes_are_kept_with_rows_of_ones_own(tmp_path):
+    data = Samples(torch.rand(60, 2), labels=[0, 1]*30)
+    data.class_names = ['no', 'yes']
+    run = Run(experiment(data, steps=2, batch_size=20, device='cpu', classes=2), data).fit(2, progress=False)
+    run.save(tmp_path/'r')
+    assert [*Run.open(tmp_path/'r').trainer.data.class_names] == ['no', 'yes']
+    gan_sample(tmp_path/'r', n=3, y='yes', out=tmp_path/'s.csv')
+    assert [*pd.read_csv(tmp_path/'s.csv')['class']] == ['yes']*3
+    there = json.loads((tmp_path/'r/config.json').read_text())
+    for entry, bad in (('class_names', [1]), ('double', 3)):
+        for p in (tmp_path/'r/checkpoints').iterdir(): p.unlink()
+        (tmp_path/'r/config.json').write_text(json.dumps(there | dict(data=there['data'] | {entry: bad})))
+        assert entry in line(lambda: gan_sample(tmp_path/'r', n=3, out=tmp_path/'x.csv'))
+
+
+@pytest.mark.parametrize('values, wrong', [([1, 2, 3], '0'), ([1., 2., 3.], '01'), ([-1, 0, 1], '2')])
+def test_a_class_that_is_a_number_goes_by_that(values, wrong, tmp_path):
+    x = np.random.default_rng(0).normal(size=90)
+    pd.DataFrame(dict(x=x, k=values*30)).to_csv(tmp_path/'t.csv', index=False)
+    gan_train(str(tmp_path/'t.csv'), label='k', steps=1, out=tmp_path/'r', **small)
+    for v in values:
+        gan_sample(tmp_path/'r', n=4, y=str(int(v)), out=tmp_path/'s.csv', force=True)
+        assert [*pd.read_csv(tmp_path/'s.csv').k] == [v]*4
+    names = ', '.join(str(int(v)) for v in values)
+    assert line(lambda: gan_sample(tmp_path/'r', y=wrong, out=tmp_path/'x.csv')) == f'--y must be one of {names}, not {wrong}'
+
+
+@pytest.mark.parametrize('suffix', ['csv', 'tsv', 'jsonl'])
+def test_numbers_are_written_as_they_are(suffix, tmp_path):
+    x = np.random.default_rng(0).normal(size=100)
+    codes = [12345678901, 12345678902]
+    frame = pd.DataFrame(dict(x=x*1e-12, y=1.69e9 + x, code=codes*50, fixed=1234567890.123456, of=[.1234567890123, .5]*50))
+    frame.to_csv(tmp_path/'t.csv', index=False)
+    out = tmp_path/f's.{suffix}'
+    gan_train(str(tmp_path/'t.csv'), steps=2, out=tmp_path/'r', set=['data.kinds={"of": "category"}'], **small)
+    gan_sample(tmp_path/'r', n=50, out=out)
+    if suffix == 'jsonl': back = pd.DataFrame([json.loads(o) for o in out.read_text().splitlines()])
+    else: back = pd.read_csv(out, sep=',\t'[suffix == 'tsv'])
+    want = Run.open(tmp_path/'r').trainer.sample(50)
+    pd.testing.assert_frame_equal(back, want, check_exact=True)
+    assert {*back.code} <= {*codes} and {*back.fixed} == {1234567890.123456} and {*back.of} <= {.1234567890123, .5}
+
+
+@pytest.mark.parametrize('unit, finest', [('D', 'day'), ('s', 'second'), ('ms', 'microsecond'), ('us', 'microsecond')])
+def test_dates_keep_their_resolution(unit, finest, tmp_path):
+    when = pd.Timestamp('2024-01-01') + pd.to_timedelta(np.random.default_rng(0).integers(1, 4000, 300), unit=unit)
+    data = get_data(pd.DataFrame(dict(when=when, x=np.arange(300) % 7.)))
+    assert data.columns[0].values == (finest,)
+    back = data.items(data.x).when
+    assert (back == back.dt.floor('us' if finest == 'microsecond' else unit)).all() and back.nunique() > 200
+    assert abs(back - when).max() <= (pd.Timedelta('2us') if finest == 'microsecond' else pd.Timedelta(0))
+
+
+constants = {
+    'datetime64[us]': pd.Timestamp('2024-05-01 10:00'), 'Int64': 5, 'uint64': 2**63 + 1, 'int8': 3, 'float32': .1, 'string': 'a', 'boolean': True,
+    'bool': False, 'category': 'a', 'Float64': .5}
+
+@pytest.mark.parametrize('dtype', constants)
+def test_a_constant_comes_back_in_its_own_type(dtype, tmp_path):
+    frame = pd.DataFrame(dict(x=np.random.default_rng(0).normal(size=40), c=pd.Series([constants[dtype]]*40, dtype=dtype)))
+    run = Run(experiment(frame, steps=1, batch_size=20, device='cpu')).fit(1, progress=False)
+    run.save(tmp_path/'r')
+    gan, data, _ = load_run(tmp_path/'r')
+    for back in (run.trainer.sample(7), data.items(gan.sample(7)), run.trainer.sample(0)):
+        assert back.c.dtype == frame.c.dtype and (back.c == frame.c[:len(back)]).all()
+
+
+def test_a_label_of_whole_numbers_is_no_axis():
+    x = np.random.default_rng(0).normal(size=(2, 90))
+    for frame in (pd.DataFrame(dict(k=[1, 2, 3]*30, a=x[0], b=x[1])), pd.DataFrame(dict(k=[1, 2, 3]*30, c=['u', 'v']*45))):
+        t = experiment(get_data(frame, label='k'), device='cpu', engine='eager', batch_size=20).trainer()
+        assert plot_fakes(t.sample(30), t.data).get_xlabel() == frame.columns[1]
+    assert 'fake and real have no column in common' in line(lambda: plot_samples(frame[['k']], frame[['c']]))
+
+
+def test_figures_take_what_get_data_takes_and_say_when_there_are_none():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 2)), columns=['a', 'b'])
+    assert 'distance_a' in metrics(frame[:100], frame)
+    for data in (frame.to_numpy(), torch.tensor(frame.to_numpy())): assert 'sliced_wasserstein' in metrics(frame[:100].to_numpy(), data)
+    assert 'get_data' not in line(lambda: metrics(frame, 3)) and 'has no labels' in line(lambda: obeyed(frame, 0, frame))
+    with pytest.warns(UserWarning, match='no figures beside real items: they need 10 samples and 20 real items, and there are 5 and 200'):
+        assert metrics(frame[:5], get_data(frame)) == dict(n=5)
+
+
+def test_a_command_speaks_of_its_own_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=90)
+    pd.DataFrame(dict(x=x, y=-x**2, lab=[1, 2, 3]*30)).to_csv('lab.csv', index=False)
+    def said(**options): return line(lambda: gan_train('lab.csv', **small, **options))
+    there = '--columns, --drop, --label, --missing, --sep, --decimal, --encoding, data.kinds, data.date_format, data.scale, data.header, data.memory'
+    assert said(size=8) == f'--size is no option of this data: it has {there}'
+    assert said(kind='series') == f'--kind is no option of this data: it has {there}'
+    assert said(skip_bad=True) == f'--skip-bad is no option of this data: it has {there}'
+    assert said(set=['data.k=1'], k=2) == f'data.k is no option of this data: it has {there}'
+    assert said(label='lab', classes=2) == '--classes is 2, but lab has 3'
+    assert said(label='x').endswith('names, not categories: --label must name a column of classes')
+    assert line(lambda: gan_train('digits', size=8)).startswith('--size is no option of this data: it has none')
+
+
+def test_a_file_may_end_in_capitals_and_an_error_names_what_was_asked_for(tmp_path, capsys):
+    np.save(tmp_path/'t.npy', np.random.default_rng(0).normal(size=(90, 2)))
+    gan_train(str(tmp_path/'t.npy'), steps=1, out=tmp_path/'r', **small)
+    for name in ('a.CSV', 'a.NPY', 'a.PNG'): gan_sample(tmp_path/'r', n=30, out=tmp_path/name)
+    assert np.load(tmp_path/'a.NPY').shape == (30, 2) and pd.read_csv(tmp_path/'a.CSV', header=None).shape == (30, 2)
+    assert {p.name for p in tmp_path.iterdir()} == {'t.npy', 'r', 'a.CSV', 'a.NPY', 'a.PNG'}
+    table(tmp_path/'t.csv')
+    gan_train(str(tmp_path/'t.csv'), steps=1, out=tmp_path/'q', **small)
+    gan_sample(tmp_path/'q', n=30, out=tmp_path/'a.XLSX')
+    assert pd.read_excel(tmp_path/'a.XLSX').shape == (30, 2)
+    if Path('/proc').exists():
+        assert line(lambda: gan_sample(tmp_path/'r', n=3, out='/proc/x.csv')).startswith('--out /proc/x.csv cannot be written: ')

@@ -78,7 +78,7 @@ def test_the_commands_repeat_resume_and_measure_it(whole, tmp_path, capsys):
         assert (tmp_path/'third'/name).read_bytes() == (tmp_path/'again'/name).read_bytes(), name
     capsys.readouterr()
     gan_sample(folder, n=20, out=tmp_path/'x.npy')
-    assert np.array_equal(np.load(tmp_path/'x.npy'), run.trainer.sample(20).float().numpy())
+    assert np.array_equal(np.load(tmp_path/'x.npy'), run.trainer.sample(20).numpy())
     gan_eval(folder, json=True)
     said = capsys.readouterr().out
     json.loads(said[said.index('{'):])

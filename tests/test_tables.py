@@ -158,3 +158,110 @@ def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path):
     run = Run(e); run.fit(2, progress=False); run.save(tmp_path/'run')
     again = Run.open(tmp_path/'run')
     assert type(again.trainer.data) is Table and again.trainer.sample(5).equals(run.trainer.sample(5))
+
+# --- what a reader must not change ---------------------------------------------------------------
+
+def text_table(tmp_path, text, name='t.csv', **how):
+    (tmp_path/name).write_text(text)
+    return table(tmp_path/name, **how)
+
+def cells(data, name, n=3): return data.items(data.x, getattr(data, 'labels', None))[name].tolist()[:n]
+
+def test_dates_stay_dates_beside_thousands_points(tmp_path):
+    data = text_table(tmp_path, 'datum;preis;code\n' + '01.02.2020;1.100,50;1.2.3\n15.03.2020;950;1.200.5\n28.04.2021;2.000;1.2.3\n'*9, date_format='%d.%m.%Y')
+    assert [c.kind for c in data.columns] == ['date', 'number', 'category']
+    assert [str(o)[:10] for o in cells(data, 'datum')] == ['2020-02-01', '2020-03-15', '2021-04-28']
+    assert np.allclose(cells(data, 'preis'), [1100.5, 950, 2000]) and cells(data, 'code') == ['1.2.3', '1.200.5', '1.2.3']
+
+thousands = [1200, 950, 15000]
+fractions = [1.2, 950, 15]
+
+@pytest.mark.parametrize('text, how, values, said', [
+    ('price,n\n"1,200",1\n"950",2\n"15,000",3\n', {}, thousands, "decimal=','"),
+    ('price,n\n"1,200",1\n"950",2\n"15,000",3\n', dict(decimal='.'), thousands, None),
+    ('price,n\n"1,200",1\n"950",2\n"15,000",3\n', dict(decimal=','), fractions, None),
+    ('preis;n\n1.200;1\n950;2\n15.000;3\n', {}, thousands, "decimal='.'"),
+    ('preis;n\n1.200;1\n950;2\n15.000;3\n', dict(decimal=','), thousands, None),
+    ('preis;n\n1.200;1\n950;2\n15.000;3\n', dict(decimal='.'), fractions, None),
+    ('preis\n1.200\n950\n15.000\n', {}, thousands, "decimal='.'"),
+    ('price,w\n"1,200",.5\n"3,400",.25\n"15,000",2.5\n', {}, [1200, 3400, 15000], None),
+    ('x;n\n1.200;1\n9.500;2\n15.125;3\n', {}, [1.2, 9.5, 15.125], "decimal=','"),
+    ('x;n\n1,200;1\n9,500;2\n15,125;3\n', {}, [1.2, 9.5, 15.125], "decimal='.'"),
+    ('x;n\n0,200;1\n950;2\n15,125;3\n', {}, [.2, 950, 15.125], "decimal='.'"),
+    ('x;n\n1.234.567;1\n9.500.000;2\n2.345.678;3\n', {}, [1234567, 9500000, 2345678], "decimal='.'"),
+    ('x,n\n1.200,1\n950,2\n15.000,3\n', {}, fractions, None)])
+def test_thousands_and_fractions(tmp_path, text, how, values, said):
+    data = text_table(tmp_path, text, **how)
+    assert np.allclose(cells(data, data.columns[0].name), values, rtol=1e-4)
+    notes = [o for o in data.notes if 'decimal=' in o]
+    assert len(notes) == (said is not None) and all(said in o for o in notes)
+
+@pytest.mark.parametrize('few', [300, 140_000])   # further than the first lines, and than the first piece
+def test_thousands_that_come_late(tmp_path, few):
+    data = text_table(tmp_path, 'preis;n\n' + ''.join(f'{i % 900};{i % 7}\n' for i in range(few)) + '1.200;2\n15.000;3\n')
+    assert np.allclose(data.items(data.x).preis.tolist()[-2:], [1200, 15000]) and "decimal='.'" in repr(data)
+
+def test_a_total_below_numbers_with_a_decimal_comma(tmp_path):
+    data = text_table(tmp_path, 'h;w\n' + '1,5;2\n2,5;3\n3,5;7\n'*9 + 'Summe;9\n', missing='drop')
+    assert data.columns[0].kind == 'number' and "'Summe' in row 28" in repr(data)
+
+def test_rows_that_begin_with_a_hash(tmp_path):
+    data = text_table(tmp_path, '# made by hand\ncolour,n\n' + '#ff0000,1\n#1,2\n# note\nred,3\n'*5)
+    assert len(data) == 15 and cells(data, 'colour') == ['#ff0000', '#1', 'red']
+    assert [o for o in data.notes if '#' in o] == ['lines after the first row that begin with # and are no rows are left out: 5']
+    assert len(text_table(tmp_path, 'colour,n\n' + '#ff0000,1\n#1,2\n'*5)) == 10
+    assert len(text_table(tmp_path, 'a b\n1 2\n# x\n3 5\n# y\n4 4\n')) == 3   # between blanks, '# ' is a comment
+
+@pytest.mark.parametrize('header', ['zip,n\n', ''])
+def test_zeros_first_that_come_late(tmp_path, header):
+    data = text_table(tmp_path, header + ''.join(f'{10000 + i % 9},{i}.5\n' for i in range(300)) + '02139,1.5\n')
+    assert data.columns[0].kind == 'category' and '02139' in data.columns[0].values and 'begin with 0' in repr(data)
+    data = text_table(tmp_path, header + '0123,1.5\n4567,2.5\n0930,3.5\n'*9)   # nor are these years
+    assert data.columns[0].values == ('0123', '0930', '4567')
+
+def test_json_lines_keep_their_kinds(tmp_path):
+    text = ''.join(f'{{"zip": "0213{i % 3}", "updated_at": {i/4}, "2020-01-01": {i}}}\n' for i in range(9))
+    data = text_table(tmp_path, text, 't.jsonl')
+    assert [(c.name, c.kind) for c in data.columns] == [('zip', 'category'), ('updated_at', 'number'), ('2020-01-01', 'whole')]
+    assert data.columns[0].values == ('02130', '02131', '02132')
+
+@pytest.mark.parametrize('header', ['v,tags\n', ''])
+def test_a_separator_within_cells(tmp_path, header):
+    data = text_table(tmp_path, header + '0,a;b\n1,a;c\n2,a;b\n'*9)
+    assert data.columns[1].values == ('a;b', 'a;c') and cells(data, data.columns[0].name) == [0, 1, 2]
+    data = text_table(tmp_path, '1,5;2,5\n3,5;4,5\n4,5;5\n')
+    assert np.allclose(data.items(data.x), [[1.5, 2.5], [3.5, 4.5], [4.5, 5]])
+
+def test_an_index_with_a_name_is_not_lost_silently(tmp_path):
+    when = frame.set_index(pd.date_range('2020-01-01', periods=n, name='when'))
+    when.to_parquet(tmp_path/'t.parquet')
+    for o in (when, tmp_path/'t.parquet'): assert "the index 'when' is left out (reset_index() makes it a column)" in table(o).notes
+    assert not table(frame).notes
+
+def test_dates_too_far_away():
+    for old in ('1003-05-12', pd.Timestamp('1003-05-12'), '9999-12-31'):
+        with pytest.raises(ValueError, match=r"column 'd' has dates from .* only those from 1678 to 2261 .*drop=\['d'\]"):
+            table(frame.assign(d=[old, type(old)('2020-01-01')]*(n//2)))
+
+@pytest.mark.filterwarnings('error')
+def test_a_text_that_is_infinite():
+    texts = frame.assign(a=['inf', *frame.a.astype(str)[1:]])
+    with pytest.raises(ValueError, match="1 in 'a' are infinite"): table(texts)
+    assert len(table(texts, missing='drop')) == n - 1
+
+def test_columns_called_by_numbers():
+    numbered = frame.set_axis(range(5), axis=1)
+    assert [*table(numbered, label=3).class_names] == ['blue', 'green', 'red']
+    assert [c.name for c in table(numbered, drop=0).columns] == ['1', '2', '3', '4']
+    assert [c.name for c in table(numbered, columns=[0, 1], kinds={1: 'number'}).columns] == ['0', '1']
+    with pytest.raises(ValueError, match="label names '7', but the columns are 0, 1, 2, 3, 4"): table(numbered, label=7)
+
+def test_no_columns():
+    with pytest.raises(ValueError, match='the table has no columns'): table(pd.DataFrame())
+    for o in ([], ''):
+        with pytest.raises(ValueError, match='columns names no columns.*it may name a, b'): table(frame, columns=o)
+
+def test_classes_beside_a_missing_cell_stay_whole(tmp_path):
+    data = text_table(tmp_path, 'a,lab\n' + '.5,1\n.25,2\n1.5,3\n'*5 + '7.5,\n', label='lab', missing='drop')
+    assert data.class_names == ('1', '2', '3') and cells(data, 'lab') == [1, 2, 3] and "1 in 'lab' are missing" in repr(data)
+    with pytest.raises(ValueError, match="1 in 'lab' are missing"): table(frame[['a']].assign(lab=['', *colours[1:]]), label='lab')

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .frames import read_frame
+from .frames import read_frame, without_index
 from .samples import Samples
 from ..support.calls import remembers_file
 from ..support.checks import check_room
@@ -24,6 +24,7 @@ from ..support.tensors import rows
 Column = namedtuple('Column', 'name kind values dtype')
 Column.__doc__ = "A column: its name, kind, the values of a category (or the unit of a date), and pandas' type"
 _kinds = 'number', 'whole', 'boolean', 'category', 'date', 'constant'
+_units = dict(day='D', second='s', microsecond='us')   # of dates
 _few, _most = 10, 1000   # values of a column of whole numbers, of a category
 _formats = 'ISO8601', '%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y'
 
@@ -72,18 +73,21 @@ def _kind(s, name, kind, notes, date_format):
     dtype, n, values = str(s.dtype), len(s), s.nunique()
     if getattr(s.dtype, 'ordered', False): dtype = 'ordered category'
     text = str(s.dtype) in ('str', 'object', 'string')
-    if kind is None and text and (found := _dates(s, name, notes, date_format)) is not None: s, text = found, False
+    if kind is None and text and (date_format or not _zeros_first(s)) and (found := _dates(s, name, notes, date_format)) is not None: s, text = found, False
     if kind == 'date':
         if (s := _dates(s, name, notes, date_format) if text else s) is None or s.dtype.kind != 'M':
             raise ValueError(f'column {name!r} holds no dates that can be read: date_format=… says what they look like')
+    if s.dtype.kind == 'M' and not (pd.Timestamp.min < s.min() and s.max() < pd.Timestamp.max):
+        raise ValueError(f'column {name!r} has dates from {s.min():%Y-%m-%d} to {s.max():%Y-%m-%d}, but only those '
+                         f'from 1678 to 2261 can be learned: drop=[{name!r}]')
     if kind is None and values == 1: kind = 'constant'
     if kind is None and s.dtype.kind == 'M' or kind == 'date':
-        return Column(name, 'date', ('day' if (s == s.dt.normalize()).all() else 'second',), dtype), s
+        return Column(name, 'date', (_finest(s),), dtype), s
     is_bool = s.dtype.kind == 'b' or dtype == 'boolean'
     if kind == 'boolean' and not is_bool and not set(s.unique()) <= {0, 1}:
         raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {s[~s.isin([0, 1])].iloc[0]!r}')
     if kind is None and is_bool or kind == 'boolean': return Column(name, 'boolean', (False, True), 'bool'), s.astype(bool)
-    if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), dtype), s
+    if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), str(s.dtype) if s.dtype.kind == 'M' else dtype), s
     if kind in ('number', 'whole') and text and _numbers(s).notna().all(): s, text = _numbers(s), False
     if kind is None and text and _zeros_first(s):
         notes.append(f'{name!r} has numbers that begin with 0: read as text (kinds={{{name!r}: "whole"}} otherwise)')
@@ -101,6 +105,10 @@ def _kind(s, name, kind, notes, date_format):
                              f'drop=[{name!r}]')
         return Column(name, kind, (), dtype), s
     return _category(s, name, dtype, notes), s
+
+def _finest(dates):
+    "The unit of which all are a whole number"
+    return next((o for o in ('day', 'second') if (dates == dates.dt.floor(_units[o])).all()), 'microsecond')
 
 def _category(s, name, dtype, notes):
     values = s.unique()
@@ -145,8 +153,13 @@ def _tidy(frame, notes, gone=()):
         if o not in gone and _counts(frame[o]) and len(frame) > 2: notes.append(f'{o!r} counts the rows: drop=[{o!r}] leaves it out')
     return frame.rename(columns={o: f'column {i + 1}' for i, o in enumerate(frame.columns) if not o.strip()})
 
+def _listed(names):
+    "One name or several, as texts; those of columns may be numbers"
+    if names is None or isinstance(names, str): return [names] if names else []
+    return [*map(str, names)] if hasattr(names, '__iter__') else [str(names)]
+
 def _names(what, names, frame):
-    names = [names] if isinstance(names, str) else [*names]
+    names = _listed(names)
     for o in names:
         if o not in frame: raise ValueError(f'{what} names {o!r}, but the columns are {", ".join(frame.columns)[:120]}')
     return names
@@ -168,19 +181,20 @@ def _complete(frame, missing, notes, texts=()):
     gaps, said = pd.DataFrame(False, frame.index, frame.columns), []
     for name in frame:
         s = frame[name] = _plain(frame[name], name)
-        gone = s.isna()
-        if str(s.dtype) in ('str', 'object', 'string'):
-            gone |= s.map(lambda o: not str(o).strip(), na_action='ignore').fillna(True).astype(bool)
+        gone, text = s.isna(), str(s.dtype) in ('str', 'object', 'string')
+        if text: gone |= s.map(lambda o: not str(o).strip(), na_action='ignore').fillna(True).astype(bool)
+        empty = int(gone.sum())
+        if text:
             numbers = _numbers(s)
             if name not in texts and not _zeros_first(s) and gone.sum() < len(s) and numbers.notna().sum() > .5*(~gone).sum():   # numbers, but for some cells
                 odd = s[numbers.isna() & ~gone]
                 if len(odd): said.append(f'{len(odd):,} in {name!r} are no numbers ({str(odd.iloc[0])[:20]!r} in row {odd.index[0] + 1})')
                 frame[name], gone = numbers, gone | numbers.isna()
-        elif s.dtype.kind == 'f':
-            infinite = ~np.isfinite(s.fillna(0).astype(float))
+        if frame[name].dtype.kind == 'f':
+            infinite = ~np.isfinite(frame[name].fillna(0).astype(float))
             if infinite.any(): said.append(f'{int(infinite.sum()):,} in {name!r} are infinite')
             gone |= infinite
-        if n := int(s.isna().sum()): said.append(f'{n:,} in {name!r} are missing' if n < len(s) else f'{name!r} holds nothing')
+        if empty: said.append(f'{empty:,} in {name!r} are missing' if empty < len(s) else f'{name!r} holds nothing')
         gaps[name] = gone.astype(bool)
     bad = gaps.any(axis=1)
     if not bad.any(): return frame, {}
@@ -189,7 +203,11 @@ def _complete(frame, missing, notes, texts=()):
                          f'{len(frame):,} rows, drop=[…] a column')
     if bad.all(): raise ValueError(f'of the cells {", ".join(said)[:300]}: no row is left without these')
     notes.append(f'{int(bad.sum()):,} of {len(frame):,} rows are left out: of the cells {", ".join(said)[:200]}')
-    return frame[~bad].reset_index(drop=True), gaps.sum().to_dict()
+    frame = frame[~bad].reset_index(drop=True)
+    for o in frame:   # whole numbers beside a missing cell are floats to pandas
+        if gaps[o].any() and frame[o].dtype.kind == 'f' and (frame[o] % 1 == 0).all() and (abs(frame[o]) < 2**53).all():
+            frame[o] = frame[o].astype('int64')
+    return frame, gaps.sum().to_dict()
 
 # %% ../../nbs/datasets/05_tables.ipynb #635a3ec8
 _day = 86_400*10**9   # nanoseconds
@@ -213,12 +231,16 @@ def _encoded(s, c):
     if c.kind == 'date': return (pd.to_datetime(s).astype('datetime64[ns]').astype('int64').to_numpy()/_day)[:, None]
     return s.astype(float).to_numpy()[:, None]
 
+def _again(values, c):
+    "Values of a column in its own type"
+    if c.dtype.endswith('category'): return pd.Categorical(values, c.values, ordered=c.dtype == 'ordered category')
+    try: return pd.Series(values, dtype=c.dtype)
+    except (TypeError, ValueError, OverflowError): return pd.Series(values)   # a type that pandas here does not know
+
 def _decoded(v, c):
     "Numbers, (n, width), as a column"
-    if c.kind in ('category', 'boolean'):
-        values = [c.values[i] for i in v.argmax(1)]
-        if c.dtype.endswith('category'): return pd.Categorical(values, c.values, ordered=c.dtype == 'ordered category')
-        return pd.Series(values, dtype=c.dtype if c.dtype in ('bool', 'int64', 'float64', 'Int64', 'boolean') else None)
+    if c.kind == 'constant': return _again([c.values[0]]*len(v), c)
+    if c.kind in ('category', 'boolean'): return _again([c.values[i] for i in v.argmax(1)], c)
     v = v[:, 0]
     if c.kind == 'number': return pd.Series(v, dtype='float32' if c.dtype == 'float32' else None)
     if c.kind == 'whole':
@@ -226,7 +248,7 @@ def _decoded(v, c):
         if (small := c.dtype.lower()) in _small and np.isfinite(v).all():
             return pd.Series(v.clip(np.iinfo(small).min, np.iinfo(small).max)).astype(c.dtype)
         return pd.Series(v).astype('int64') if np.isfinite(v).all() and (abs(v) < 2**62).all() else pd.Series(v)
-    unit = _day if c.values[0] == 'day' else 10**9
+    unit = pd.Timedelta(1, _units.get(c.values[0], 's')).value
     v = np.clip(np.nan_to_num(v*(_day/unit)).round(), -9e18//unit, 9e18//unit).astype('int64')
     return pd.to_datetime(v*unit)
 
@@ -269,7 +291,7 @@ class Columns:
         ends = np.cumsum(_widths(self.columns))
         out = {}
         for c, b, w in zip(self.columns, ends, _widths(self.columns)):
-            out[c.name] = [c.values[0]]*n if c.kind == 'constant' else _decoded(v[:, b - w:b], c)
+            out[c.name] = _decoded(v[:, b - w:b], c)
         frame = pd.DataFrame(out, index=range(n))
         if self.label and y is not None:
             c, place = self.label
@@ -294,11 +316,14 @@ class Table(Samples):
         memory:float=4*2**30,    # bytes the numbers may take as float32; more is refused
     ):
         self.notes = [*notes]
-        frame = _tidy(frame, self.notes, [drop] if isinstance(drop, str) else drop or [])
+        if not len(frame.columns): raise ValueError('the table has no columns')
+        kinds, label = {str(o): k for o, k in (kinds or {}).items()}, None if label is None else str(label)
+        frame = _tidy(frame, self.notes, _listed(drop))
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
-        gone = _names('drop', drop or [], frame)
+        if not keep: raise ValueError(f'columns names no columns: {columns!r}; it may name {", ".join(frame.columns)[:120]}')
+        gone = _names('drop', drop, frame)
         keep = [o for o in keep if o not in gone]
-        if label is not None and _names('label', label, frame)[0] not in keep: keep.append(label)
+        if label is not None and _names('label', [label], frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
         self.notes += _changed_kinds(frame[keep])
         for o in kinds or {}: _names('kinds', [o], frame)
@@ -400,7 +425,8 @@ def table(
     if isinstance(what, pd.DataFrame):
         if any((sep, decimal, encoding, header is not None)): raise ValueError('sep, decimal, encoding and header are for files')
         check_room(what.size, memory, 'the table')
-        return Table(what.reset_index(drop=True), **how)
+        notes = []
+        return Table(without_index(what, notes), **how, notes=notes)
     if not isinstance(what, (str, Path)): raise ValueError(f'table takes a path or a DataFrame, not {type(what).__name__}: get_data takes arrays')
     frame, notes = read_frame(what, sep, decimal, encoding, header, memory)
     try: return Table(frame, **how, name=_stem(what), notes=notes)

@@ -155,7 +155,7 @@ def _check_members(trainers):
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
-        if t.hooks: raise ValueError(f'member {i} has hooks, which an ensemble does not call')
+        if any(h is not t.ema for h in t.hooks): raise ValueError(f'member {i} has hooks, which an ensemble does not call')
         check_seen(t)
         for what, v in _kind(t).items():
             if v != first[what]:
@@ -169,7 +169,7 @@ def _check_members(trainers):
 class Ensemble:
     "Trains several GANs as one computation; `ValueError` for members that are not of one kind"
     def __init__(self,
-        trainers,      # the members: trainers without hooks, on one device, each with its own GAN
+        trainers,      # the members: trainers without hooks (but `ema`), on one device, each with its own GAN
         engine='auto', # 'auto' or 'compiled'; 'eager' (operation by operation), 'graphed' (CUDA)
     ):
         check_engine(engine)
@@ -236,8 +236,9 @@ def _block(self:Ensemble, stacks, size):
     t, rows = self.trainers[0], []
     first = t.iteration
     with t.computing(together=min(len(self), self._at_once)):
-        for stack in stacks:
-            rows.append(self._run(stack, size, stops=not rows))
+        for i, stack in enumerate(stacks):
+            averaged = [m for m in self.trainers[i*self._at_once:(i + 1)*self._at_once] if m.ema in m.hooks]
+            rows.append(self._run(stack, averaged, size, stops=not rows))
             size = len(rows[0])   # the others keep step with the first
     for i, (member, mine) in enumerate(zip(self.trainers, torch.cat(rows, 1).unbind(1))):
         if i in self.failed: continue
@@ -248,11 +249,12 @@ def _block(self:Ensemble, stacks, size):
     return size
 
 @patch
-def _run(self:Ensemble, stack, size, stops):
+def _run(self:Ensemble, stack, averaged, size, stops):
     stack.begin(size)
     try:
         for _ in range(size):
             stack.step()
+            for t in averaged: t.ema.after_iteration(t)
             if stops and self.stopped: break
     finally: rows = stack.end()
     return rows

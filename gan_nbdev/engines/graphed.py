@@ -69,8 +69,12 @@ class Graphed:
         self.graph.replay()
         self.inner.advance()
 
+    def settle(self):
+        "As the inner one's"
+        self.inner.settle(self.trainer.iteration - self.start)
+
     def end(self) -> torch.Tensor: # `statistics`, shape (iterations done, 5), on the CPU
         "Close the block"
         done = self.trainer.iteration - self.start
-        self.inner.count(done)
+        self.inner.count(done - self.inner.counted)
         return self.log[:done].cpu()

@@ -14,13 +14,15 @@ from functools import partial
 import torch
 from fastcore.basics import patch
 from torch import nn
+from torch.optim import optimizer
 
-from .held import attributes_kept, differing, held
+from .held import attributes_kept, differing, held, itself
 from ..support.chance import MasksFrom, global_states, random_bits
 from ..support.safety import interruptible
 from ..support.tensors import called_with
+from ..support.kinds import short
 from ..trainer import statistics
-from ..algorithm import check_said
+from ..algorithm import Rule, check_said
 
 # %% ../../nbs/engines/01_recorded.ipynb #2c42ed6f
 def _sgd(p, g, s, h, nesterov):
@@ -51,45 +53,54 @@ _formulas = {torch.optim.SGD: (_sgd, ()), torch.optim.RMSprop: (_rmsprop, ('squa
              torch.optim.Adam: (_adam, ('exp_avg', 'exp_avg_sq')),
              torch.optim.AdamW: (_adam, ('exp_avg', 'exp_avg_sq'))}
 _unknown = dict(amsgrad=False, maximize=False, dampening=0, centered=False, differentiable=False)
+_numbers = 'lr', 'betas', 'eps', 'alpha', 'momentum', 'weight_decay'   # which schedules may set
+_as_they_are = 'params', 'nesterov', 'decoupled_weight_decay', 'foreach', 'fused', 'capturable', 'initial_lr'
 
 def _counts(opt):
-    "How many steps the parameters have made that take part: one number, as a rule"
+    "How many steps the parameters have made that take part and have begun: one number, as a rule"
     return {int(opt.state[p].get('step', 0)) for group in opt.param_groups
-            for p in group['params'] if p.requires_grad}
+            for p in group['params'] if p.requires_grad} - {0}
 
 def terms(opt,   # a torch optimiser
           rule,  # the `Rule` it came from
          ) -> list: # names
     "The parts of the formula that are there; scheduled, they may be 0 for a while"
     group = opt.param_groups[0]
-    return [k for k in (*_unknown, 'nesterov', 'momentum', 'weight_decay')
+    return [k for k in (*_unknown, 'nesterov', 'momentum', 'weight_decay', 'decoupled_weight_decay')
             if group.get(k) or callable(rule.hypers.get(k))]
+
+def _uneven(opt):
+    return ValueError(f'only the eager engine can run {type(opt).__name__} for parameters that have made different numbers of steps')
 
 class Formula:
     "A torch optimiser's rule as a formula; `ValueError` for one that is not among those known"
     def __init__(self, opt,  # the optimiser, whose state is used and kept up to date
                  rule):      # the `Rule` it came from
-        kind, group = type(opt), opt.param_groups[0]
+        kind, group, own = type(opt), opt.param_groups[0], vars(Rule).keys() & vars(rule).keys()
         if kind not in _formulas or len(opt.param_groups) > 1:
             raise ValueError(f'only the eager engine can run {kind.__name__}: the others know '
                              f'{", ".join(k.__name__ for k in _formulas)}')
-        for k, known in _unknown.items():
-            if group.get(k, known) != known:
-                raise ValueError(f'only the eager engine can run {kind.__name__} with '
-                                 f'{k}={group[k]}')
+        if type(rule) is not Rule or own:
+            raise ValueError(f'only the eager engine can run a rule of your own, {type(rule).__name__}')
+        for k, v in group.items():
+            if k not in (*_numbers, *_as_they_are) and (k not in _unknown or v != _unknown[k]):
+                raise ValueError(f'only the eager engine can run {kind.__name__} with {k}={v}')
+        for k, v in rule.hypers.items():
+            if callable(v) and k not in _numbers:
+                raise ValueError(f'only the eager engine can run {kind.__name__} with a schedule of {k}')
         if callable(rule.hypers.get('momentum')) and not group['momentum']:
             raise ValueError(f'only the eager engine can run {kind.__name__} with momentum that '
                              'begins at 0')   # torch has no buffer until it is needed
         self.opt, self.rule = opt, rule
         self.params = [p for p in group['params'] if p.requires_grad]
         self.update, keys = _formulas[kind]
-        self.decoupled, self.nesterov = kind is torch.optim.AdamW, bool(group.get('nesterov'))
+        self.decoupled, self.nesterov = bool(group.get('decoupled_weight_decay', kind is torch.optim.AdamW)), bool(group.get('nesterov'))
         self.terms = [k for k in terms(opt, rule) if k in ('momentum', 'weight_decay')]
         self.keys = (*keys, *['momentum_buffer']*('momentum' in self.terms))
         self.counts = kind is not torch.optim.SGD   # its steps
-        if self.counts and len(_counts(opt)) > 1:
-            raise ValueError(f'only the eager engine can run {kind.__name__} for parameters that '
-                             'have made different numbers of steps')
+        if self.counts and len(_counts(opt)) > 1: raise _uneven(opt)
+        self.moved = set()   # which parameters have a gradient, as the program tells
+        self.late = {i for i, p in enumerate(self.params) if not opt.state.get(p, {}).get('step', 0)} if self.steps else set()
 
     def numbers(self, t:int, # iteration, ≥ 0
                 n:int,       # the optimiser's step, from 1
@@ -120,11 +131,20 @@ class Formula:
     @property
     def steps(self) -> int: # so far
         "How many steps the optimiser has made"
-        return next(iter(_counts(self.opt)), 0) if self.counts else 0
+        if not self.counts: return 0
+        some = {int(self.opt.state[self.params[i]].get('step', 0)) for i in self.moved} or _counts(self.opt)
+        if len(some) > 1: raise _uneven(self.opt)
+        return next(iter(some), 0)
 
     @steps.setter
     def steps(self, n):
-        for p in self.params*self.counts: self.opt.state[p]['step'].fill_(n)
+        for i in self.moved if self.counts else ():   # a hook may have begun the state anew
+            if 'step' in (s := self.opt.state.get(self.params[i], {})): s['step'].fill_(n)
+
+    def moves(self, which): # numbers of parameters
+        "These have gradients"
+        if self.counts and self.late & which: raise _uneven(self.opt)
+        self.moved |= which
 
     @torch.no_grad()
     def __call__(self, params, # tensors with gradients; moved in place
@@ -133,6 +153,7 @@ class Formula:
         "One step of the rule for those parameters that have a gradient"
         for i, p in enumerate(params):
             if p.grad is None: continue
+            self.moves({i})
             g = p.grad
             if 'weight_decay' in h: g = g + h['weight_decay']*p
             if 'stay' in h: p.mul_(h['stay'])
@@ -142,7 +163,13 @@ class Formula:
 class _Feed:
     "Hands out `tensors` one by one, whatever is asked"
     def __init__(self, tensors): self.left = iter(tensors)
-    def next(self, *_): return next(self.left)
+    def next(self, *_):
+        for v in self.left: return v
+        raise _looks('draws more than before')
+    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks(f"looks at its source's {name}")
+
+def _looks(how): return ValueError(f"only the eager engine can train this GAN: a step {how}")
+def _hidden(name): return AttributeError(name)
 
 class _Player:
     "Stands for an optimiser and its rule while a program is written down"
@@ -150,6 +177,11 @@ class _Player:
     def step(self, *_): self.move()
     def tune(self, *_): pass
     def zero_grad(self): pass
+    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks(f"looks at its optimiser's or rule's {name}")
+
+class _NoRecord:
+    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks("looks at the trainer's record")
+    def __len__(self): raise _looks("looks at the trainer's record")
 
 class _Stage(nn.Module):
     def __init__(self, gan, act): super().__init__(); self.gan, self.act = gan, act
@@ -162,11 +194,25 @@ def _no_log(*_): raise ValueError('a step that logs is carried out by the eager 
 def _stand_in(trainer, x, z, d, g, gan=None):
     "A trainer with these functions for data and noise, these players, and the same networks or `gan`"
     t = copy(trainer)
-    t.terms, t.log = {}, _no_log
+    t.terms, t.log, t.record, t.moves = {}, _no_log, _NoRecord(), _Watched(t.moves)
     t.gan, t.source = copy(gan or trainer.gan), _Feed(())
     t.gan.draw_noise, t.source.next = z, x
     (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
     return t
+
+def _next_of(numbers):
+    for v in numbers: return v
+    raise _looks('moves its player more often than k and k_g say')
+
+@contextmanager
+def _no_seeds():
+    "Inside, nobody sets the state of torch's random numbers, which no program would do"
+    def refuse(*_, **__): raise _looks("sets the state of torch's random numbers")
+    places = [(m, k, getattr(m, k)) for m in (torch, torch.random) for k in ('manual_seed', 'seed', 'set_rng_state')]
+    for m, k, _ in places: setattr(m, k, refuse)
+    try: yield
+    finally:
+        for m, k, f in places: setattr(m, k, f)
 
 @contextmanager
 def _put_back(trainer):
@@ -222,6 +268,7 @@ class Recorded:
                  like=None):    # the same of a trainer of the same kind, whose program serves too
         self.trainer, gan = trainer, trainer.gan
         t = trainer
+        if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
         check_seen(t)
         self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]
         self.params, self.buffers = dict(gan.named_parameters()), dict(gan.named_buffers())
@@ -232,11 +279,14 @@ class Recorded:
         self.fixed, self.due = self.moving(), math.inf   # until the first comparison
         with trainer.computing(), _put_back(trainer):
             before = held(trainer, versions=True)
+            if itself in before:
+                raise _looks(f'could look at the trainer itself, by way of {before[itself]}. A game may ask for `iteration`, a tensor, by name')
             try: self.kinds, self.draws, self.drawn = _draws(trainer)
             except Exception as e: raise _unwritable(e) from e
             self.example = [*self.fixed, self.numbers(1)[0], *self.drawn]
             random_state = _global_draws(trainer)   # of what the program does itself, not of data and noise
             self.program = self.run = like.program if like else self._write()
+            for r, other in zip(self.rules, like.rules if like else ()): r.moves(other.moved)
             if moved := differing(before, held(trainer, versions=True)): raise _moves(moved)
             if random_state != _global_draws(trainer): raise _moves("the state of Python's or NumPy's random numbers")
 
@@ -256,7 +306,7 @@ class Recorded:
             mine = [params[n] for n in self.whose[i]]
             def step():
                 rules[i].rule.clip_before(mine)
-                rules[i](mine, states[i], {k: next(numbers) for k in self.hypers[i]})
+                rules[i](mine, states[i], {k: _next_of(numbers) for k in self.hypers[i]})
                 rules[i].rule.clip_after(mine)
                 for p in mine: p.grad = None
             return step
@@ -265,7 +315,7 @@ class Recorded:
         lent = {own[n]: v for n, v in (params | buffers).items()}
         high, low = next(numbers), next(numbers)
         t.now = lambda: high.long()*_half + low.long()
-        with MasksFrom(feed.next, t.rng): said = called_with(_Stage(t.gan, t.step), lent)
+        with MasksFrom(feed.next, t.rng), _no_seeds(): said = called_with(_Stage(t.gan, t.step), lent)
         return statistics(t, t.terms, *said)
 
     def _write(self):
@@ -295,8 +345,7 @@ def _global_draws(trainer):
 class _Watched(int):
     "The iteration, where a way that depends on it would be lost"
     def _asked(self, *_):
-        raise ValueError("only the eager engine can train this GAN: a step calculates with the trainer's iteration. A game may "
-                         'ask for `iteration`, a tensor, by name')
+        raise _looks("calculates with the trainer's iteration, or with moves of one player alone. A game may ask for `iteration`, a tensor, by name")
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __floordiv__ = __truediv__ = __bool__ = _asked
     __sub__ = __rsub__ = __mul__ = __rmul__ = __pow__ = __divmod__ = __float__ = __and__ = _asked
     def __add__(self, n): return _Watched(int(self) + n)   # as `step` does
@@ -329,6 +378,8 @@ def unseen(trainer # a `Trainer`
         if where := _hooked(net):
             return f"hooks of the networks, and {where} of the {who} has one"
         stepped = 'step' in vars(opt) and not hasattr(opt.step, '_wrapped_by_lr_sched')
+        if of_all := optimizer._global_optimizer_pre_hooks or optimizer._global_optimizer_post_hooks:
+            return f'hooks of all optimisers, and there is {short([*of_all.values()][0])}'
         if opt._optimizer_step_pre_hooks or opt._optimizer_step_post_hooks or stepped:
             return f"hooks of optimisers, and the {who}'s has one"
     own = {'d_step', 'g_step', 'step', 'descend'} & vars(t).keys()
@@ -387,7 +438,8 @@ def begin(self:Recorded, n:int): # iterations to come, ≥ 1
             for k, v in mine.items():
                 if theirs[k] is not v: theirs[k] = v.copy_(theirs[k])
     check_seen(self.trainer)
-    self.log, self.table, self.start = [], self.numbers(n), self.trainer.iteration
+    for p in self.params.values(): p.grad = None   # of no iteration of this engine
+    self.log, self.table, self.start, self.counted, self.known = [], self.numbers(n), self.trainer.iteration, 0, None
     self.told, self.ks = [r.told() for r in self.rules], (self.trainer.k, self.trainer.k_g)
     if time.monotonic() >= self.due: self.check()
 
@@ -403,14 +455,14 @@ def take_up(self:Recorded):
 def refresh(self:Recorded) -> bool: # was that so?
     "A rate that was changed between two iterations holds from the next one on"
     now = [r.told() for r in self.rules]
-    if now == self.told: return False
+    if now == self.told and (self.known is None or self.known == [r.steps for r in self.rules]): return False
     for r, (_, _, before), (_, _, parts) in zip(self.rules, self.told, now):
         if parts != before:
             raise ValueError(f'{type(r.opt).__name__} works with {", ".join(parts) or "no extras"} '
                              f'now, and did with {", ".join(before) or "none"}: only the eager '
                              'engine can change that during training')
     i, self.told = self.trainer.iteration - self.start, now
-    self.table[i:] = self.numbers(len(self.table) - i, i)
+    self.table[i:] = self.numbers(len(self.table) - i, i - self.counted)
     return True
 
 @patch
@@ -430,13 +482,22 @@ def advance(self:Recorded):
 @patch
 def end(self:Recorded) -> torch.Tensor: # `statistics`, shape (iterations done, 5), on the CPU
     "Close the block: the optimisers are told how many steps they have made"
-    self.count(len(self.log))
+    self.count(len(self.log) - self.counted)
     return torch.stack(self.log).cpu() if self.log else torch.empty(0, len(self.trainer.columns))
 
 @patch
 def count(self:Recorded, n:int): # iterations done since the last call
     "Let the optimisers know how many steps they have made"
     for r, k in zip(self.rules, self.ks): r.steps += k*n
+
+# %% ../../nbs/engines/01_recorded.ipynb #535a0d44
+@patch
+def settle(self:Recorded,
+           done:int=None): # iterations of this block; None: as many as are written down
+    "Others look at the state after each iteration: the optimisers are told at once, and may be told otherwise"
+    done = len(self.log) if done is None else done
+    self.count(done - self.counted)
+    self.counted, self.known = done, [r.steps for r in self.rules]
 
 # %% ../../nbs/engines/01_recorded.ipynb #17df236a
 def _lines(trainer, gan, drawn, d, g):
@@ -489,4 +550,4 @@ def assumed(trainer # a `Trainer`
             id(trainer.source), unseen(trainer), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()], held(trainer),
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
-            [(id(opt), id(rule), terms(opt, rule), len(_counts(opt))) for opt, rule in rules]]
+            [(id(opt), id(rule), terms(opt, rule), len(_counts(opt)) > 1) for opt, rule in rules]]

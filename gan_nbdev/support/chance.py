@@ -39,6 +39,8 @@ class MasksFrom(TorchFunctionMode):
 
     def _dropout(self, x, p=0.5, training=True, inplace=False):
         if not (training and p): return x
+        if torch._C._autograd._top_saved_tensors_default_hooks(False):   # it would calculate again, out of our sight
+            raise ValueError('dropout within torch.utils.checkpoint would have other masks on the way back: leave one of them out')
         if p == 1: return x*0
         kept = x*((self.rand(x.shape) >= round(p*2**16) - 2**15)*(1/(1 - p)))
         return x.copy_(kept) if inplace else kept
