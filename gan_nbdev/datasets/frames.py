@@ -277,7 +277,7 @@ def _needs(package, suffix):
     try: return import_module(package)
     except ImportError: raise ValueError(f'reading {suffix} needs {package}: pip install gan_nbdev[tables]') from None
 
-def without_index(frame:pd.DataFrame,
+def without_index(frame:pd.DataFrame, # any
                   notes:list # takes the sentence on what is lost
                  ) -> pd.DataFrame: # its rows are counted from 0
     "A frame without its index, which is said if that has a name"

@@ -6,7 +6,7 @@
 __all__ = ['itself', 'held', 'differing', 'attributes_kept']
 
 # %% ../../nbs/engines/00_held.ipynb #2b39f81d
-import ctypes, sys
+import sys
 from collections import deque
 from contextlib import contextmanager
 from dis import get_instructions
@@ -21,7 +21,6 @@ from torch import nn
 # %% ../../nbs/engines/00_held.ipynb #6646f499
 _known = 'torch', 'numpy', 'gan_nbdev', 'fastcore', 'builtins', 'functools'
 _plain = type(None), bool, int, float, complex, str, bytes
-_ctypes = ctypes._SimpleCData, ctypes.Structure, ctypes.Array
 _of_torch = {'made_by', '_parameters', '_buffers', '_modules', '_non_persistent_buffers_set', '_is_full_backward_hook',
              '_state_dict_hooks', '_load_state_dict_pre_hooks', '_state_dict_pre_hooks', '_load_state_dict_post_hooks'}
 _of_trainer = set("""accumulate batch_size d_opt d_rule data device ema engine g_opt g_rule game gan hooks iteration k k_g
@@ -85,7 +84,7 @@ class _Look:
             all_of((f'.{k}', v) for k, v in (*o.named_parameters(), *o.named_buffers()))
             self.module(where, o, depth)
         elif isinstance(o, type): self._class(where, o, depth)
-        elif isinstance(o, _ctypes): self.out[where] = bytes(o)
+        elif type(o).__module__ == 'ctypes': self.out[where] = bytes(o)
         else:
             self.out[where] = type(o).__name__ if self.values else id(o)
             inside, known = _attributes(o), _is_known(type(o))
