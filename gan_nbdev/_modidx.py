@@ -788,6 +788,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/engines/held.py'),
                                         'gan_nbdev.engines.held._Look._inside': ( 'engines/held.html#_look._inside',
                                                                                   'gan_nbdev/engines/held.py'),
+                                        'gan_nbdev.engines.held._Look._moves': ( 'engines/held.html#_look._moves',
+                                                                                 'gan_nbdev/engines/held.py'),
                                         'gan_nbdev.engines.held._Look._tensor': ( 'engines/held.html#_look._tensor',
                                                                                   'gan_nbdev/engines/held.py'),
                                         'gan_nbdev.engines.held._Look.module': ( 'engines/held.html#_look.module',

@@ -358,6 +358,7 @@ def _block(self:Trainer, engine, size, hooks):
     except BaseException:
         self.write_down(self._ended(engine, before[0]), before[0])
         raise
+    finally: self.logged.open = False
     self.write_down(mean_of_all(self._ended(engine, before[0])), before[0])
     due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
     _call(due, 'after_block', self)

@@ -3,6 +3,7 @@ import ctypes
 import types
 from collections import defaultdict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -69,12 +70,13 @@ class Warm(GAN):
 class Config: w = 1.
 module = types.ModuleType('settings')
 class Slots:
-    __slots__ = ('w',)
+    __slots__ = {'w': 'a weight'}
 slots, cell = Slots(), ctypes.c_double(1.)
 shape = torch.distributions.Normal(0., 1.)
 def by_class(fake): return Config.w*g_loss(fake)
 def by_module(fake): return module.w*g_loss(fake)
-def by_slots(fake): return slots.w*g_loss(fake)
+scales = np.array([1., 2.])
+def by_slots(fake): return slots.w*g_loss(fake)*float(scales[0])
 def by_cell(fake): return cell.value*g_loss(fake)
 def by_torchs(fake): return shape.scale*g_loss(fake)
 teacher = nn.Linear(2, 2)

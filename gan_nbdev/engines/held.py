@@ -34,7 +34,8 @@ def _is_known_module(m): return m.__name__.partition('.')[0] in (*_known, *sys.s
 
 def _attributes(o):
     "What an object has, slots included"
-    slots = [k for c in type(o).__mro__ for k in np.atleast_1d(vars(c).get('__slots__', ())).tolist()]
+    told = [vars(c).get('__slots__', ()) for c in type(o).__mro__]
+    slots = [k for names in told for k in ((names,) if isinstance(names, str) else names)]
     return {k: getattr(o, k) for k in slots if k[:2] != '__' and hasattr(o, k)} | getattr(o, '__dict__', {})
 
 @lru_cache(1000)
@@ -52,13 +53,15 @@ class _Look:
 
     def __call__(self, where, o, depth=6):
         if isinstance(o, _plain): self.out[where] = repr(o) if isinstance(o, float) else o
-        elif any(o is m for m in self.movers): self.out.setdefault(itself, where)
+        elif self._moves(o): self.out.setdefault(itself, where)
         elif torch.is_tensor(o): self.out[where] = self._tensor(o)
         elif isinstance(o, np.ndarray): self.out[where] = o.shape, o.tobytes() if o.dtype != object else repr(o)
         elif isinstance(o, (ModuleType, BuiltinFunctionType, CodeType)) or id(o) in self.met or not depth: pass
         else:
             self.met[id(o)] = o
             self._inside(where, o, depth - 1)
+
+    def _moves(self, o): return any(o is m for m in self.movers)
 
     def _tensor(self, v):
         if self.values: return tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist())
@@ -106,7 +109,7 @@ class _Look:
             if isinstance(o, ModuleType):
                 if _is_known_module(o): continue
                 for k in sorted(attributes & vars(o).keys()): self(f'{name}.{k}', vars(o)[k], depth)
-            elif o in self.movers or not (_is_known(o) if isinstance(o, type) else callable(getattr(o, 'fit', None))): self(name, o, depth)
+            elif self._moves(o) or not (_is_known(o) if isinstance(o, type) else callable(getattr(o, 'fit', None))): self(name, o, depth)
 
     def _class(self, where, kind, depth):
         "Names that the methods of a class of the user's use, and what it holds itself"

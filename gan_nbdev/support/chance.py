@@ -16,6 +16,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 # %% ../../nbs/support/04_chance.ipynb #36927844
+_saved_elsewhere = getattr(torch._C._autograd, '_top_saved_tensors_default_hooks', lambda _: None)
+
 class MasksFrom(TorchFunctionMode):
     "Inside, dropout takes its random numbers from `rand`; what asks `rng` for some, from `own`"
     def __init__(self, rand,   # function of a shape: `random_bits`
@@ -39,7 +41,7 @@ class MasksFrom(TorchFunctionMode):
 
     def _dropout(self, x, p=0.5, training=True, inplace=False):
         if not (training and p): return x
-        if torch._C._autograd._top_saved_tensors_default_hooks(False):   # it would calculate again, out of our sight
+        if _saved_elsewhere(False):   # it would calculate again, out of our sight
             raise ValueError('dropout within torch.utils.checkpoint would have other masks on the way back: leave one of them out')
         if p == 1: return x*0
         kept = x*((self.rand(x.shape) >= round(p*2**16) - 2**15)*(1/(1 - p)))
