@@ -25,10 +25,10 @@ lessons = dict(
         'The fakes leave their blob, reach out to the clouds and gather in them.',
         'Why does D stay near 0 between the clouds, although G is good?', _game()),
     saturation=Lesson('Saturation under minimax',
-        'Here G descends log(1 − D(G(z))), and D is quick: it soon knows every fake, and there the '
-        'slope of that loss is nearly 0. Turn on the arrows: there are none, and G stands still.',
+        'Here G descends log(1 − D(G(z))), and D is by far the quicker one: it soon knows every fake, and '
+        'there the slope of that loss is nearly 0. V has risen to 0, and G learns next to nothing.',
         'What do the arrows do when you set the game to non-saturating and k to 1, '
-        'without a reset?', _game(game='minimax', k=5, **{'d_rule.lr': 5e-3})),
+        'without a reset?', _game(game='minimax', k=5, **{'d_rule.lr': 5e-3, 'g_rule.lr': 1e-4})),
     collapse=Lesson('Mode collapse',
         'All fakes end up in one cloud. In time each of them is as good as real, yet seven clouds '
         'out of eight are never made.',
