@@ -82,9 +82,9 @@ def by_torchs(fake): return shape.scale*g_loss(fake)
 teacher = nn.Linear(2, 2)
 def by_teacher(fake, fakes): return g_loss(fake) + .1*(fakes - teacher(fakes)).square().mean()
 
-def setting(o, name, loss, new=5.):
+def setting(o, name, loss, old=1., new=5.):
     def run(engine):
-        setattr(o, name, type(getattr(o, name, 1.))(1.) if not torch.is_tensor(getattr(o, name, None)) else torch.tensor(1.))
+        setattr(o, name, old)
         return make(engine, game=Game(d_loss, loss), hooks=[At(lambda t: setattr(o, name, new))])
     return run
 
@@ -117,7 +117,7 @@ def state_gone(t): t.d_opt.state = defaultdict(dict)
 alike = dict(
     decoupled=lambda e: make(e, d_rule=adam(1e-2, weight_decay=.1, decoupled_weight_decay=True)),
     class_attribute=setting(Config, 'w', by_class), module_attribute=setting(module, 'w', by_module), slots=setting(slots, 'w', by_slots),
-    c_value=setting(cell, 'value', by_cell), torchs_object=setting(shape, 'scale', by_torchs, torch.tensor(5.)),
+    c_value=setting(cell, 'value', by_cell), torchs_object=setting(shape, 'scale', by_torchs, torch.tensor(1.), torch.tensor(5.)),
     teacher=with_teacher, teacher_in_a_closure=inner_teacher, shares=labelled,
     gan=lambda e: make(e, gan=Warm, D=mlp_d(), hooks=[At(lambda t: setattr(t.gan, 'c', 3.))]),
     adam_anew=lambda e: make(e, d_rule=adam(1e-2), hooks=[At(adam_anew)]),

@@ -29,9 +29,10 @@ from gan_nbdev.trainer import EMA, Trainer
 # `deviation` says how far apart two runs are. Measured with torch 2.13 on AVX-512, for 2 processes
 # against 1, without | with batch norm, which divides by the spread of a minibatch and so magnifies
 # roundings of gradients: after 1 iteration 3.6e-7 | 6.0e-6 at most, after 100 1.3e-6 | 1.1e-5.
-# The bounds are about ten times that and more, since another processor rounds otherwise (a penalty: 4.1e-6 after 1). A rate that is
+# The bounds are about ten times that and more, since another processor rounds otherwise. A rate that is
 # 1 % off deviates by 4.2e-4 | 1.3e-4 at least after 1 iteration, 3.1e-2 | 5.1e-3 after 100. The tests stop at 50.
-BOUND = {False: {1: 8e-6, 50: 2e-5}, True: {1: 5e-5, 50: 2e-4}}
+# A penalty on a slope magnifies them, too: 4.08e-6 after 1 iteration on another processor.
+BOUND = {False: {1: 4e-6, 50: 2e-5}, True: {1: 5e-5, 50: 2e-4}}
 
 rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 
@@ -305,6 +306,7 @@ def test_processes_hold_the_same_to_the_bit(two):
 @pytest.mark.parametrize('name', cases)
 def test_two_processes_agree_with_one(two, alone, name, n):
     kw, bound = cases[name], BOUND['norm' in cases[name] or name == 'images'][n]
+    if (name, n) == ('penalty', 1): bound = 8e-6
     assert deviation(alone[0][f'{name} {n}'], two[0][f'agreement: {name} {n}']) < bound
     assert deviation(found(fit(make(**kw, rate=1.01), n)), alone[0][f'{name} {n}']) > bound
 

@@ -115,8 +115,7 @@ class Formula:
     def told(self) -> tuple: # to compare
         "What the optimiser was told by others than the rule's schedules, and the parts in use"
         group, scheduled = self.opt.param_groups[0], self.rule.hypers
-        keys = [k for k in ('lr', 'betas', 'eps', 'alpha', 'momentum', 'weight_decay')
-                if k in group and not callable(scheduled.get(k))]
+        keys = [k for k in _numbers if k in group and not callable(scheduled.get(k))]
         return self.opt, [group[k] for k in keys], terms(self.opt, self.rule)
 
     def state(self) -> list: # dicts of tensors, one a parameter
@@ -160,28 +159,34 @@ class Formula:
             self.update(p, g, {k: v[i] for k, v in state.items()}, h, self.nesterov)
 
 # %% ../../nbs/engines/01_recorded.ipynb #f79ae001
-class _Feed:
+def _looks(how): return ValueError(f'only the eager engine can train this GAN: a step {how}')
+
+def _next_of(left, how):
+    for v in left: return v
+    raise _looks(how)
+
+class _StandIn:
+    "Has what a step as ours asks for, and names all else that is asked"
+    def __getattr__(self, name): raise AttributeError(name) if name[:2] == '__' else _looks(f'looks at {self.what}{name}')
+
+class _Feed(_StandIn):
     "Hands out `tensors` one by one, whatever is asked"
+    what = "its source's "
     def __init__(self, tensors): self.left = iter(tensors)
     def next(self, *_):
-        for v in self.left: return v
-        raise _looks('draws more than before')
-    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks(f"looks at its source's {name}")
+        return _next_of(self.left, 'draws more than before')
 
-def _looks(how): return ValueError(f"only the eager engine can train this GAN: a step {how}")
-def _hidden(name): return AttributeError(name)
-
-class _Player:
+class _Player(_StandIn):
     "Stands for an optimiser and its rule while a program is written down"
+    what = "its optimiser's or rule's "
     def __init__(self, move): self.move = move
     def step(self, *_): self.move()
     def tune(self, *_): pass
     def zero_grad(self): pass
-    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks(f"looks at its optimiser's or rule's {name}")
 
-class _NoRecord:
-    def __getattr__(self, name): raise _hidden(name) if name[:2] == '__' else _looks("looks at the trainer's record")
-    def __len__(self): raise _looks("looks at the trainer's record")
+class _NoRecord(_StandIn):
+    what = "the trainer's record."
+    def __len__(self): return self.length
 
 class _Stage(nn.Module):
     def __init__(self, gan, act): super().__init__(); self.gan, self.act = gan, act
@@ -199,10 +204,6 @@ def _stand_in(trainer, x, z, d, g, gan=None):
     t.gan.draw_noise, t.source.next = z, x
     (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
     return t
-
-def _next_of(numbers):
-    for v in numbers: return v
-    raise _looks('moves its player more often than k and k_g say')
 
 @contextmanager
 def _no_seeds():
@@ -306,7 +307,7 @@ class Recorded:
             mine = [params[n] for n in self.whose[i]]
             def step():
                 rules[i].rule.clip_before(mine)
-                rules[i](mine, states[i], {k: _next_of(numbers) for k in self.hypers[i]})
+                rules[i](mine, states[i], {k: _next_of(numbers, 'moves its player more often than k and k_g say') for k in self.hypers[i]})
                 rules[i].rule.clip_after(mine)
                 for p in mine: p.grad = None
             return step
