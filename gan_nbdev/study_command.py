@@ -8,7 +8,7 @@ __all__ = ['gan_study']
 # %% ../nbs/12_study_command.ipynb #b554aab7
 import json, os, signal, threading
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -59,7 +59,11 @@ def _executor(workers, cluster):
         with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_begin_worker) as pool:
             try: yield pool
             finally:
-                for p in active_children(): os.kill(p.pid, signal.SIGINT)   # if still at work
+                pool.shutdown(wait=False, cancel_futures=True)
+                while left := active_children():   # again and again: one that has only begun does not hear it yet
+                    for p in left:
+                        with suppress(ProcessLookupError): os.kill(p.pid, signal.SIGINT)
+                    wait([p.sentinel for p in left], timeout=1)
     else: yield None
 
 def _experiment(config):

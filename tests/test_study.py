@@ -228,6 +228,27 @@ def test_interrupted(tmp_path, workers, send):
     assert len(results(tmp_path/'s')) == 2
     until(lambda: gone(p.pid))
 
+def deaf(descriptions, metrics):
+    "In place of a group's training: hears Ctrl-C only a moment after it began, and never ends by itself"
+    (Path(os.environ['GATE'])/f'{os.getpid()}').touch()
+    time.sleep(.5)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    while True: time.sleep(60)
+
+def test_interrupted_before_workers_listen(tmp_path, at_gate):
+    (tmp_path/'ring.json').write_text(ring.json())
+    code = ('import sys, test_study, gan_nbdev.study, gan_nbdev.study_command as c; gan_nbdev.study._train_group = test_study.deaf\n'
+            'if __name__ == "__main__": sys.exit(c.gan_study("ring.json", seeds=2, out="s", workers=2, together=1, quiet=True))')
+    (tmp_path/'command.py').write_text(code)
+    p = subprocess.Popen([sys.executable, 'command.py'], cwd=tmp_path, start_new_session=True, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: len(list(at_gate.iterdir())) == 2, p)
+    os.kill(p.pid, signal.SIGINT)
+    until(lambda: p.poll() is not None)
+    out, err = p.communicate()
+    assert p.returncode == 130 and err == '' and 'interrupted: 0 of 2 runs are done' in out
+    until(lambda: gone(p.pid))
+
 def test_killed_leaves_no_worker_behind(tmp_path):
     (tmp_path/'ring.json').write_text(ring.json())
     args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--workers', 2]

@@ -429,15 +429,21 @@ def _spread(n, most):
     return sorted({round(i*(n - 1)/max(min(n, most) - 1, 1)) for i in range(min(n, most))})
 
 # %% ../../nbs/datasets/01_samples.ipynb #f1cf59fe
-def _generator_of(loader): return getattr(loader.sampler, 'generator', None) or torch.default_generator
+def _generators(loader):
+    "Those of its own, by which it is shuffled"
+    places = loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, 'sampler', None)
+    return [*{id(o): o for p in places if (o := getattr(p, 'generator', None)) not in (None, torch.default_generator)}.values()]
+
+def _states(generators): return torch.stack([o.get_state() for o in generators])
 
 @contextmanager
 def _looked_at(loader):
     "Inside, it may be gone through; the order of its next epoch stays what it was"
-    generator, now = _generator_of(loader), _generator_of(loader).get_state()
+    own = [(o, o.get_state()) for o in _generators(loader)]
     with unchanged(torch.device('cpu')):
         try: yield loader
-        finally: generator.set_state(now)
+        finally:
+            for o, now in own: o.set_state(now)
 
 class LoadedSource:
     "The minibatches of a `DataLoader`, without smaller ones"
@@ -446,24 +452,27 @@ class LoadedSource:
         device=None, # where the minibatches shall be
     ):
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
-        self.batch, self.rng, self._left = 0, self._generator.get_state(), None
-    @property
-    def _generator(self): return _generator_of(self.data.loader)
+        self.generators = [torch.default_generator, *_generators(data.loader)]
+        self.batch, self.rng, self._left = 0, None, None
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
-    def state_dict(self)->dict: return dict(batch=self.batch, rng=self.rng)
+    def state_dict(self)->dict: return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators))
     def load_state_dict(self, state:dict):
         if sorted(state) != ['batch', 'rng']:
             raise ValueError(f'the state must hold batch and rng, not {list(state)}')
-        self.batch, self.rng, self._left = state['batch'], state['rng'], None
+        rng = state['rng'].reshape(-1, torch.default_generator.get_state().numel())
+        if len(rng) != len(self.generators):
+            raise ValueError(f'the state is of a DataLoader with {len(rng) - 1} generators of its own, this one has {len(self.generators) - 1}')
+        self.batch, self.rng, self._left = state['batch'], rng, None
+        for o, s in zip(self.generators[1:], rng[1:]): o.set_state(s.clone())   # the first is the trainer's
     def _begin(self):
-        generator, now = self._generator, self._generator.get_state()
         if not self.batch:
-            self.rng = now
+            self.rng = _states(self.generators)
             return iter(self.data.loader)
-        generator.set_state(self.rng)   # the epoch that was begun, once more
+        now = torch.get_rng_state()
+        for o, s in zip(self.generators, self.rng): o.set_state(s.clone())   # the epoch that was begun, once more
         left = iter(self.data.loader)
         for _ in range(self.batch): next(left)
-        generator.set_state(now)
+        torch.set_rng_state(now)
         return left
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"

@@ -15,9 +15,10 @@ from types import FunctionType
 import numpy as np
 import torch
 from fastcore.basics import patch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from .parts import describe, describe_rule
+from ..support.chance import Lent
 from ..support.checks import warn, whole_number
 from ..support.kinds import leaves
 from ..support.processes import rank
@@ -179,13 +180,25 @@ def _feed(h, x):
     elif isinstance(x, Dataset):
         has_length = hasattr(x, '__len__')
         h.update(f'{type(x).__name__}{len(x) if has_length else ""}'.encode())
-        if not isinstance(x, IterableDataset) and len(x): _feed(h, x[0])
+        if not isinstance(x, IterableDataset) and len(x): h.update(_first(x))
+    elif isinstance(x, DataLoader):   # of its samplers what they draw by, not how far they are
+        ways = x.sampler, x.batch_sampler
+        for o in (x.dataset, x.batch_size, x.drop_last, *(type(o).__name__ for o in ways)): _feed(h, o)
+        for o in (v for w in ways if hasattr(w, '__dict__') for v in vars(w).values() if torch.is_tensor(v)): _feed(h, o)
     elif isinstance(x, (list, tuple)):
         for o in x: _feed(h, o)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
         for k in sorted(vars(x).keys() - _beside):
             h.update(k.encode()); _feed(h, vars(x)[k])
     else: h.update(_said(x).encode())
+
+def _first(dataset):
+    "The first item as bytes, from the same random numbers each time; none where it differs all the same"
+    def read():
+        h = hashlib.blake2b()
+        with Lent(torch.device('cpu'), 0): _feed(h, dataset[0])
+        return h.digest()
+    return once if (once := read()) == read() else b''
 
 def _said(x): return re.sub(r' at 0x[0-9a-f]+', '', repr(x))
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .choice import check_engine, seconds_saved
 from .compiled import has_compiler, machine_code
 from .graphed import Graphed
-from .held import differing, held
+from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
@@ -154,6 +154,7 @@ def _check_members(trainers):
         raise ValueError('the members must have networks of their own')
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
+    if hidden in seen: raise ValueError(f'an ensemble cannot train what could look at {seen[hidden]}')
     for i, t in enumerate(trainers):
         if any(h is not t.ema for h in t.hooks): raise ValueError(f'member {i} has hooks, which an ensemble does not call')
         check_seen(t)

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import nn
 from torch.optim import optimizer
 
-from .held import attributes_kept, differing, held, itself
+from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
 from ..support.safety import interruptible
 from ..support.tensors import called_with
@@ -280,8 +280,7 @@ class Recorded:
         self.fixed, self.due = self.moving(), math.inf   # until the first comparison
         with trainer.computing(), _put_back(trainer):
             before = held(trainer, versions=True)
-            if itself in before:
-                raise _looks(f'could look at the trainer itself, by way of {before[itself]}. A game may ask for `iteration`, a tensor, by name')
+            if hidden in before: raise _looks(f'could look at {before[hidden]}')
             try: self.kinds, self.draws, self.drawn = _draws(trainer)
             except Exception as e: raise _unwritable(e) from e
             self.example = [*self.fixed, self.numbers(1)[0], *self.drawn]
