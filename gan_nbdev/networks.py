@@ -269,12 +269,15 @@ def _takes(net, v, labels):
 
 def _check_apart(generator, discriminator):
     "A step of one player moves nothing of the other"
-    theirs = {p.data_ptr(): (n, p) for n, p in discriminator.named_parameters('discriminator') if p.numel()}
-    for a, p in generator.named_parameters('generator'):
-        b, q = theirs.get(p.data_ptr(), (None, p))
-        if b and (p.requires_grad or q.requires_grad):
-            raise ValueError(f'{a} and {b} are the same numbers, but what moves one player must not '
-                             'move the other: copy one of them, or freeze both')
+    def places(net, name):   # in memory
+        return [(p.data_ptr(), p.data_ptr() + p.element_size()*(1 + sum((n - 1)*s for n, s in zip(p.shape, p.stride()))), n, p)
+                for n, p in net.named_parameters(name) if p.numel() and p.layout is torch.strided]
+    theirs = places(discriminator, 'discriminator')
+    for first, end, a, p in places(generator, 'generator'):
+        for start, last, b, q in theirs:
+            if first < last and start < end and (p.requires_grad or q.requires_grad):
+                raise ValueError(f'{a} and {b} are the same numbers, but what moves one player must not '
+                                 'move the other: copy one of them, or freeze both')
 
 def _check_gan(networks, noise, classes, pack):
     for who, net in networks.items():
@@ -384,6 +387,8 @@ def prob(self:GAN,
          labels=None, # classes, shape (m,), whole numbers; in a GAN with classes
         ) -> Tensor: # D(x), shape (m,), in [0, 1]; (m/pack,) with packs
     "The discriminator's answer D(x): the probability that each row is real"
+    labels = self.check_labels(labels, len(x))
+    if x.ndim != 2 or x.shape[1] != self.dim: raise ValueError(f'x must have shape (m, {self.dim}), not {tuple(x.shape)}')
     with evaluating(self): return torch.sigmoid(self.logits(x, labels).float())
 
 @patch
@@ -452,7 +457,8 @@ def check_labels(self:GAN,
     if not self.classes: raise ValueError(f'this GAN has no classes, so that y = {short(y)} says nothing')
     try: y = torch.as_tensor(y)
     except (TypeError, ValueError, RuntimeError): raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y)}') from None
-    if y.dtype.is_floating_point or y.dtype in (torch.bool, torch.complex64) or y.numel() and not 0 <= y.min() <= y.max() < self.classes:
+    whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
+    if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < self.classes:
         raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y.tolist())}')
     if y.shape not in ((), (n,)): raise ValueError(f'y must be one class, or {n}, not shape {tuple(y.shape)}')
     return y.long().to(self.device).expand(n)

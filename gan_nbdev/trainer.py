@@ -74,6 +74,11 @@ class Trainer(Algorithm1):
         self.ema = EMA(gan, positive_number('ema', ema)) if ema is not None else None
         if self.ema: self.hooks.insert(0, self.ema)
 
+    def __setattr__(self, name, v):
+        "A setting that is assigned is checked as by `change`"
+        if name in _assigned and name in vars(self) and (new := _assigned[name](self, v)) is not None: v = new
+        super().__setattr__(name, v)
+
     def __getstate__(self): return vars(self) | dict(made_engine=None)   # it can be made again
     def __repr__(self):
         game = next((k for k, v in games.items() if v == self.game), self.game)
@@ -135,6 +140,24 @@ def _check_data(gan, data, batch_size):
         raise ValueError(f'the networks know {gan.classes} classes, but {data.name} has '
                          f'{getattr(data, "classes", None) or "no labels"}')
     return batch_size
+
+def _keep_data(t, v):
+    if v is not t.data: raise ValueError('the data of a trainer stay as they are: make another Trainer, or give these weights to it')
+
+def _fitting(game, gan):
+    check_networks(game := find_game(game), gan)
+    return game
+
+def _set_rule_of(who):
+    def change(t, v):
+        if isinstance(v, Rule) and v is not getattr(t, f'{who}_rule'): t.change(**{f'{who}_rule': v})
+    return change
+
+_assigned = {**{k: lambda t, v, k=k: whole_number(k, v, 1) for k in ('k', 'k_g', 'accumulate')},
+             'batch_size': lambda t, v: t.change(batch_size=v).batch_size, 'game': lambda t, v: _fitting(v, t.gan),
+             'engine': lambda t, v: check_engine(v), 'precision': lambda t, v: check_precision(v), 'hooks': lambda t, v: check_hooks(v),
+             'd_rule': _set_rule_of('d'), 'g_rule': _set_rule_of('g'), 'data': _keep_data}
+
 
 # %% ../nbs/04_trainer.ipynb #be46355b
 @patch(as_prop=True)
@@ -571,7 +594,7 @@ def _set_rule(self:Trainer, who, rule):
         told = rule.start([torch.zeros(1, requires_grad=True)]).defaults   # nothing of the old one
         for group in opt.param_groups: group.update(told | rule.at(self.iteration))
     else: opt = rule.start(net.parameters())
-    setattr(self, f'{who}_rule', rule); setattr(self, f'{who}_opt', opt)
+    vars(self).update({f'{who}_rule': rule, f'{who}_opt': opt})
 
 # %% ../nbs/04_trainer.ipynb #c7cd2bf8
 @patch

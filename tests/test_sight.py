@@ -300,3 +300,75 @@ def test_a_loader_that_was_gone_through_is_the_same_data(tmp_path):
     trained_on(make()).fit(2, progress=False).save(tmp_path/'c')
     assert trained_on(make()).load(tmp_path/'c').iteration == 2
     with pytest.raises(ValueError, match='data differs'): trained_on(DataLoader(TensorDataset(x + 1), 16, shuffle=True)).load(tmp_path/'c')
+
+# ---- what an engine cannot give, and settings that are assigned
+
+class GradNorm:
+    def after_iteration(self, t): t.log('grad', sum(p.grad.norm().item() for p in t.gan.parameters() if p.grad is not None))
+def half_back(discriminator):
+    for p in discriminator.parameters():
+        if p.grad is not None: p.add_(p.grad, alpha=.01)
+
+@pytest.mark.parametrize('kw', [dict(hooks=[GradNorm()]), dict(game=games['hinge']._replace(d_after=(half_back,)))])
+def test_who_reads_gradients_is_refused(kw):
+    with pytest.raises(ValueError, match=r'gradients \(.grad\)'): trained_on(ring(), 'recorded', **kw).fit(2, progress=False)
+    trained_on(ring(), **kw).fit(2, progress=False)
+
+def test_a_second_group_of_parameters_is_refused():
+    t = trained_on(ring(), 'recorded').fit(2, progress=False)
+    group = t.d_opt.param_groups[0]
+    last = group['params'][-2:]
+    group['params'] = group['params'][:-2]
+    t.d_opt.add_param_group(dict(params=last, lr=.5))
+    with pytest.raises(ValueError, match='one group of parameters'): t.fit(2, progress=False)
+    assert t.iteration == 2
+
+def test_terms_are_where_an_engine_leaves_them():
+    class Reads:
+        def after_iteration(self, t): t.terms['penalty']
+    t = trained_on(ring(), game='wgan-gp').fit(2, progress=False).change(engine='recorded')
+    t.hooks = [Reads()]
+    with pytest.raises(ValueError, match=r"history\['penalty'\]"): t.fit(2, progress=False)
+
+def test_members_share_no_part_of_a_network():
+    first, last = nn.Linear(2, 8), nn.Linear(8, 1)
+    def member(): return Trainer(GAN(mlp_generator(2, 2, (8,)), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), last), noise=normal(2)), ring(), batch_size=16)
+    with pytest.raises(ValueError, match='share a part'): Ensemble([member(), member()])
+
+def test_players_share_no_memory():
+    v = torch.zeros(10)
+    def layer(at):
+        m = nn.Linear(2, 2, bias=False); m.weight = nn.Parameter(v[at:at + 4].view(2, 2)); return m
+    with pytest.raises(ValueError, match='the same numbers'): GAN(nn.Sequential(layer(0)), nn.Sequential(layer(2), nn.Linear(2, 1)), noise=normal(2))
+    GAN(nn.Sequential(layer(0)), nn.Sequential(layer(4), nn.Linear(2, 1)), noise=normal(2))
+
+@pytest.mark.parametrize('change, what', [(lambda t: t.gan.discriminator[0].requires_grad_(False), 'frozen differs'),
+                                          (lambda t: t.gan.discriminator.eval(), 'in eval mode differs')])
+def test_a_state_fits_networks_that_train_alike(tmp_path, change, what):
+    t = trained_on(ring()); change(t); t.fit(2, progress=False).save(tmp_path/'c')
+    with pytest.raises(ValueError, match=what): trained_on(ring()).load(tmp_path/'c')
+    u = trained_on(ring()); change(u)
+    assert u.load(tmp_path/'c').iteration == 2
+
+@pytest.mark.parametrize('name, bad, good', [('k', 0, 2), ('k_g', 2.5, 2), ('accumulate', 0, 2), ('batch_size', -1, 8), ('engine', 'fast', 'eager'),
+                                             ('precision', 'fp8', 'bf16'), ('game', 'hing', 'hinge'), ('hooks', [print], ())])
+def test_settings_that_are_assigned_are_checked(name, bad, good):
+    t = trained_on(ring())
+    was = getattr(t, name)
+    with pytest.raises(ValueError): setattr(t, name, bad)
+    assert getattr(t, name) == was
+    setattr(t, name, good)
+    t.fit(2, progress=False)
+
+def test_a_rule_that_is_assigned_counts_and_data_stay():
+    t = trained_on(ring()); t.d_rule = momentum_sgd(.1)
+    assert type(t.d_opt) is torch.optim.SGD and t.d_opt.param_groups[0]['lr'] == .1
+    with pytest.raises(ValueError, match='data of a trainer'): t.data = ring()
+
+def test_probability_of_classes_that_are_none():
+    gan = GAN(mlp_generator(2, 2, (8,), classes=3), mlp_discriminator(2, (8,), classes=3), noise=normal(2), classes=3)
+    v = torch.zeros(4, 2)
+    assert gan.prob(v, 1).equal(gan.prob(v, torch.ones(4, dtype=torch.long))) and gan.prob(v, np.ones(4, dtype=np.uint16)).equal(gan.prob(v, 1))
+    for y in (7, [1, 2, 3, 3], 1.5):
+        with pytest.raises(ValueError, match='from 0 to 2'): gan.prob(v, y)
+    with pytest.raises(ValueError, match=r'\(m, 2\)'): gan.prob(torch.zeros(4, 3), 1)

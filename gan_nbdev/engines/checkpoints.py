@@ -226,6 +226,8 @@ def settings_of(trainer # a `Trainer`
     if not hasattr(t, 'fingerprint'): t.fingerprint = fingerprint(t.data)   # takes a while
     nets = {k: _said(getattr(t.gan, k)) for k in ('generator', 'discriminator')}
     del v['steps']
+    if still := [n for n, p in t.gan.named_parameters() if not p.requires_grad]: v['frozen'] = ', '.join(still)
+    if calm := [n or 'all' for n, m in t.gan.named_modules() if not m.training]: v['in eval mode'] = ', '.join(calm)
     return dict(v, **nets, trainer=type(t).__name__, data=f'{t.data.name} ({t.fingerprint})', noise=_said(t.gan.noise),
                 d_rule=_rule_entry(t.d_rule), g_rule=_rule_entry(t.g_rule), device=t.device.type,
                 hooks=', '.join(type(h).__name__ for h in stateful(t.hooks)))

@@ -152,6 +152,8 @@ def _check_members(trainers):
         raise ValueError(f'the members must be trainers, not {short(other[0])}')
     if len({id(t.gan) for t in trainers}) < len(trainers):
         raise ValueError('the members must have networks of their own')
+    tensors = [{*map(id, (*t.gan.parameters(), *t.gan.buffers()))} for t in trainers]
+    if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share a part of one')
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
     if hidden in seen: raise ValueError(f'an ensemble cannot train what could look at {seen[hidden]}')

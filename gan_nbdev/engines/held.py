@@ -31,6 +31,7 @@ _of_trainer = set("""accumulate batch_size d_opt d_rule data device ema engine g
 _of_classes = set("""__module__ __qualname__ __doc__ __dict__ __weakref__ __annotations__ __slots__ __abstractmethods__ __firstlineno__
     __static_attributes__ __dataclass_fields__ __dataclass_params__ __match_args__ _abc_impl __parameters__ __orig_bases__""".split())
 _asks_all = {'globals', 'locals', 'eval', 'exec', '__import__', 'open', 'input'}
+_gradients = 'gradients (.grad), which a program does not keep'
 _most = 20_000   # things looked at
 _containers = list, tuple, dict, OrderedDict, deque, set, frozenset, MappingProxyType
 
@@ -53,7 +54,8 @@ def _names_in(code):
     asked = [*get_instructions(code)]
     names = {o.argval for o in asked if o.opname in ('LOAD_GLOBAL', 'LOAD_NAME')}
     modules = {o.argval for o in asked if o.opname == 'IMPORT_NAME'}
-    return tuple(set().union(own, *(o[i] for o in inner)) for i, own in enumerate((names, code.co_names, modules)))
+    grads = {b.argval for a, b in zip(asked, asked[1:]) if b.opname in ('LOAD_ATTR', 'LOAD_METHOD') and b.argval == 'grad' and a.argval != 'autograd'}
+    return tuple(set().union(own, *(o[i] for o in inner)) for i, own in enumerate((names, code.co_names, modules, grads)))
 
 class _Look:
     "Goes through objects and notes what they hold, by the way that leads there"
@@ -163,7 +165,8 @@ class _Look:
             except ValueError: pass   # not filled yet
         self(f'{where}: defaults', [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()])
         self.all_of(where, ((f'.{k}', v) for k, v in vars(f).items()))
-        names, attributes, modules = _names_in(f.__code__)
+        names, attributes, modules, grads = _names_in(f.__code__)
+        if grads: self.lose(_gradients, where, '')
         for name in sorted(names & f.__globals__.keys()):
             o = f.__globals__[name]
             if isinstance(o, ModuleType): self._module_of_code(name, o, attributes)
@@ -188,6 +191,12 @@ class _Look:
             if _is_known(c) or id(vars(c)) in self.met: continue
             self.met[id(vars(c))] = vars(c)
             self.all_of(c.__name__, ((f'.{k}', v) for k, v in [*vars(c).items()] if k not in _of_classes))
+
+    def hook(self, h):
+        "A hook may look at anything but what a program does not leave"
+        for c in type(h).__mro__:
+            for k, f in vars(c).items():
+                if isinstance(f, FunctionType) and not _is_known(c) and _names_in(f.__code__)[3]: self.lose(_gradients, f'{c.__name__}.{k}', '')
 
     def module(self, where, m):
         "A network's attributes, its own buffers and weights left out, and those of its parts"
@@ -220,6 +229,7 @@ def held(trainer,               # a `Trainer`
     for k, v in vars(t).items():
         if k not in _of_trainer: look(f'trainer.{k}', v)
     look._class('', type(t))
+    for h in t.hooks: look.hook(h)
     return look.out
 
 def differing(a:dict, # as from `held`

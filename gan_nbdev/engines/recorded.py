@@ -77,7 +77,8 @@ class Formula:
     def __init__(self, opt,  # the optimiser, whose state is used and kept up to date
                  rule):      # the `Rule` it came from
         kind, group, own = type(opt), opt.param_groups[0], vars(Rule).keys() & vars(rule).keys()
-        if kind not in _formulas or len(opt.param_groups) > 1:
+        if len(opt.param_groups) > 1: raise ValueError('only the eager engine can train with more than one group of parameters')
+        if kind not in _formulas:
             raise ValueError(f'only the eager engine can run {kind.__name__}: the others know '
                              f'{", ".join(k.__name__ for k in _formulas)}')
         if type(rule) is not Rule or own:
@@ -187,6 +188,10 @@ class _Player(_StandIn):
 class _NoRecord(_StandIn):
     what = "the trainer's record."
     def __len__(self): return self.length
+
+class _Elsewhere(dict):
+    "In place of the terms that the last step has left"
+    def __missing__(self, k): raise ValueError(f"only the eager engine leaves terms[{k!r}]: the record has it, trainer.history[{k!r}]")
 
 class _Stage(nn.Module):
     def __init__(self, gan, act): super().__init__(); self.gan, self.act = gan, act
@@ -433,6 +438,7 @@ def numbers(self:Recorded,
 def begin(self:Recorded, n:int): # iterations to come, ≥ 1
     "Take up the optimisers' state, if others were put in their place"
     self.take_up()
+    self.trainer.terms = _Elsewhere()
     for r, own in zip(self.rules, self.states):
         for p, theirs, mine in zip(r.params, r.state(), own):
             for k, v in mine.items():
@@ -550,4 +556,4 @@ def assumed(trainer # a `Trainer`
             id(trainer.source), unseen(trainer), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()], held(trainer),
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
-            [(id(opt), id(rule), terms(opt, rule), len(_counts(opt)) > 1) for opt, rule in rules]]
+            [(id(opt), id(rule), terms(opt, rule), len(opt.param_groups), len(_counts(opt)) > 1) for opt, rule in rules]]
