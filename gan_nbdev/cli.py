@@ -101,6 +101,87 @@ def gan_train(
             else: run = _new(data, recipe, lr, changes)
         return _train(run, out, checkpoint_every, quiet)
 
+# %% ../nbs/11_cli.ipynb #365f4921
+@call_parse
+@errors_in_one_line
+def gan_sample(
+    run:str,       # a run folder, as written by gan-train
+    n:int=2500,    # how many samples, ≥ 1
+    out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl
+                   # or .png (default: samples.npy, or samples.csv, in the run folder)
+    seed:int=0,    # of the noise, ≥ 0
+    y:str=None,    # class, its number or its name, of a GAN with classes (default: as often as in the data)
+    force:bool=False, # replace the file if it exists
+):
+    "Draw samples from a trained generator, in the data's own units"
+    from gan_nbdev.run_folders import check_run
+    check_run(run)
+    from gan_nbdev.run_folders import read_record
+    kinds = _kinds_of_file(read_record(run).get('data', {}).get('table'))
+    out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
+    if out.suffix.lower() not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
+    _check_sampling(n, seed)
+    if out.exists() and not force:
+        raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
+    if not out.parent.is_dir(): raise ValueError(f'--out {out}: there is no folder {out.parent}')
+    import torch
+    from gan_nbdev.run_folders import load_run
+    gan, data, _ = load_run(run)
+    y = _class(y, gan, data)
+    z, labels = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
+    x = data.items(gan.generate(z, labels), labels)
+    try: _save_samples(x, labels, data, out)
+    except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror or e}') from None
+    what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
+    print(f'{n} {what} in {out}')
+    if gan.classes and y is None and out.suffix.lower() == '.npy':
+        print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
+
+def _class(y, gan, data):
+    "The number of a class that is given as a number or by name"
+    if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdigit() else y
+    label = getattr(data, 'label', None)
+    names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
+    names = [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
+    if str(y) in names: return names.index(str(y))
+    numbers = any(re.fullmatch(r'-?[\d.]+', o) for o in names)   # which the places of others could be taken for
+    if not numbers and str(y).isdigit() and int(y) < gan.classes: return int(y)
+    known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(names)])
+    raise ValueError(f'--y must be one of {known[:200]}, not {y}')
+
+def _check_sampling(n, seed):
+    for name, v, low in (('n', n, 1), ('seed', seed, 0)):
+        if v < low: raise ValueError(f'--{name} must be at least {low}, not {v}')
+        if v >= 2**63: raise ValueError(f'--{name} must be below 2**63')
+
+# %% ../nbs/11_cli.ipynb #daf0ef4d
+@call_parse
+@errors_in_one_line
+def gan_eval(
+    run:str,           # a run folder, as written by gan-train
+    json:bool=False,   # print JSON instead of a table
+    n:int=None,        # samples to measure, ≥ 1 (default: 2500, or 10000 for a Parzen figure)
+    seed:int=0,        # of the noise, ≥ 0
+    data:str=None,     # where the data are now, if they were moved or renamed
+    data_dir:str=None, # folder with the files of mnist or fashion_mnist
+):
+    "Measure a trained generator against its data"
+    _check_sampling(1 if n is None else n, seed)
+    import torch
+    from gan_nbdev.metrics import metrics, obeyed
+    from gan_nbdev.run_folders import load_run, run_data
+    gan, unit, record = load_run(run)
+    data = run_data(run, record, data or data_dir)
+    if data_dir: record['experiment']['data']['data_dir'] = data_dir
+    held_out = _held_out(record['experiment']['data'], data)
+    n = n or (10_000 if held_out else 2500)
+    z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)))   # as `trainer.sample`
+    x = unit.items(gan.generate(z, y), y)
+    measured = metrics(x, data, **held_out)
+    if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
+    print(dumps(measured, indent=2) if json else _table(measured))
+
+
 # %% ../nbs/11_cli.ipynb #a70c2174
 def _new(data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
@@ -365,86 +446,7 @@ def _called(y, data, n):
     y, names = torch.as_tensor(y).expand(n).tolist(), getattr(data, 'class_names', None)
     return [names[o] for o in y] if names else y
 
-# %% ../nbs/11_cli.ipynb #365f4921
-@call_parse
-@errors_in_one_line
-def gan_sample(
-    run:str,       # a run folder, as written by gan-train
-    n:int=2500,    # how many samples, ≥ 1
-    out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl
-                   # or .png (default: samples.npy, or samples.csv, in the run folder)
-    seed:int=0,    # of the noise, ≥ 0
-    y:str=None,    # class, its number or its name, of a GAN with classes (default: as often as in the data)
-    force:bool=False, # replace the file if it exists
-):
-    "Draw samples from a trained generator, in the data's own units"
-    from gan_nbdev.run_folders import check_run
-    check_run(run)
-    from gan_nbdev.run_folders import read_record
-    kinds = _kinds_of_file(read_record(run).get('data', {}).get('table'))
-    out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
-    if out.suffix.lower() not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
-    _check_sampling(n, seed)
-    if out.exists() and not force:
-        raise ValueError(f'{out} exists: choose another --out, or --force to replace it')
-    if not out.parent.is_dir(): raise ValueError(f'--out {out}: there is no folder {out.parent}')
-    import torch
-    from gan_nbdev.run_folders import load_run
-    gan, data, _ = load_run(run)
-    y = _class(y, gan, data)
-    z, labels = gan.draw(n, torch.Generator().manual_seed(int(seed)), y)
-    x = data.items(gan.generate(z, labels), labels)
-    try: _save_samples(x, labels, data, out)
-    except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror or e}') from None
-    what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
-    print(f'{n} {what} in {out}')
-    if gan.classes and y is None and out.suffix.lower() == '.npy':
-        print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
-
-def _class(y, gan, data):
-    "The number of a class that is given as a number or by name"
-    if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdigit() else y
-    label = getattr(data, 'label', None)
-    names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
-    names = [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
-    if str(y) in names: return names.index(str(y))
-    numbers = any(re.fullmatch(r'-?[\d.]+', o) for o in names)   # which the places of others could be taken for
-    if not numbers and str(y).isdigit() and int(y) < gan.classes: return int(y)
-    known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(names)])
-    raise ValueError(f'--y must be one of {known[:200]}, not {y}')
-
-def _check_sampling(n, seed):
-    for name, v, low in (('n', n, 1), ('seed', seed, 0)):
-        if v < low: raise ValueError(f'--{name} must be at least {low}, not {v}')
-        if v >= 2**63: raise ValueError(f'--{name} must be below 2**63')
-
-# %% ../nbs/11_cli.ipynb #daf0ef4d
-@call_parse
-@errors_in_one_line
-def gan_eval(
-    run:str,           # a run folder, as written by gan-train
-    json:bool=False,   # print JSON instead of a table
-    n:int=None,        # samples to measure, ≥ 1 (default: 2500, or 10000 for a Parzen figure)
-    seed:int=0,        # of the noise, ≥ 0
-    data:str=None,     # where the data are now, if they were moved or renamed
-    data_dir:str=None, # folder with the files of mnist or fashion_mnist
-):
-    "Measure a trained generator against its data"
-    _check_sampling(1 if n is None else n, seed)
-    import torch
-    from gan_nbdev.metrics import metrics, obeyed
-    from gan_nbdev.run_folders import load_run, run_data
-    gan, unit, record = load_run(run)
-    data = run_data(run, record, data or data_dir)
-    if data_dir: record['experiment']['data']['data_dir'] = data_dir
-    held_out = _held_out(record['experiment']['data'], data)
-    n = n or (10_000 if held_out else 2500)
-    z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)))   # as `trainer.sample`
-    x = unit.items(gan.generate(z, y), y)
-    measured = metrics(x, data, **held_out)
-    if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
-    print(dumps(measured, indent=2) if json else _table(measured))
-
+# %% ../nbs/11_cli.ipynb #7d8b80ca
 def _held_out(entry, data):
     "Images to choose σ by, and to judge by, in the data's own units; only where there are any"
     from gan_nbdev.datasets.idx import fashion_mnist, mnist
