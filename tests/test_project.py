@@ -1,5 +1,5 @@
 "The project around the notebooks: what is generated is in sync, what is said twice agrees."
-import ast, configparser, importlib, inspect, json, os, re
+import ast, configparser, importlib, inspect, itertools, json, os, re
 import shutil, subprocess, sys, tarfile, textwrap, zipfile
 from email import message_from_string
 from functools import cache
@@ -120,6 +120,19 @@ def test_imports_stand_alone(path):
         body = ast.parse(re.sub(r'^\s*[%!].*$', '', src, flags=re.M)).body
         imports = [isinstance(o, (ast.Import, ast.ImportFrom)) for o in body]
         assert all(imports) or not any(imports), src
+
+def pictures(cells):
+    "Cells that show a picture, with the option lines at their head by name"
+    for c in cells:
+        if not any(k.startswith('image/') for o in c.get('outputs', []) for k in o.get('data', {})): continue
+        lines = itertools.takewhile(lambda o: o.startswith('#|'), ''.join(c['source']).splitlines())
+        yield c, dict(o[2:].strip().partition(': ')[::2] for o in lines)
+
+@pytest.mark.parametrize('path', nbs, ids=nb_ids)
+def test_pictures_have_words(path):
+    "A caption, and a text in place of the picture for who cannot see it"
+    for c, options in pictures(cells(path)):
+        for k in ('fig-cap', 'fig-alt'): assert yaml.safe_load(options.get(k, '')), (k, c['source'][:3])
 
 def markdown(cells): return (''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
 
