@@ -591,7 +591,7 @@ def test_what_is_not_shown_is_not_spoken_of(lab):
 
 def test_the_window_shows_the_settings_of_a_trainer():
     gan = GAN(mlp_generator(3, 2, (12, 12)), mlp_discriminator(2, (10,)), uniform(3))
-    t = Trainer(gan, ring(), k=3, batch_size=100, seed=5, d_rule=sgd(.02), g_rule=adam(1e-4, (.3, .9)), device='cpu')
+    t = Trainer(gan, ring(), k=3, batch_size=100, seed=5, d_rule=momentum_sgd(.02), g_rule=adam(1e-4, (.3, .9)), device='cpu')
     o = Lab(t); now = o.session.report()['settings']; o.close()
     told = {'k': 3, 'batch_size': 100, 'seed': 5, 'noise.name': 'uniform', 'noise.dim': 3, 'generator.layers': 2, 'generator.width': 12,
             'discriminator.layers': 1, 'discriminator.width': 10, 'd_rule.name': 'sgd', 'd_rule.lr': .02, 'g_rule.lr': 1e-4, 'g_rule.momentum': .3}

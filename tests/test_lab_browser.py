@@ -66,7 +66,7 @@ def lab(shared):
 
 def do(nb, what, **how):
     "A command from the kernel's side, awaited"
-    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(60))')
+    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result({60*tool.patience}))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
 def count(nb): return look(nb).locator('.gl-when').inner_text()
@@ -162,12 +162,14 @@ def test_what_is_asked_for_is_answered_on_the_screen(laptop):
     laptop.until(lambda: 'Saved.' in look(laptop).locator('.gl-note').inner_text(), 'the note')
     whole(laptop, '.gl-note')
 
-def test_the_tab_is_remembered(lab):
-    tab(lab, 'knobs')
-    assert lab.page.evaluate('localStorage.getItem("gan-lab-tab")') == 'knobs'
-    lab.page.reload()
-    lab.until(lambda: look(lab).count() and look(lab).locator('.gl-panel-knobs').is_visible(), 'the tab')
-    tab(lab, 'now')
+def test_the_tab_is_remembered(notebook):
+    nb = notebook(small)
+    assert look(nb).locator('.gl-panel-now').is_visible()
+    tab(nb, 'knobs')
+    nb.ask('globals().update(first=lab)')
+    nb.run()
+    nb.until('lab is not first')
+    nb.until(lambda: look(nb).locator('.gl-panel-knobs').is_visible() and not look(nb).locator('.gl-panel-now').is_visible(), 'the tab')
 
 # ---- the living diagram
 
