@@ -25,7 +25,7 @@ class Painter(Worker):
         line_s:float=3.,  # seconds a line of Algorithm 1 stays lit, while it plays
     ):
         self.layers, self.eyes, self.hz = [*first_layers], [], hz
-        self.rate, self.clock, self.odd = 0., None, False
+        self.rate, self.clock, self.odd, self.halfway = 0., None, False, False
         super().__init__(run, tell, line_s)
         self.start(self._paint)
 
@@ -38,7 +38,7 @@ def _paint(self:Painter):
             rested = None
             if self._picture(start > due or not self.playing): due = time.monotonic() + .5
         elif rested is None: rested = start + .5
-        elif start > rested:
+        elif start > rested and not self.halfway:
             rested = math.inf   # it is told once
             self.tell('rest', {}, {})
         start = max(start + 1/self.hz, time.monotonic() - 1/self.hz)   # what was late is caught up with
@@ -143,10 +143,12 @@ def probe(self:Painter,
 @patch
 def slowly(self:Painter):
     "One iteration, line by line; of two runs, the second follows at once"
-    self.judged, self.k = {}, self.run.trainer.k
-    with self.turns:
-        self.run.slowly(self._line)
-        for run in self.runs[1:]: run.fit(1)
+    self.judged, self.halfway = {}, True
+    try:
+        with self.turns:
+            self.run.slowly(self._line)
+            for run in self.runs[1:]: run.fit(1)
+    finally: self.halfway = False
     if self.jobs or not (self.playing and self.speed == 'slow'):
         self.tell('line', dict(line=None, said='The iteration is complete.'), {})
 
@@ -181,7 +183,7 @@ def _numbers(self:Painter, line, gave):
     said = f'{"L_D" if line == 5 else "L_G"} = {gave["loss"].item():.3f}'
     if not (self.eyes and self.eyes[0].quiet) or gan.classes or gan.pack > 1: return said
     with evaluating(gan.discriminator):   # D again, of the same items, after it has moved
-        if line == 5: return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
+        if line == 5 and {'x', 'fakes'} <= self.judged.keys(): return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
     return said
 
 def _vector(v):

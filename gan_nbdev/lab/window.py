@@ -127,13 +127,13 @@ def _tell(self:Lab, what, info, arrays):
 
 @patch
 def _heard(self:Lab, _, asked, buffers):
-    what, window, n = asked.pop('do'), asked.pop('window', None), asked.pop('n', 0)
+    what, window, count = asked.pop('do'), asked.pop('window', None), asked.pop('count', 0)
     if self.session.closed and what not in ('ping', 'hello'): self.close()
     elif what == 'ping': self.widget.send(dict(do='pong'))
     elif what == 'at': self.session.probe(**asked)
     elif not self.session.closed:
         done = self.session.do(what, **asked)
-        if window: done.add_done_callback(lambda _: self.session.heard.update({window: n}))
+        if window: done.add_done_callback(lambda _: self.session.heard.update({window: count}))
 
 # %% ../../nbs/lab/11_window.ipynb #bd124980
 _of_cell = {}   # cell -> the execution, and the Labs that it made

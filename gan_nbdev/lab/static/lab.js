@@ -58,8 +58,7 @@ function figure1(g, c, f, on, w, hgt, small) {
     g.lineWidth = width;
     g.stroke();
   };
-  const steps = (y) =>
-    y.forEach((o, i) => [i, i + 1].forEach((x) => g.lineTo((x / y.length) * w, Y(o, top))));
+  const steps = (y) => y.forEach((o, i) => [i, i + 1].forEach((x) => g.lineTo((x / y.length) * w, Y(o, top))));
   if (on.fakes) {
     line(f.q, c.generator, 1.6, steps);
     g.lineTo(w, hgt);
@@ -91,7 +90,10 @@ class Stage {
     this.caption = h("figcaption", { class: "gl-caption" });
     this.about = h("div", { class: "gl-about", hidden: true });
     this.ends = [h("span"), h("span", {}, "½"), h("span")];
-    this.scale = h("div", { class: "gl-scale", "data-tip": "What D says of each place: ½ where it cannot tell data from fakes." });
+    this.scale = h("div", {
+      class: "gl-scale",
+      "data-tip": "What D says of each place: ½ where it cannot tell data from fakes.",
+    });
     this.scale.append(this.ends[0], h("i", {}, this.ends[1]), this.ends[2]);
     this.readout = h("div", { class: "gl-readout" });
     this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.scale, this.about, this.readout);
@@ -224,7 +226,8 @@ class Stage {
     const c = this.app.ink.now();
     g.fillStyle = c.ground;
     g.fillRect(0, 0, w, hgt);
-    this.scale.hidden = this.app.drawing || !(s && s.kind === "plane" && s.layers.includes("heat") && (on.heat || on.star));
+    this.scale.hidden =
+      this.app.drawing || !(s && s.kind === "plane" && s.layers.includes("heat") && (on.heat || on.star));
     if (this.app.drawing) return this.paintPad(g, c, w, hgt);
     if (!s) return;
     const v = this.view();
@@ -486,7 +489,17 @@ class Stage {
     } else if (s.kind === "series") {
       const v2 = view(s.box, w, hgt),
         lines = fake ? f.lines : s.real;
-      if (lines) series(g, v2, lines.subarray(0, 8 * s.shape[0] * s.shape[1]), s.shape, s.box, fake ? c.generator : c.data, 0.7, 0.8);
+      if (lines)
+        series(
+          g,
+          v2,
+          lines.subarray(0, 8 * s.shape[0] * s.shape[1]),
+          s.shape,
+          s.box,
+          fake ? c.generator : c.data,
+          0.7,
+          0.8,
+        );
     } else if (s.kind === "line") {
       if (f.p) figure1(g, c, f, { fakes: fake, real: !fake }, w, hgt, true);
     } else if (fake) this.dots(g, v, few(f.fakes), c.generator, "dot", 1, 1.4);
@@ -585,7 +598,12 @@ class Curve {
     const nats = runs.some((r) => r && r.value),
       number = (y) => short(this.key === "modes" ? Math.round(y) : y);
     const one = ([label, [colour, ...all]]) =>
-      h("span", {}, h("i", { class: "gl-swatch", style: `background:${colour}` }), ` ${label} ${all.map(number).join(" | ")}`);
+      h(
+        "span",
+        {},
+        h("i", { class: "gl-swatch", style: `background:${colour}` }),
+        ` ${label} ${all.map(number).join(" | ")}`,
+      );
     this.head.replaceChildren(
       `${this.title}${this.key === "losses" && nats ? ", nats" : ""} `,
       ...Object.entries(told).flatMap((o) => [" ", one(o)]),
@@ -689,7 +707,7 @@ const flow = `
     ${way("M408 126 455 150", "7 8", "G's loss: small where D takes fakes for data.")}
   </g>
   <g class="gl-back">
-    <path class="gl-of-d" data-on="5" d="M480 42C464 18 424 26 404 62" data-tip="D's gradient: from D's loss straight back to D, which moves. G stands still."/>
+    <path class="gl-of-d" data-on="5" d="M480 42C464 18 424 26 403 66" data-tip="D's gradient: from D's loss straight back to D, which moves. G stands still."/>
     <path class="gl-of-g" data-on="8" d="M480 174C462 196 426 184 404 154L324 106 256 78 192 76 155 76"
       data-tip="G's gradient: from G's loss back through D, which stands still, and through the fakes to G, which moves."/>
   </g>
@@ -708,7 +726,12 @@ class Flow {
     this.tiles = tiles.map(([name, x, y, side]) => {
       const place = { left: x / 5.6, top: y / 1.96, width: side / 5.6, height: side / 1.96 };
       const style = Object.entries(place).map(([k, v]) => `${k}:${v}%`);
-      const canvas = h("canvas", { class: "gl-tile", "data-tile": name, "aria-hidden": "true", style: style.join(";") });
+      const canvas = h("canvas", {
+        class: "gl-tile",
+        "data-tile": name,
+        "aria-hidden": "true",
+        style: style.join(";"),
+      });
       this.el.prepend(canvas);
       return [name, canvas];
     });
@@ -743,7 +766,8 @@ class Flow {
 
 class Slow {
   constructor(app) {
-    Object.assign(this, { app, log: [], at: -1, on: false });
+    this.app = app;
+    this.clear();
     this.lines = app.fixed.lines.map((l) => {
       const [text, formula, told] = ["gl-line", "gl-formula", "gl-number"].map((k) => h("span", { class: k }));
       const e = h("li", { style: `padding-left:${2 * (l.length - l.trimStart().length)}ch` }, text, formula, told);
@@ -755,10 +779,19 @@ class Slow {
       "div",
       { class: "gl-slow" },
       h("ol", { class: "gl-lines", "aria-label": "Algorithm 1" }, ...this.lines.map((l) => l.e)),
-      h("div", { class: "gl-buttons" }, this.back, button("Next line ▶", "line", "One line of Algorithm 1", () => this.go(1))),
+      h(
+        "div",
+        { class: "gl-buttons" },
+        this.back,
+        button("Next line ▶", "line", "One line of Algorithm 1", () => this.go(1)),
+      ),
       this.told,
     );
     this.show();
+  }
+
+  clear() {
+    Object.assign(this, { log: [], at: -1, on: false, newest: null });
   }
 
   go(way) {
@@ -796,7 +829,10 @@ class Slow {
     const there = now ? this.log.slice(0, this.at + 1).filter((o) => o.turn === now.turn) : [];
     this.lines.forEach((l, i) => {
       const f = this.app.fixed.formulas[i] || "";
-      put(l.text, l.said.replace("k steps", this.app.state.settings ? `k = ${this.app.state.settings.k} steps` : "k steps"));
+      put(
+        l.text,
+        l.said.replace("k steps", this.app.state.settings ? `k = ${this.app.state.settings.k} steps` : "k steps"),
+      );
       const told = there.filter((o) => o.line === i).pop(),
         lit = !!now && now.line === i;
       put(l.formula, told && !lit ? told.told.split(";")[0] : typeof f === "string" ? f : (f[game] ?? f[""]));
@@ -906,7 +942,7 @@ class App {
   send(what, args = {}) {
     if (["at", "hello", "ping"].includes(what)) return this.model.send({ do: what, ...args });
     this.warned = null;
-    this.model.send({ do: what, window: this.window, n: ++this.sent, ...args });
+    this.model.send({ do: what, window: this.window, count: ++this.sent, ...args });
   }
 
   /** Is the kernel's last report older than what was asked for last? */
@@ -931,10 +967,19 @@ class App {
 
   build() {
     const b = (label, what, hint, name, args) => button(label, name || what, hint, () => this.forking(what, args));
-    this.play = button("", "play", "", () => this.send(this.state.playing ? "pause" : "play"), { class: "gl-main-button" });
+    this.play = button("", "play", "", () => (this.state.playing ? this.send("pause") : this.forking("play")), {
+      class: "gl-main-button",
+    });
     this.speed = select("Speed", "speed", this.fixed.speeds, (speed) => this.send("speed", { speed }));
     const slide = (e) => this.slide(Number(e.target.value));
-    this.time = h("input", { type: "range", min: 0, step: 1, "aria-label": "Time: rewind to a recorded moment", "data-do": "rewind", oninput: slide });
+    this.time = h("input", {
+      type: "range",
+      min: 0,
+      step: 1,
+      "aria-label": "Time: rewind to a recorded moment",
+      "data-do": "rewind",
+      oninput: slide,
+    });
     this.when = h("span", { class: "gl-when" });
     this.note = h("p", { class: "gl-note", role: "status", "aria-live": "polite" });
     this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
@@ -989,7 +1034,11 @@ class App {
       button(title, `tab-${name}`, null, () => this.open(name, true), { role: "tab", id: `gl-${this.id}-tab-${name}` });
     this.heads = Object.entries(all).map(one);
     this.panels = Object.entries(all).map(([name, [, e]]) =>
-      h("div", { class: `gl-panel gl-panel-${name}`, role: "tabpanel", "aria-labelledby": `gl-${this.id}-tab-${name}` }, e),
+      h(
+        "div",
+        { class: `gl-panel gl-panel-${name}`, role: "tabpanel", "aria-labelledby": `gl-${this.id}-tab-${name}` },
+        e,
+      ),
     );
     this.names = Object.keys(all);
     const list = h("div", { class: "gl-tabs", role: "tablist", "aria-label": "More" }, ...this.heads);
@@ -1047,10 +1096,18 @@ class App {
       };
       this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange });
       this.boxes[name].checked = this.layers[name];
-      return h("label", { "data-tip": `${hint}.` }, this.boxes[name], h("i", { class: `gl-key gl-key-${name}` }), label);
+      return h(
+        "label",
+        { "data-tip": `${hint}.` },
+        this.boxes[name],
+        h("i", { class: `gl-key gl-key-${name}` }),
+        label,
+      );
     };
     this.layerLabels = this.fixed.layer_names.map(one);
-    this.morphButton = button("z → G(z)", "morph", "Watch the noise being carried to the fakes", () => this.playMorph());
+    this.morphButton = button("z → G(z)", "morph", "Watch the noise being carried to the fakes", () =>
+      this.playMorph(),
+    );
     const group = { class: "gl-layers", role: "group", "aria-label": "Layers" };
     return h("div", group, ...this.layerLabels, this.morphButton);
   }
@@ -1064,7 +1121,8 @@ class App {
 
   lessonBox() {
     this.lesson = h("div", { class: "gl-lesson", "aria-live": "polite" });
-    const one = ([name, title]) => button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
+    const one = ([name, title]) =>
+      button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
     return h("div", {}, h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(one)), this.lesson);
   }
 
@@ -1078,11 +1136,20 @@ class App {
       return e;
     };
     const group = (title, items) => h("fieldset", {}, h("legend", {}, title), ...items.map(make));
-    const rest = controls.map(([title, items]) => group(title, items.filter((c) => !first.some(([name]) => name === c.name))));
+    const rest = controls.map(([title, items]) =>
+      group(
+        title,
+        items.filter((c) => !first.some(([name]) => name === c.name)),
+      ),
+    );
     return h(
       "div",
       {},
-      h("div", { class: "gl-knobs gl-first" }, ...first.map(([name, label]) => make({ ...every.find((c) => c.name === name), label }))),
+      h(
+        "div",
+        { class: "gl-knobs gl-first" },
+        ...first.map(([name, label]) => make({ ...every.find((c) => c.name === name), label })),
+      ),
       h("p", { class: "gl-small" }, "↺: a change starts the run again."),
       h("details", { class: "gl-all" }, h("summary", {}, "All settings"), h("div", { class: "gl-knobs" }, ...rest)),
     );
@@ -1141,10 +1208,13 @@ class App {
   forking(what, args = {}) {
     const { future } = this.state,
       key = JSON.stringify([what, args, this.state.iteration]);
-    const loses = what === "step" ? future === "other" : future && ["alone", "set"].includes(what);
+    const loses = ["step", "play"].includes(what) ? future === "other" : future && ["alone", "set"].includes(what);
     if (loses && this.warned !== key) {
       this.warned = key;
-      put(this.note, `This forgets what is recorded after iteration ${short(this.state.iteration)}. Once more, to go on.`);
+      put(
+        this.note,
+        `This forgets what is recorded after iteration ${short(this.state.iteration)}. Once more, to go on.`,
+      );
       return this.sync();
     }
     this.send(what === "again" ? "set" : what, args);
@@ -1189,6 +1259,7 @@ class App {
     const stage = this.stages[m.who || 0];
     if (m.do === "scene" && stage) {
       stage.begin({ ...m, ...arrays });
+      if (!m.who && this.slow) this.slow.clear(); // its pictures were of another scene
       this.kinds(m);
     } else if (m.do === "frame" && stage) {
       stage.frame = { ...stage.frame, ...m, ...arrays }; // ground and numbers come in every other one
