@@ -164,7 +164,7 @@ def test_what_is_asked_for_is_answered_on_the_screen(laptop):
 
 def test_the_tab_is_remembered(notebook):
     nb = notebook(small)
-    assert look(nb).locator('.gl-panel-now').is_visible()
+    nb.until(lambda: look(nb).count() and look(nb).locator('.gl-panel-now').is_visible(), 'the first tab')
     tab(nb, 'knobs')
     nb.ask('globals().update(first=lab)')
     nb.run()
