@@ -63,6 +63,26 @@ test("bounds skip what is not finite, with room around a constant", () => {
   assert.ok(zero === 0 && above > 0);
 });
 
+test("an axis that has limits keeps to them", () => {
+  assert.deepEqual(lab.bounds([[0.2, 0.97]], [0, 1]), [0, 1]); // no accuracy of 1.04
+  assert.deepEqual(lab.bounds([[3, 8]], [0, null]), [0, 8]); // no 8.6 modes
+  assert.deepEqual(lab.bounds([[0, 0]], [0, null]), [0, 1]);
+});
+
+test("the middle of the ground is of neither colour", () => {
+  const out = lab.shade([0, 2, 4, 3], 2, [200, 100, 0], [0, 100, 200], 4, [255, 255, 255]);
+  assert.deepEqual([...out.slice(8, 11)], [200, 100, 0]);
+  assert.deepEqual([...out.slice(12, 15)], [255, 255, 255]);
+  assert.deepEqual([...out.slice(0, 3)], [0, 100, 200]);
+});
+
+test("what D says, in words and in steady numbers", () => {
+  assert.match(lab.verdict(0.9), /data/);
+  assert.match(lab.verdict(0.1), /fakes/);
+  assert.match(lab.verdict(0.5), /cannot tell/);
+  assert.deepEqual([1.234, 0.0456, -0.0001, -1.5].map(lab.steady), ["1.23", "0.046", "0.000", "-1.50"]);
+});
+
 test("the ends of an axis can be told apart", () => {
   assert.deepEqual(lab.ticks(-1.386, -1.372), ["-1.386", "-1.372"]);
   assert.deepEqual(lab.ticks(0, 8.64), ["0", "8.6"]);

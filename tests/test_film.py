@@ -53,6 +53,37 @@ def test_films_of_data_of_ones_own(name):
     if name.startswith('table'): assert scene['names'][0] in own_data[name]().columns
     assert 'about' in scene and all(0 <= o[0] < o[1] or o[0] < o[1] for o in scene['box'])
 
+def test_a_film_with_a_live_plot_prints_one_figure(monkeypatch):
+    monkeypatch.setattr('gan_nbdev.plots._in_notebook', lambda: True)
+    class Live(LivePlot):
+        figures = 0
+        def _show(self, png): self.figures, self.handle = self.figures + (self.handle is None), 1
+    t, live = experiment('ring', **small).trainer(), Live(every_s=0)
+    t.hooks.append(live)
+    film = record(t, 40, frames=8)
+    assert live.figures == 1 and film.iterations[0] == 0 and film.iterations[-1] == 40 and len(film) == 8
+
+def test_a_film_that_a_hook_ends(monkeypatch):
+    class Enough:
+        def after_iteration(self, trainer):
+            if trainer.iteration >= 7: trainer.stop('enough')
+    t = experiment('ring', **small).trainer()
+    t.hooks.append(Enough())
+    assert record(t, 40, frames=3).iterations[-1] == 7
+
+def test_filming_changes_nothing():
+    "One training, stopped to look at by its own blocks"
+    a, b = (experiment('ring', **small).trainer() for _ in range(2))
+    record(a, 30, frames=6); b.fit(30, progress=False)
+    assert all((a.history[k] == b.history[k]).all() for k in b.history)
+
+@pytest.mark.parametrize('name', ['table, mixed', '1-D', 'images (n, 8, 8) bytes', 'series (n, 64)'])
+def test_moving_pictures(tmp_path, name):
+    import PIL.Image
+    film = record(experiment(own_data[name](), **small).trainer(), 6, frames=3)
+    with PIL.Image.open(film.save(tmp_path/'run.gif')) as o:
+        assert o.n_frames == len(film) and o.info['loop'] == 0 and 100 < min(o.size) < 500
+
 def test_a_film_of_a_run_folder(tmp_path):
     from gan_nbdev.cli import gan_train
     forms.people().to_csv(tmp_path/'people.csv', index=False)

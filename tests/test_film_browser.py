@@ -204,7 +204,7 @@ def test_phone(opened, ring, pictures):
         .map(e => e.className || e.tagName)''')
     assert wide == []
     p.find('.gl-canvas').tap(position=dict(x=90, y=90))
-    p.until(lambda: 'x = (' in p.find('.gl-readout').inner_text(), 'a reading')
+    p.until(lambda: 'x₁ = ' in p.find('.gl-readout').inner_text(), 'a reading')
     p.page.screenshot(path=pictures/'film_phone.png')
 
 def test_reduced_motion(opened, ring):

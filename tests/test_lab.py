@@ -142,7 +142,7 @@ def test_a_game_of_ones_own_is_kept():
     run.fit(5).change({'game': 'minimax'}).fit(2).rewind(0)
     assert run.trainer.game is game
     run.change({'game': 'minimax'})
-    with pytest.raises(ValueError, match='game must be one of'): turned(run, {'game': 'own'})
+    with pytest.raises(ValueError, match='Game must be one of'): turned(run, {'game': 'own'})
 
 def test_what_fails_is_not_recorded():
     "Half an iteration is no state: nothing goes on from there but back"
@@ -222,8 +222,22 @@ def test_forks_forget_what_will_not_be():
     run.rewind(4)
     assert max(run.moments) == 10                # still there to go forward to
     run.rewind(10); assert run.iteration == 10 and len(run.trainer.history['value']) == 10
-    run.rewind(4); run.fit(1)
+    run.rewind(4); run.change({'k': 2}).fit(1)
     assert max(run.moments) <= 5 and len(run.trainer.history['value']) == 5
+
+def test_training_after_a_rewind_keeps_the_future_that_it_leads_to():
+    run = tiny().fit(4).note(force=True).fit(6).note(force=True)
+    end = weights(run)
+    run.rewind(4); run.fit(3)
+    assert run.ahead(training=True) == [10]
+    run.note(force=True).rewind(10)
+    assert torch.equal(weights(run), end) and len(run.trainer.history['value']) == 10
+    run.rewind(7); run.fit(5)
+    assert run.ahead() == [] and len(run.trainer.history['value']) == 12
+    run.rewind(10); assert torch.equal(weights(run), end)
+    run.change({'k': 2}).fit(3).note(force=True).rewind(4)
+    assert run.ahead() and not {13} & {*run.ahead(training=True)}   # the change is not on the way
+    run.fit(20); assert run.trainer.k == 1 and all(m.held['k'] == 1 for m in run.moments.values())
 
 # ---- sessions
 
@@ -250,9 +264,9 @@ def test_others_train_while_a_line_waits(session):
     "Another Lab, in full or slow; a trainer of one's own"
     a, b, c = session(line_s=60.), session(), session(line_s=60.)
     alone = tiny().fit(2)
-    a.do('line'); until(lambda: hasattr(a, 'losses') and not a.presses)
+    a.do('line'); until(lambda: hasattr(a, 'judged') and not a.presses)
     ask(b, 'play'); until(lambda: b.run.iteration > 30)
-    c.do('line'); until(lambda: hasattr(c, 'losses') and not c.presses)
+    c.do('line'); until(lambda: hasattr(c, 'judged') and not c.presses)
     Trainer(nets(), ring(), device='cpu').fit(20, progress=False)
     ask(c, 'pause'); ask(b, 'pause')
     ask(a, 'step')
@@ -302,7 +316,7 @@ def test_slow_motion_is_the_same_run(session):
 def test_a_command_finishes_the_iteration_that_is_shown(session):
     s = session(line_s=60.)
     s.do('line')
-    until(lambda: s.presses == 0 and s.run.trainer.iteration == 0 and hasattr(s, 'losses'))
+    until(lambda: s.presses == 0 and s.run.trainer.iteration == 0 and hasattr(s, 'judged'))
     ask(s, 'set', k=2)
     assert s.run.iteration == 1 and s.run.experiment['k'] == 2
 
@@ -428,6 +442,39 @@ else: assert False"""
 
 def test_dropped_sessions_leave_no_thread(session): session()
 
+def test_every_window_knows_what_is_done(session):
+    "By its own number; also of a command that failed"
+    s = session()
+    s.heard['a'] = 1
+    assert s.report()['heard'] == {'a': 1}
+
+def test_the_numbers_are_those_of_now(session):
+    "Also after one player has moved alone, which the record does not tell of"
+    told = []
+    s = session(tell=lambda *o: told.append(o))
+    def numbers(): return next(o[1]['numbers'] for o in told[::-1] if o[0] == 'frame' and 'numbers' in o[1])
+    until(lambda: any('numbers' in o[1] for o in told))
+    first = numbers()
+    assert {'d_loss', 'g_loss', 'd_real', 'd_fake', 'value', 'pull'} <= {*first}    # before the first iteration
+    ask(s, 'alone', player='d'); until(lambda: numbers() != first)
+    assert numbers()['d_loss'] < first['d_loss'] and s.run.iteration == 0
+
+def test_both_runs_have_a_diagnosis(session):
+    told = []
+    s = session(tell=lambda *o: told.append(o))
+    ask(s, 'compare', name='k', value=4); ask(s, 'step', n=3)
+    until(lambda: told and any(o[0] == 'state' and len(o[1]['said']) == 2 for o in told))
+
+def test_a_text_opens_the_same_state(session):
+    run = tiny('line', k=2).fit(5).alone('g').change({'game': 'minimax'}).fit(3)
+    assert len(run.text()) < 400 and '\n' not in run.text()
+    o = Lab.from_text(run.text())
+    try:
+        assert torch.equal(weights(o.run), weights(run)) and o.run.story == run.story
+        assert o.text() == run.text()
+        ask(o.session, 'text'); assert run.text() in o.session.source.replace("\\'", "'")
+    finally: o.close()
+
 # ---- data of one's own
 
 def labelled(): return get_data(forms.people(), label='colour')
@@ -524,6 +571,31 @@ def test_what_cannot_be_drawn_is_refused_before_anything_begins(data, why):
         assert '\n' not in str(e.value)
     with pytest.raises(ValueError, match=why): Lab(data=data)
     assert threading.active_count() == before
+
+def test_the_picture_beside_the_window_is_square_like_the_window(lab):
+    "Also for columns of different scale"
+    import io
+    import PIL.Image
+    x = np.random.default_rng(0).normal(size=(500, 2))*[1, 1000]
+    seen = np.asarray(PIL.Image.open(io.BytesIO(lab(data=x, **small).picture().data)).convert('RGB')).astype(int)
+    left = seen[:, :seen.shape[1]//2]
+    coloured = (abs(left - left.mean(2, keepdims=True)) > 12).any(2).any(0)   # the ground, and green dots
+    assert coloured.sum() > 100
+
+def test_what_is_not_shown_is_not_spoken_of(lab):
+    o = lab(data=np.random.default_rng(0).normal(size=(500, 3)), **small)
+    assert 'ground' not in o.session.note and shows(o)[0][1]['about'] == 'Shown: columns 1 and 2 of 3'
+    packed = lab(**small, pack=2)
+    assert 'ground' not in packed.session.note and 'heat' not in shows(packed)[0][1]['layers']
+    assert 'blue where D bets on data' in lab(**small).session.note
+
+def test_the_window_shows_the_settings_of_a_trainer():
+    gan = GAN(mlp_generator(3, 2, (12, 12)), mlp_discriminator(2, (10,)), uniform(3))
+    t = Trainer(gan, ring(), k=3, batch_size=100, seed=5, d_rule=momentum_sgd(.02), g_rule=adam(1e-4, (.3, .9)), device='cpu')
+    o = Lab(t); now = o.session.report()['settings']; o.close()
+    told = {'k': 3, 'batch_size': 100, 'seed': 5, 'noise.name': 'uniform', 'noise.dim': 3, 'generator.layers': 2, 'generator.width': 12,
+            'discriminator.layers': 1, 'discriminator.width': 10, 'd_rule.name': 'sgd', 'd_rule.lr': .02, 'g_rule.lr': 1e-4, 'g_rule.momentum': .3}
+    assert {k: now[k] for k in told} == told
 
 def test_a_game_without_v_has_a_picture(lab):
     o = lab(game='wgan-gp', **small)

@@ -66,7 +66,7 @@ def lab(shared):
 
 def do(nb, what, **how):
     "A command from the kernel's side, awaited"
-    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result(60))')
+    nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result({60*tool.patience}))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
 def count(nb): return look(nb).locator('.gl-when').inner_text()
@@ -81,7 +81,13 @@ def changes(nb, act, selector='.gl-canvas'):
     act()
     nb.until(lambda: pixels(nb, selector) != before, 'another picture')
 
+def tab(nb, name):
+    "What is one click away"
+    button(nb, f'tab-{name}').click()
+
 def choose(nb, name, value):
+    tab(nb, 'knobs')
+    look(nb).locator('.gl-all').evaluate('e => { e.open = true }')
     knob = look(nb).locator(f'.gl-knob [data-name="{name}"]')
     if knob.evaluate('e => e.tagName') == 'SELECT': knob.select_option(value)
     else:
@@ -92,9 +98,221 @@ def choose(nb, name, value):
 
 def test_first_sight(lab, pictures):
     "The Lab shows itself, at once and whole, and asks nobody outside"
-    for text in ('Play', 'Reset', 'Rewind', 'Lessons', 'Settings', 'Algorithm 1', 'Losses'):
+    for text in ('Play', 'Reset', 'Rewind', 'Lessons', 'Settings', 'Line by line', 'Losses'):
         assert text in look(lab).inner_text()
     lab.page.screenshot(path=pictures/'first.png')
+
+@pytest.fixture
+def laptop(shared, lab):
+    "The same Lab on a small screen"
+    lab.page.set_viewport_size(dict(width=1366, height=768))
+    tab(lab, 'now')
+    lab.until(lambda: look(lab).bounding_box()['width'] > 900, 'room')
+    look(lab).evaluate('e => e.closest(".jp-WindowedPanel-outer, .jp-NotebookPanel-notebook").scrollTo(0, 0)')
+    yield lab
+    lab.page.set_viewport_size(dict(width=1280, height=900))
+
+def whole(nb, *selectors):
+    "All of these are to be seen without scrolling, above the bar at the foot"
+    foot = nb.page.locator('#jp-bottom-panel, #jp-main-statusbar').last.bounding_box()['y']
+    for o in selectors:
+        b = look(nb).locator(o).first.bounding_box()
+        assert b and b['y'] > 80 and b['y'] + b['height'] <= foot, (o, b, foot)
+
+def test_all_that_matters_is_seen_at_once(laptop, pictures):
+    "1366 × 768, without scrolling: picture, diagram, both losses and V, Play and single steps"
+    whole(laptop, '.gl-canvas', '.gl-flow', '[data-curve="losses"]', '[data-curve="value"]', '.gl-scale', '.gl-layers label', '.gl-readout',
+          *(f'[data-do="{o}"]' for o in ('play', 'step', 'alone-d', 'alone-g', 'rewind', 'tab-lines', 'tab-knobs', 'draw')))
+    laptop.page.screenshot(path=pictures/'first_1366.png')
+
+def test_line_by_line_beside_the_picture(laptop, pictures):
+    "Picture, diagram, all lines, words and button on a laptop; numbers of this minibatch; back and forth"
+    tab(laptop, 'lines')
+    lit = look(laptop).locator('.gl-lines .gl-lit')
+    for text in ('draw m noise', 'draw m examples', 'let D judge x'):
+        button(laptop, 'line').click()
+        laptop.until(lambda: lit.count() == 1 and text in lit.inner_text(), text)
+    assert 'D(x), D(G(z))' in lit.inner_text() and 'mean D(x) = 0.' in lit.inner_text()
+    whole(laptop, '.gl-canvas', '.gl-flow', '.gl-lines', '.gl-told', '[data-do="line"]', '[data-do="line-back"]')
+    laptop.page.screenshot(path=pictures/'lines_1366.png')
+    third, i = lit.inner_text(), laptop.ask('lab.run.iteration')
+    button(laptop, 'line-back').click()
+    laptop.until(lambda: 'draw m examples' in lit.inner_text() and 'x⁽¹⁾ = (' in lit.inner_text(), 'the line before')
+    button(laptop, 'line').click()
+    laptop.until(lambda: lit.inner_text() == third, 'the third again')
+    button(laptop, 'line').click()
+    laptop.until(lambda: 'against ∇L_D' in lit.inner_text() and 'now mean D(x) = ' in lit.inner_text(), 'the fourth')
+    assert 'log D(x) + log(1 − D(G(z)))' in lit.inner_text() and laptop.ask('lab.run.iteration') == i
+    before = pixels(laptop)
+    changes(laptop, button(laptop, 'line-back').click)    # the picture of then: D has not moved
+    changes(laptop, button(laptop, 'line').click)
+    assert pixels(laptop) == before
+    do(laptop, 'pause')
+
+def test_what_is_asked_for_is_answered_on_the_screen(laptop):
+    "The text of a lesson, Compare, and what Save says"
+    tab(laptop, 'lessons')
+    look(laptop).locator('[data-lesson="saturation"]').click()
+    laptop.until(lambda: look(laptop).locator('.gl-question').count() == 1, 'the question')
+    whole(laptop, '.gl-lesson', '.gl-canvas')
+    tab(laptop, 'compare')
+    whole(laptop, '[data-do="compare"]', '[data-do="uncompare"]')
+    tab(laptop, 'code')
+    button(laptop, 'save').click()
+    laptop.until(lambda: 'Saved.' in look(laptop).locator('.gl-note').inner_text(), 'the note')
+    whole(laptop, '.gl-note')
+
+def test_the_tab_is_remembered(notebook):
+    nb = notebook(small)
+    nb.until(lambda: look(nb).count() and look(nb).locator('.gl-panel-now').is_visible(), 'the first tab')
+    tab(nb, 'knobs')
+    nb.ask('globals().update(first=lab)')
+    nb.run()
+    nb.until('lab is not first')
+    nb.until(lambda: look(nb).locator('.gl-panel-knobs').is_visible() and not look(nb).locator('.gl-panel-now').is_visible(), 'the tab')
+
+# ---- the living diagram
+
+def test_the_gradient_of_g_flows_through_d_and_the_fakes(lab):
+    "And that of D from its loss to D; neither touches the data"
+    js = """([path, part]) => {
+        const svg = document.querySelector('.gl-flow'), p = svg.querySelector(path), b = svg.querySelector(`[data-part="${part}"] rect, .gl-${part} rect`).getBBox();
+        const at = [];
+        for (let i = 0; i <= 200; i++) {
+            const q = p.getPointAtLength(p.getTotalLength()*i/200);
+            if (q.x > b.x - 4 && q.x < b.x + b.width + 4 && q.y > b.y - 4 && q.y < b.y + b.height + 4) at.push(i);
+        }
+        return at }"""
+    def inside(path, part): return lab.page.evaluate(js, [path, part])
+    d, fakes, g = (inside('.gl-of-g', o) for o in ('D', 'fakes', 'g'))
+    assert 0 < d[0] < d[-1] < fakes[0] < fakes[-1] < g[-1] == 200 and inside('.gl-of-g', 'data') == []
+    assert inside('.gl-of-d', 'D')[-1] == 200 and inside('.gl-of-d', 'fakes') == inside('.gl-of-d', 'data') == []
+
+def number(nb, name): return look(nb).locator(f'.gl-flow [data-number="{name}"]').text_content()
+
+def test_the_numbers_of_the_diagram_are_current(lab):
+    "Those of the kernel at this iteration; also when D alone has moved"
+    for act in (lambda: do(lab, 'step', n=15), lambda: do(lab, 'alone', player='d')):
+        act()
+        now = lab.ask('(lambda e: (e.look(False), e.open(), e.numbers())[2])(__import__("gan_nbdev.lab.eye", fromlist=["Eye"]).Eye(lab.run))')
+        for name in ('d_loss', 'g_loss'):
+            lab.until(lambda: abs(float(number(lab, name)) - now[name]) < .006, f'{name} {now[name]}')
+        lab.until(lambda: abs(float(number(lab, 'd_real').split()[-1]) - now['d_real']) < .006, 'D(x)')
+
+def test_the_diagram_moves_while_it_plays(lab):
+    seen, tiles = set(), set()
+    button(lab, 'play').click()
+    def moves():
+        seen.add(number(lab, 'g_loss'))
+        tiles.add(pixels(lab, '[data-tile="fakes"]') + pixels(lab, '[data-tile="D"]'))
+        return len(seen) > 3 and len(tiles) > 3
+    lab.until(moves, 'numbers and pictures')
+    running = look(lab).locator('.gl-of-g').evaluate('e => e.getAnimations().length')
+    button(lab, 'pause').click()
+    assert running == 1
+    lab.until(lambda: look(lab).locator('.gl-of-g').evaluate('e => e.getAnimations().length') == 0, 'rest')
+
+@pytest.mark.parametrize('what, words', [
+    ('[data-part="z"] rect', 'random numbers'), ('.gl-of-g', 'through D'), ('.gl-loss-d rect', 'D descends it'), ('[data-curve="jsd"] canvas', 'Jensen'),
+    ('[data-curve="losses"] canvas', 'At iteration'), ('.gl-scale', 'cannot tell'), ('[data-layer="star"]', 'best D'), ('.gl-canvas', 'D bets on')])
+def test_every_part_explains_itself(lab, what, words):
+    "In a sentence, under the pointer"
+    tab(lab, 'curves')
+    place = look(lab).locator(what).first
+    if what == '.gl-of-g':   # a thin line: a place on it
+        x, y = place.evaluate("""e => { const q = e.getPointAtLength(e.getTotalLength()*.9).matrixTransform(e.getScreenCTM()); return [q.x, q.y] }""")
+        lab.page.mouse.move(x, y)
+    else: place.hover(force=True)
+    lab.until(lambda: words in look(lab).locator('.gl-readout').inner_text(), words)
+
+# ---- what used to go wrong
+
+def test_clicks_on_layers_are_not_lost_while_it_plays(lab):
+    button(lab, 'play').click()
+    lab.until('lab.run.iteration > 25')
+    boxes = [look(lab).locator(f'[data-layer="{o}"]') for o in ('arrows', 'star')]
+    def state(): return [o.is_checked() for o in boxes]
+    wanted = state()
+    for i in range(8):
+        boxes[i % 2].evaluate('e => e.click()')
+        wanted[i % 2] = not wanted[i % 2]
+        lab.page.wait_for_timeout(120)
+        assert state() == wanted, i
+    boxes[0].evaluate('e => e.click()')
+    wanted[0] = not wanted[0]
+    lab.until(lambda: [o in lab.ask('lab.session.layers') for o in ('arrows', 'star')] == wanted, 'the kernel to follow')
+    button(lab, 'pause').click()
+    lab.until('not lab.session.playing')
+    assert state() == wanted
+    if wanted[0]: boxes[0].evaluate('e => e.click()')
+
+def test_a_stroke_is_not_closed(lab):
+    "What is drawn is what the data are: an angle, without the edge back to its start"
+    button(lab, 'draw').click()
+    canvas, mouse = look(lab).locator('.gl-canvas'), lab.page.mouse
+    canvas.scroll_into_view_if_needed()
+    b = canvas.bounding_box()
+    def at(x, y): return b['x'] + b['width']*x, b['y'] + b['height']*y
+    mouse.move(*at(.2, .3)); mouse.down(); mouse.move(*at(.2, .8), steps=5); mouse.move(*at(.8, .8), steps=5); mouse.up()
+    lab.until('len(lab.session.strokes) == 1')
+    seen = """c => [[.2, .5], [.5, .8], [.5, .55], [.35, .425]].map(([x, y]) => {
+        const d = c.getContext('2d').getImageData(c.width*x - 3, c.height*y - 3, 6, 6).data;
+        return d.some((v, i) => i % 4 < 3 && v < 128) })"""
+    lab.until(lambda: canvas.evaluate(seen) == [True, True, False, False], 'the angle, and nothing else')
+    button(lab, 'draw').click()
+
+def test_curves_are_sharp_after_a_resize_while_paused(lab):
+    curve = look(lab).locator('[data-curve="losses"] canvas')
+    lab.page.set_viewport_size(dict(width=1000, height=900))
+    sharp = 'c => c.width === Math.round(c.clientWidth*devicePixelRatio) && c.width'
+    lab.until(lambda: curve.evaluate(sharp), 'a sharp curve')
+    narrow = curve.evaluate(sharp)
+    lab.page.set_viewport_size(dict(width=1280, height=900))
+    lab.until(lambda: (curve.evaluate(sharp) or narrow) != narrow, 'a sharp curve again')
+
+def test_no_word_is_cut(laptop):
+    "Each choice fits into its control"
+    tab(laptop, 'knobs')
+    look(laptop).locator('.gl-all').evaluate('e => { e.open = true }')
+    cut = look(laptop).evaluate("""root => {
+        const g = document.createElement('canvas').getContext('2d'), out = [];
+        for (const e of root.querySelectorAll('.gl-knob select')) {
+            g.font = getComputedStyle(e).font;
+            for (const o of e.options) if (g.measureText(o.text).width > e.clientWidth - 16 - 20) out.push(o.text);
+        }
+        return out }""")
+    assert cut == []
+    look(laptop).locator('.gl-all').evaluate('e => { e.open = false }')
+
+def test_the_slider_is_linear_in_iterations(lab):
+    do(lab, 'step', n=1); do(lab, 'step', n=1); do(lab, 'step', n=78)
+    slider = button(lab, 'rewind')
+    lab.until(lambda: slider.evaluate('e => [e.max, e.value].join()') == '100,100', 'the end')
+    slider.evaluate('e => { e.value = 24; e.dispatchEvent(new Event("input")) }')
+    near = lab.ask('min(lab.session.moments(), key=lambda o: abs(o - 24))')   # the hundredth part of the way is an iteration
+    lab.until(f'lab.run.iteration == {near}')
+    lab.until(lambda: slider.evaluate('e => e.value') == str(near), 'the moment')
+
+def test_a_future_is_not_dropped_unasked(lab):
+    "Training alone keeps it; another way has to be asked for twice"
+    do(lab, 'step', n=20); do(lab, 'rewind', iteration=20)
+    button(lab, 'step').click()
+    lab.until('lab.run.iteration == 21 and 40 in lab.run.ahead()')
+    button(lab, 'alone-d').click()
+    lab.until(lambda: 'This forgets what is recorded after iteration 21' in look(lab).locator('.gl-note').inner_text(), 'the question')
+    assert 40 in lab.ask('lab.run.ahead()')
+    button(lab, 'alone-d').click()
+    lab.until('lab.run.ahead() == [] and lab.run.story[-1].get("alone") == "d"')
+
+def test_a_text_opens_the_same_state(lab):
+    tab(lab, 'code')
+    button(lab, 'text').click()
+    code = look(lab).locator('.gl-code')
+    lab.until(lambda: 'Lab.from_text(' in code.inner_text(), 'the text')
+    lab.ask(f'globals().update(again=eval({code.inner_text()!r}.split(chr(10))[1], dict(Lab=Lab)))')
+    assert lab.ask('(again.run.story == lab.run.story, again.trainer.history["value"][-1] == lab.trainer.history["value"][-1])'.replace('==', '==')) \
+        in ([True, True],)
+    lab.ask('str(again.close())')
 
 def test_play_and_pause(lab):
     changes(lab, lambda: button(lab, 'play').click())
@@ -109,8 +327,8 @@ def test_play_and_pause(lab):
 @pytest.mark.parametrize('what', ['step', 'alone-d', 'alone-g', 'line', 'reset'])
 def test_steps(lab, what):
     story = lab.ask('lab.run.story')
-    selector = '.gan-lab .gl-flow' if what == 'line' else '.gl-canvas'
     if what == 'line':
+        tab(lab, 'lines')
         button(lab, what).click()
         lab.until(lambda: look(lab).locator('.gl-lines .gl-lit').count() == 1, 'a lit line')
         assert 'noise' in look(lab).locator('.gl-told').inner_text()
@@ -145,7 +363,7 @@ def test_hover(lab):
     look(lab).locator('.gl-canvas').hover(position=dict(x=100, y=90))
     readout = look(lab).locator('.gl-readout')
     lab.until(lambda: 'log D' in readout.inner_text() and "G's loss" in readout.inner_text())
-    x, y = (float(o) for o in readout.inner_text().split('(')[1].split(')')[0].split(','))
+    x, y = (float(o.split('= ')[1]) for o in readout.inner_text().split('   ')[:2])
     D = lab.ask(f'lab.trainer.gan.prob(__import__("torch").tensor([[{x}, {y}]])).item()')
     assert abs(float(readout.inner_text().split(')   D ')[1].split()[0]) - D) < .005
     before = readout.inner_text()
@@ -159,8 +377,7 @@ def test_hover(lab):
 def test_morph(lab): changes(lab, button(lab, 'morph').click)
 
 def test_morph_from_the_diagram(lab):
-    look(lab).locator('.gl-fold-slow').evaluate('e => { e.open = true }')
-    changes(lab, look(lab).locator('.gl-flow .gl-g').hover)
+    changes(lab, look(lab).locator('.gl-flow .gl-g').click)
 
 # ---- data of one's own
 
@@ -255,7 +472,7 @@ def test_own_file(lab, url):
 def test_a_wrong_value_is_explained(lab):
     choose(lab, 'g_rule.lr', -1)
     error = look(lab).locator('.gl-error').nth(1)
-    lab.until(lambda: 'g_rule.lr must be a number from' in error.inner_text())
+    lab.until(lambda: 'G: Rate must be a number from 0.0000001' in error.inner_text())
     assert lab.ask('lab.run.iteration') == 20
     choose(lab, 'g_rule.lr', .001)
     lab.until(lambda: error.is_hidden(), 'the message to go')
@@ -297,14 +514,15 @@ def test_speed(lab):
 def test_slow_motion(lab, pictures):
     button(lab, 'speed').select_option('slow')
     button(lab, 'play').click()
-    lab.until(lambda: 'D judges' in look(lab).locator('.gl-told').inner_text(), 'line 8')
-    look(lab).locator('.gl-fold-slow').scroll_into_view_if_needed()
+    lab.ask('setattr(lab.session, "line_s", .4)')
+    lab.until(lambda: 'new fakes' in look(lab).locator('.gl-told').inner_text(), 'line 8')
     lab.page.screenshot(path=pictures/'slow.png')
     assert look(lab).locator('.gl-flow .gl-lit').count() >= 3
     button(lab, 'pause').click()
 
 @pytest.mark.parametrize('name', lessons)
 def test_lessons(lab, name):
+    tab(lab, 'lessons')
     look(lab).locator(f'[data-lesson="{name}"]').click()
     lab.until(f'lab.session.playing and lab.session.lesson is not None')
     lab.until(lambda: look(lab).locator('.gl-question').inner_text().endswith('?'))
@@ -312,7 +530,7 @@ def test_lessons(lab, name):
     button(lab, 'pause').click()
 
 def test_compare(lab, pictures):
-    look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')
+    tab(lab, 'compare')
     button(lab, 'compare-value').select_option('minimax')
     button(lab, 'compare').click()
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 2, 'two pictures')
@@ -322,14 +540,18 @@ def test_compare(lab, pictures):
     lab.until('not lab.session.playing')
     (i, a), (j, b) = lab.ask('[(r.iteration, r.experiment["game"]) for r in lab.session.runs]')
     assert i == j and (a, b) == ('non-saturating', 'minimax')
+    tab(lab, 'now')
+    said = look(lab).locator('.gl-said')
+    lab.until(lambda: said.locator('ul').count() == 2 and 'minimax' in said.inner_text(), 'both diagnoses')
+    assert ' | ' in look(lab).locator('[data-curve="losses"] figcaption').inner_text()      # and the figures of both
     lab.page.screenshot(path=pictures/'compare.png')
-    look(lab).locator('.gl-fold-compare').evaluate('e => { e.open = true }')
+    tab(lab, 'compare')
     button(lab, 'uncompare').click()
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 1, 'one picture')
 
 def test_code_and_save(lab, url):
     "The cell that is shown rebuilds this very state; the folder is one that gan-eval reads"
-    look(lab).locator('.gl-fold-code').evaluate('e => { e.open = true }')
+    tab(lab, 'code')
     button(lab, 'alone-d').click()
     lab.until('len(lab.run.story) > 1')
     button(lab, 'code').click()
@@ -349,7 +571,7 @@ def test_code_and_save(lab, url):
 def test_keyboard_and_names(lab):
     "Everything that can be operated can be reached, and has a name"
     unnamed = look(lab).evaluate('''root => [...root
-        .querySelectorAll("button,select,input,canvas,svg")].filter(e => !(e.textContent.trim()
+        .querySelectorAll("button,select,input,canvas:not([aria-hidden]),svg")].filter(e => !(e.textContent.trim()
             && e.tagName !== "SELECT" || e.getAttribute("aria-label") || e.labels?.length))
         .map(e => e.outerHTML)''')
     assert unnamed == []
@@ -449,7 +671,7 @@ def test_draw_with_a_finger(phone):
 
 def test_reading_off_with_a_finger(phone):
     look(phone).locator('.gl-canvas').tap()
-    phone.until(lambda: 'x = (' in look(phone).locator('.gl-readout').inner_text(), 'a reading')
+    phone.until(lambda: 'x₁ = ' in look(phone).locator('.gl-readout').inner_text(), 'a reading')
 
 # ---- what can go wrong
 
@@ -527,11 +749,18 @@ def test_a_saved_notebook_without_its_kernel(notebook, pictures):
     still = nb.page.locator('.jp-OutputArea-output img')
     nb.until(lambda: still.count() == 1, 'the picture')
     assert not still.is_visible()
+    first = still.get_attribute('src')
+    do(nb, 'step', n=30)
+    nb.until(lambda: still.get_attribute('src') != first, 'the picture of now')
+    assert nb.ask('lab.shown == lab.run.story')
     nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
     nb.until(lambda: 'image/png' in nb.path.read_text(), 'the file')
     nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
     nb.open()
     nb.until(lambda: still.count() and still.is_visible(), 'the picture')
+    assert still.get_attribute('src') != first
+    gone = nb.page.get_by_text('model not found')
+    nb.until(lambda: gone.count() == 1 and not gone.is_visible(), 'the message to be hidden')
     nb.page.screenshot(path=pictures/'reopened.png')
     nb.run()
     changes(nb, lambda: button(nb, 'play').click())

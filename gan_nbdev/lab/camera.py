@@ -25,7 +25,8 @@ class _Camera:
         self.eye, self.layers = Eye(run), layers
         line = Sight(self.eye.data).kind == 'line'
         self.eye.open(fakes, 2*cells if line else cells, side=32)   # a line costs nothing, large images would
-        self.scene, self.still = self.eye.still()
+        self.scene, still = self.eye.still()
+        self.still = {k: v for k, v in still.items() if k != 'examples'}   # a film has no diagram
         self.iterations, self.frames, self.said, self.over = [], [], [], False
 
     def shoot(self):
@@ -64,10 +65,23 @@ def _shoot(run, iterations, frames, fakes, cells, layers):
     camera = _Camera(run, fakes, cells, layers)
     if iterations is None: _shoot_moments(camera, run, frames)
     else:
-        for i in _growing(run.iteration, iterations, frames):
-            if i > run.iteration: run.fit(i - run.iteration)
-            camera.shoot()
+        now, *at = _growing(run.iteration, iterations, frames)
+        camera.shoot()
+        run.fit(iterations, hook=_Shutter(camera, at))
+        if run.iteration > camera.iterations[-1]: camera.shoot()   # a hook has ended it before
     return camera.film()
+
+class _Shutter:
+    "Shoots at these iterations of a training that goes on"
+    def __init__(self, camera, at): self.camera, self.at = camera, at
+
+    @property
+    def every(self): return self.at[0] if self.at else 10**9   # the next one is a multiple of itself alone
+
+    def after_block(self, trainer):
+        if not self.at or trainer.iteration < self.at[0]: return
+        self.at.pop(0)
+        with trainer.undisturbed(): self.camera.shoot()
 
 def _shoot_moments(camera, run, frames):
     "Of what is recorded; at the end the run stands where it stood"

@@ -19,7 +19,7 @@ from ..value import LOG4
 # %% ../../nbs/lab/05_eye.ipynb #d0fb9ddc
 layer_table = [
     ('real', 'data', 'data', 'Examples x'), ('fakes', 'fakes', 'generator', 'Fakes G(z)'),
-    ('heat', 'D', 'discriminator', 'What D believes: blue is real; the line is where D = ½'),
+    ('heat', 'D', 'discriminator', 'What D believes: blue is real, orange is fake, and the line is where D = ½'),
     ('star', 'best D', 'discriminator', 'p/(p + p_g), the best D against this G, counted in cells'),
     ('manifold', 'manifold', 'generator',
      'A lattice of noise, carried to x by G; strong where dense'),
@@ -28,24 +28,26 @@ layer_table = [
 first_layers = 'real', 'fakes', 'heat'
 
 # %% ../../nbs/lab/05_eye.ipynb #42a78167
+_share = [0, 1]   # what such an axis runs over
 curve_table = [
     ('losses', 'Losses', [('d_loss', 'D', 'discriminator'), ('g_loss', 'G', 'generator')], None,
-     'What each player descends; in nats where there is V'),
-    ('value', 'V (dotted: −log 4)', [('value', '', 'value')], -LOG4,
-     'The value function; −log 4 where D cannot tell'),
+     'What each player descends, by minibatch: in nats where there is V. A band goes from the least to the most', None),
+    ('value', 'V, nats (dotted: −log 4)', [('value', '', 'value')], -LOG4,
+     'The value of the game, which D climbs: −log 4 where D cannot tell data from fakes', None),
     ('answers', 'Mean D', [('d_real', 'x', 'data'), ('d_fake', 'G(z)', 'generator')], .5,
-     'The mean of D on the data and on the fakes'),
-    ('terms', 'Terms and figures', [], None, "The game's penalties and figures, in units of their own"),
+     'The mean answer of D to the data and to the fakes: both are ½ where D cannot tell', _share),
+    ('terms', 'Terms and figures', [], None, "The game's penalties and figures, in units of their own", None),
     ('accuracy', "D's accuracy", [('accuracy', '', 'discriminator')], .5,
-     'How often D is right; ½ is guessing'),
-    ('jsd', 'JSD', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None,
-     'Jensen–Shannon divergence of data and fakes, nats; perfect: that of as many real samples'),
-    ('kl', 'KL', [('missed', 'missed', 'data'), ('stray', 'astray', 'generator')], None,
-     'Kullback–Leibler divergences, nats. Missed: KL(data, fakes); astray: KL(fakes, data)'),
+     'How often D is right: ½ is guessing', _share),
+    ('jsd', 'JSD, nats', [('jsd', '', 'generator'), ('floor', 'perfect', 'guide')], None,
+     'Jensen–Shannon divergence of data and fakes: 0 if they are alike. Perfect: that of as many real samples', [0, None]),
+    ('kl', 'KL, nats', [('missed', 'missed', 'data'), ('stray', 'astray', 'generator')], None,
+     'Kullback–Leibler divergences. Missed: KL(data, fakes), what G leaves out; astray: KL(fakes, data), what it makes in vain',
+     [0, None]),
     ('modes', 'Modes covered', [('modes', '', 'generator'), ('modes_total', 'of', 'guide')], None,
-     'Clouds of the data that the fakes reach'),
+     'Clouds of the data that the fakes reach', [0, None]),
     ('good', 'Good samples (3σ)', [('high_quality', '', 'generator')], None,
-     'Share of the fakes within 3 standard deviations of a cloud')]
+     'Share of the fakes within 3 standard deviations of a cloud', _share)]
 
 # %% ../../nbs/lab/05_eye.ipynb #677f7a0f
 class Eye:
@@ -75,6 +77,7 @@ class Eye:
         self.gan.load_state_dict(trainer.gan.state_dict())
         if trainer.ema: self.gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
         self.iteration, self.game = trainer.iteration, trainer.game
+        self.last = {k: v for k, v in zip(trainer.record.names, trainer.record.last or ()) if math.isfinite(v)}
         if self.run.front is None:     # else the future is known
             self.figures = {i: f for i, f in self.figures.items() if i <= self.iteration}
         if history: self.history = trainer.history
@@ -88,7 +91,8 @@ def still(self:Eye) -> tuple: # numbers and words about the scene, arrays by nam
     info = dict(kind=s.kind, box=s.box.tolist(), cells=s.cells, shape=[*shape], dim=math.prod(shape),
                 lattice=[*s.lattice.shape[:2]], names=s.sight.names, layers=s.layers,
                 about=s.about, pull=s.pull)
-    real = {} if s.kind == 'images' else dict(real=s.real.numpy())
+    real = (dict(examples=s.sight.bytes_of(s.rows[:9], small=True)) if s.kind == 'images'
+            else dict(real=s.real.numpy()))
     return info, dict(z=s.z.numpy(), **real)
 
 @patch
@@ -97,6 +101,12 @@ def frame(self:Eye,
          ) -> dict:  # arrays by name
     "The picture of the last look"
     return self.scene.frame(self.gan, self.game, {*layers})
+
+# %% ../../nbs/lab/05_eye.ipynb #40e81149
+@patch
+def numbers(self:Eye) -> dict: # by name, as in the record
+    "How the game stands in the last look"
+    return self.last | self.scene.numbers(self.gan, self.game)
 
 # %% ../../nbs/lab/05_eye.ipynb #f065132c
 @patch
@@ -108,16 +118,18 @@ def measure(self:Eye):
 
 @patch
 def curves(self:Eye) -> dict: # float32 arrays by name; 'step' and 'at' are iterations
-    "The record in at most 240 means, at `step`; the figures, at `at`"
-    return {k: np.float32(v) for k, v in (self._means() | self._measured()).items()}
+    "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last; the figures, at `at`"
+    return {k: np.float32(v) for k, v in (self._bands() | self._measured()).items()}
 
 @patch
-def _means(self:Eye):
+def _bands(self:Eye):
     told = {k: v for k, v in self.history.items() if not np.isnan(v).any()}
     n = len(self.history['d_loss'])
     bins = np.linspace(0, n, min(n, 240) + 1).astype(int)
-    def means(v): return np.add.reduceat(v, bins[:-1])/np.diff(bins) if n else v
-    return dict(step=bins[1:], **{k: means(v) for k, v in told.items()})
+    def band(v):
+        if not n: return np.empty((3, 0))
+        return np.stack([np.minimum.reduceat(v, bins[:-1]), np.maximum.reduceat(v, bins[:-1]), v[bins[1:] - 1]])
+    return dict(step=bins[1:], **{k: band(v) for k, v in told.items()})
 
 @patch
 def _measured(self:Eye):

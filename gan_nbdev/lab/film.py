@@ -8,11 +8,13 @@ __all__ = ['Film']
 # %% ../../nbs/lab/15_film.ipynb #780a2744
 import json, zlib
 from base64 import b64encode
+from io import BytesIO
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 
@@ -224,16 +226,35 @@ def html(self:Film) -> str: # a div and a script
 # %% ../../nbs/lab/15_film.ipynb #515d62b1
 @patch
 def save(self:Film,
-         path,       # of an .html file, overwritten
+         path,       # of an .html or a .gif file, overwritten
         ) -> Path:   # the same
-    "Write a page of its own, to be opened in any browser"
+    "Write a page of its own, to be opened in any browser; or moving pictures, for slides and mails"
     path = Path(path)
-    if path.suffix != '.html': raise ValueError(f'path must end in .html, not {path.name!r}')
+    if path.suffix == '.gif': return self._save_gif(path)
+    if path.suffix != '.html': raise ValueError(f'path must end in .html or .gif, not {path.name!r}')
     head = ('<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" '
             f'content="width=device-width, initial-scale=1">\n<title>{self!r}</title>\n')
     page = f'{head}<body>\n{self.html()}\n'
     write_atomically(path, lambda p: Path(p).write_text(page, encoding='utf-8'))
     return path
+
+@patch
+def _save_gif(self:Film, path):
+    "Eight moments a second; the last one stays for two"
+    pictures = [self._moment(i) for i in range(len(self))]
+    times = [125]*(len(self) - 1) + [2000]
+    write_atomically(path, lambda p: pictures[0].save(p, 'gif', save_all=True, append_images=pictures[1:],
+                                                      duration=times, loop=0))
+    return path
+
+@patch
+def _moment(self:Film, i):
+    "As an image in 128 colours"
+    fig = Figure(figsize=(4, 4), layout='constrained')
+    ax = fig.subplots()
+    _draw(ax, self.scene, self.still, self.frames[i])
+    ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=10)
+    return PIL.Image.open(BytesIO(small_png(fig)[0])).convert('P')
 
 # %% ../../nbs/lab/15_film.ipynb #37179344
 @patch

@@ -12,6 +12,7 @@ from fastcore.basics import patch
 
 from .eye import Eye, first_layers
 from .worker import Worker
+from ..networks import evaluating
 from ..support.devices import others_may, turns
 
 # %% ../../nbs/lab/09_painter.ipynb #ce5051c7
@@ -21,22 +22,27 @@ class Painter(Worker):
         run,              # a `Rewindable`, to be steered
         tell=None,        # function of (what, dict, arrays by name), called on both threads
         hz:float=32.,     # frames a second, at most
-        line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
+        line_s:float=3.,  # seconds a line of Algorithm 1 stays lit, while it plays
     ):
         self.layers, self.eyes, self.hz = [*first_layers], [], hz
-        self.rate, self.clock, self.odd = 0., None, False
+        self.rate, self.clock, self.odd, self.halfway = 0., None, False, False
         super().__init__(run, tell, line_s)
         self.start(self._paint)
 
 # %% ../../nbs/lab/09_painter.ipynb #b79b35dc
 @patch
 def _paint(self:Painter):
-    due = 0.
+    due, rested, start = 0., None, time.monotonic()
     while not self.closed:
-        start = time.monotonic()
-        if self.dirty and self._picture(start > due or not self.playing):
-            due = time.monotonic() + .5
-        time.sleep(max(start + 1/self.hz - time.monotonic(), .001))
+        if self.dirty:
+            rested = None
+            if self._picture(start > due or not self.playing): due = time.monotonic() + .5
+        elif rested is None: rested = start + .5
+        elif start > rested and not self.halfway:
+            rested = math.inf   # it is told once
+            self.tell('rest', {}, {})
+        start = max(start + 1/self.hz, time.monotonic() - 1/self.hz)   # what was late is caught up with
+        time.sleep(max(start - time.monotonic(), .001))
 
 @patch
 def _picture(self:Painter, curves):
@@ -84,7 +90,8 @@ def _show(self:Painter, who, eye, curves):
     if not who: self.odd = not self.odd
     points_only = self.playing and self.odd and eye.scene.kind == 'plane' and not whole
     layers = {*self.layers} - ({'heat', 'star'} if points_only else set())
-    self.tell('frame', dict(who=who, iteration=eye.iteration), eye.frame(layers))
+    numbers = {} if points_only else dict(numbers=eye.numbers())
+    self.tell('frame', dict(who=who, iteration=eye.iteration, **numbers), eye.frame(layers))
     if not curves: return
     if not self.playing or eye.iteration not in eye.figures: eye.measure()  # D alone may have moved
     self.tell('curves', dict(who=who), eye.curves())
@@ -105,7 +112,8 @@ def report(self:Painter) -> dict: # plain values, ready for JSON
 @patch
 def _tell_report(self:Painter, report):
     self._measure_rate(report['iteration'])
-    self.tell('state', {**report, 'said': self.eyes[0].diagnosis(), 'error': self.error}, {})
+    said = [eye.diagnosis() for eye in self.eyes]
+    self.tell('state', {**report, 'said': said, 'error': self.error}, {})
 
 @patch
 def _measure_rate(self:Painter, i):
@@ -135,10 +143,12 @@ def probe(self:Painter,
 @patch
 def slowly(self:Painter):
     "One iteration, line by line; of two runs, the second follows at once"
-    self.losses = {}
-    with self.turns:
-        self.run.slowly(self._line)
-        for run in self.runs[1:]: run.fit(1)
+    self.judged, self.halfway = {}, True
+    try:
+        with self.turns:
+            self.run.slowly(self._line)
+            for run in self.runs[1:]: run.fit(1)
+    finally: self.halfway = False
     if self.jobs or not (self.playing and self.speed == 'slow'):
         self.tell('line', dict(line=None, said='The iteration is complete.'), {})
 
@@ -146,10 +156,8 @@ def slowly(self:Painter):
 def _line(self:Painter, line, gave):
     "Tell one line, and hold it"
     if self.jobs or self.closed: return
-    if 'loss' in gave and gave['loss'].isfinite():
-        self.losses['d_loss' if line == 5 else 'g_loss'] = gave['loss'].item()
     self.dirty = True
-    try: self.tell('line', dict(line=line, said=_said(line, gave), **self.losses), self._points(gave))
+    try: self.tell('line', dict(line=line, said=_said(line, gave), told=self._numbers(line, gave)), self._points(gave))
     except Exception as e: self.no_picture(e)   # or half an iteration would be left
     self.presses = max(self.presses - 1, 0)
     with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
@@ -164,6 +172,31 @@ def _points(self:Painter, gave):
             for k in ('x', 'z', 'fakes') if k in gave}
 
 @patch
+def _numbers(self:Painter, line, gave):
+    "What this line came to, with this minibatch, in numbers"
+    gan, game = self.run.trainer.gan, self.run.trainer.game
+    if line in (2, 6): return f'm = {len(gave["z"])}, z⁽¹⁾ = {_vector(gave["z"][0])}'
+    if line == 3: return f'm = {len(gave["x"])}, x⁽¹⁾ = {_vector(self.run.trainer.data.unscale(gave["x"])[0])}'
+    if line in (4, 7):
+        self.judged = gave
+        return _answers(game, gave.get('real'), gave['fake'])
+    said = f'{"L_D" if line == 5 else "L_G"} = {gave["loss"].item():.3f}'
+    if not (self.eyes and self.eyes[0].quiet) or gan.classes or gan.pack > 1: return said
+    with evaluating(gan.discriminator):   # D again, of the same items, after it has moved
+        if line == 5 and {'x', 'fakes'} <= self.judged.keys(): return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
+    return said
+
+def _vector(v):
+    v = v.flatten().tolist()
+    return f'({", ".join(f"{o:.2f}" for o in v[:2])}{", …"*(len(v) > 2)})'
+
+def _answers(game, real, fake):
+    "The mean answers of D; of a critic, its values"
+    if 'd_real' in game.shows: real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
+    told = [f'mean {name} = {o.mean().item():.3f}' for name, o in (('D(x)', real), ('D(G(z))', fake)) if o is not None]
+    return ', '.join(told)
+
+@patch
 def _hold(self:Painter, when):
     "Until it is time for the next line"
     while not (self.jobs or self.closed or self.presses):
@@ -173,13 +206,13 @@ def _hold(self:Painter, when):
 # %% ../../nbs/lab/09_painter.ipynb #6d97832d
 def _said(line, gave):
     m = len(next(iter(gave.values()))) if 'loss' not in gave else 0
-    return {2: f'{m} noise vectors are drawn for D to practise on.',
+    return {2: f'{m} noise vectors are drawn, so that G makes {m} fakes for D to practise on.',
             3: f'{m} examples are drawn from the data.',
-            4: 'D gives each example and each fake a probability of being real.',
-            5: 'D has moved: higher on the examples, lower on the fakes. G stood still.',
+            4: 'D judges each example and each fake: how likely is it to be real?',
+            5: 'D has moved down the gradient of its loss, which came back from its answers. G stood still.',
             6: f'{m} fresh noise vectors are drawn for G.',
-            7: f'D judges the {m} fakes. No data are needed here.',
-            8: 'G has moved: its fakes look more real to D. D stood still.'}[line]
+            7: f'D judges the {m} new fakes. No data are needed here.',
+            8: 'G has moved: the gradient of its loss came back through D and the fakes. D stood still.'}[line]
 
 # %% ../../nbs/lab/09_painter.ipynb #72254e1c
 @patch

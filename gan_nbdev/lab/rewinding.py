@@ -6,10 +6,11 @@
 __all__ = ['Rewindable']
 
 # %% ../../nbs/lab/02_rewinding.ipynb #376197f5
-import math, time
+import json, math, time
 from collections import namedtuple
 from contextlib import contextmanager
 from copy import copy, deepcopy
+from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ import torch
 from fastcore.basics import patch
 
 from ..engines.checkpoints import checkpoint_files, read_checkpoint
+from ..engines.parts import parts
 from ..experiments import Experiment, experiment, live
 from .slow import slow_iteration
 from ..run_folders import Run
+from ..support.checks import whole_number
+from ..support.kinds import short
 from ..support.record import Record
 from ..trainer import Trainer
 
@@ -66,10 +70,10 @@ def _moment(self:Rewindable):
 # %% ../../nbs/lab/02_rewinding.ipynb #955d0e26
 @patch
 @contextmanager
-def _moving(self:Rewindable):
+def _moving(self:Rewindable, training=False):
     self._check_whole()
     self._settle()
-    self._fork()
+    self._fork(training)
     try: yield
     except BaseException:
         self.broken = True
@@ -80,10 +84,20 @@ def _check_whole(self:Rewindable):
     if self.broken: raise ValueError('training failed here: rewind to an earlier moment, or reset')
 
 @patch
-def _fork(self:Rewindable):
-    "What was recorded after now will not come to pass"
-    self.front = None
-    self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration}
+def _fork(self:Rewindable, training=False):
+    "What was recorded after now will not come to pass; but training alone leads there again, if nothing else was done"
+    kept = self.ahead(True) if training else []
+    self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration or i in kept}
+    if not self.ahead(): self.front = None
+
+@patch
+def ahead(self:Rewindable,
+          training:bool=False, # only those that training alone leads to?
+         ) -> list:            # iterations
+    "Recorded moments after now"
+    def others(story): return [act for act in story if 'fit' not in act]
+    now = others(self.story)
+    return [i for i, m in self.moments.items() if i > self.iteration and not (training and others(m.story) != now)]
 
 # %% ../../nbs/lab/02_rewinding.ipynb #e8f02ea5
 @patch
@@ -105,11 +119,12 @@ def fit(self:Rewindable,
         hook=None,           # a hook for this stretch only
        ) -> Rewindable:      # itself
     "Train `n` more iterations, recording moments"
-    with self._moving():
+    with self._moving(training=True):
         hooks = self.trainer.hooks
         self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
         try: Run.fit(self, n, progress)
         finally: self.trainer.hooks = hooks
+    if not self.ahead(): self.front = None   # the way that was known ends here
     return self
 
 # %% ../../nbs/lab/02_rewinding.ipynb #edd58513
@@ -127,7 +142,7 @@ def slowly(self:Rewindable,
            tell,        # as for `slow_iteration`
           ) -> Rewindable: # itself
     "One iteration, told line by line, which is the eager engine's way"
-    with self._moving():
+    with self._moving(training=True):
         engine = self.trainer.engine
         Run.change(self, {'engine': 'eager'})
         try: slow_iteration(self.trainer, tell)
@@ -302,3 +317,41 @@ def _remember(self:Rewindable, folder):
         if i >= self.iteration or changes(story) != changes(now.story): continue
         rows = len(state.pop('history'))
         self.moments[i] = now._replace(state=state, rows=rows, story=story, size=_size(state))
+
+# %% ../../nbs/lab/02_rewinding.ipynb #16497554
+def _usual(): return experiment('ring', 'lab').entries
+
+def _print(e): return sha1(json.dumps(e.entries, sort_keys=True).encode()).hexdigest()[:8]
+
+@patch
+def text(self:Rewindable) -> str: # one line
+    "What `from_text` reads; `ValueError` for parts of one's own, or after a failure"
+    self._check_whole(); self.check_told()
+    if own := [o for o in parts if self.begun.is_own(o)]:
+        raise ValueError(f'{own[0]} of your own does not fit into a text: save the run, or give the code')
+    usual = _usual()
+    differs = {k: v for k, v in self.begun.entries.items() if k not in usual or v != usual[k]}
+    return json.dumps(dict(lab=_print(self.begun), changes=differs, story=self.story), ensure_ascii=False)
+
+_act = dict(fit=lambda o: [*o] == ['fit'] and whole_number('fit', o['fit'], 0),
+            alone=lambda o: {*o} == {'alone', 'times'} and o['alone'] in ('d', 'g') and whole_number('times', o['times'], 1),
+            change=lambda o: [*o] == ['change'] and isinstance(o['change'], dict) or None)
+
+def _story(acts):
+    for o in acts:
+        kind = next((k for k in _act if k in o), None) if isinstance(o, dict) else None
+        if kind is None or _act[kind](o) in (None, False): raise ValueError(f'{short(o)} is no act: there are fit, alone and change')
+    return acts
+
+@patch(cls_method=True)
+def from_text(cls:Rewindable,
+              text:str,       # from `text`
+             ) -> Rewindable: # where the one stood that wrote it
+    "The run that a text tells of, done again; `ValueError` for any other text"
+    try:
+        told = json.loads(text)
+        begun, story = Experiment({**_usual(), **told['changes']}), _story(told['story'])
+    except (KeyError, TypeError, ValueError, RecursionError) as e:
+        raise ValueError(f'this is no text of a Lab: {" ".join(str(e).split())[:200]}') from None
+    if told['lab'] != _print(begun): raise ValueError('this text was changed, or comes from another version of gan_nbdev')
+    return cls(begun).play(story).note(force=True)

@@ -176,11 +176,32 @@ def _arrows(self:Scene, gan, game, fakes):
     return (self.data.unscale(x + move) - self.data.unscale(x)).cpu().float()[:, self.sight.at].numpy()
 
 @patch
-def _turn(self:Scene, gan, game, n):
-    "A turn of G with n fakes, and the examples if the game wants some"
+def _turn(self:Scene, gan, game, n, both=False):
+    "A turn with n fakes, and with examples for D, or if the game wants some"
     device, rng = gan.device, torch.Generator(gan.device).manual_seed(0)
-    x = self.rows[torch.arange(n) % len(self.rows)].to(device) if pairs(game) else None
+    x = self.rows[torch.arange(n) % len(self.rows)].to(device) if both or pairs(game) else None
     return Turn(gan, self.z[torch.arange(n) % len(self.z)].to(device), x, rng)
+
+# %% ../../nbs/lab/03_scenes.ipynb #cf2b11af
+@patch
+def numbers(self:Scene,
+            gan,     # a `GAN`
+            game,    # the game
+            n:int=240, # examples and fakes, at most
+           ) -> dict: # d_loss, g_loss, pull, and where the game shows them value, d_real, d_fake
+    "How both players stand; `{}` where D judges several at a time, or by class"
+    if gan.classes or gan.pack > 1: return {}
+    with evaluating(gan.discriminator), torch.enable_grad():
+        turn = self._turn(gan, game, min(n, len(self.rows)), both=True)
+        d_loss = game.d_turn(turn)[0]
+        x = turn['fakes'].detach().requires_grad_()
+        g_loss = game.g_turn(turn.replaced(dict(fakes=x)))[0]
+        move, = torch.autograd.grad(g_loss*len(x), x)
+    out = dict(d_loss=d_loss, g_loss=g_loss, pull=move.norm(dim=1).mean())
+    if 'd_real' in game.shows: out |= dict(d_real=turn['real'].sigmoid().mean(), d_fake=turn['fake'].sigmoid().mean())
+    if 'value' in game.shows: out['value'] = log_d(turn['real']).mean() + log_not_d(turn['fake']).mean()
+    out = {k: v.item() for k, v in out.items()}
+    return {k: v for k, v in out.items() if math.isfinite(v)}
 
 # %% ../../nbs/lab/03_scenes.ipynb #ef354bb2
 def _spread(m):

@@ -24,6 +24,7 @@ class Session(Painter):
     "A run with all the commands of the Lab; `close` ends it"
     lesson, source = None, ''       # a `Lesson`; the code that is shown
     compared = None                 # control and value of the second run
+    heard = None                    # the last command of each window that is done, by its name
     strokes, own_data = (), None    # of the pen, [x, y] each; the file or data that were given
 
     def __init__(self,
@@ -33,11 +34,11 @@ class Session(Painter):
         data = run.experiment['data']
         if 'own' in data: self.own_data = run.trainer.data
         elif 'file' in data: self.own_data = data
-        self.strokes = data.get('strokes', ())
+        self.strokes, self.heard = data.get('strokes', ()), {}
         super().__init__(run, *args, **kwargs)
 
     def carry_out(self, what, how):
-        if what not in (*self.anytime, 'speed', 'save', 'code'): self.source = ''   # of the past
+        if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past
         return super().carry_out(what, how)
 
 # %% ../../nbs/lab/10_session.ipynb #6fe4eb6b
@@ -173,8 +174,7 @@ def do_compare(self:Session,
     other = self.run.twin(new)
     self._take([self.run.restarted(), other])
     self.compared, self.playing, self.error = (name, value), False, ''
-    self.note = ('Two runs from the same seed. Solid curves, numbers and diagnosis are those of '
-                 'the first, dashed curves those of the second. Press Play.')
+    self.note = 'Two runs from the same seed: solid curves are of the first, dashed ones of the second. Press Play.'
 
 @patch
 def do_uncompare(self:Session):
@@ -187,6 +187,11 @@ def do_uncompare(self:Session):
 def do_code(self:Session):
     "Show code that rebuilds this very state"
     self.source = self.run.code()
+
+@patch
+def do_text(self:Session):
+    "Show a cell that opens the Lab in this very state; `ValueError` for parts of one's own"
+    self.source = f'from gan_nbdev.lab import Lab\nLab.from_text({self.run.text()!r})'
 
 @patch
 def do_save(self:Session,
@@ -204,8 +209,16 @@ def do_save(self:Session,
 def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
     return {**Painter.report(self), 'settings': control_values(self.run), 'code': self.source,
-            'strokes': [*self.strokes], 'lesson': self.lesson and list(self.lesson[:3]),
+            'strokes': [*self.strokes], 'lesson': self.lesson and _texts(self.lesson), 'heard': {**self.heard}, 'future': self._future(),
             'given': self.run.given is not None, 'compare': self.compared and self._captions()}
+
+@patch
+def _future(self:Session):
+    "False; 'same' if training leads to all moments after now; 'other' if it loses some"
+    there, led = self.run.ahead(), self.run.ahead(True)
+    return bool(there) and ('same' if len(there) == len(led) else 'other')
+
+def _texts(lesson): return {k: v for k, v in lesson._asdict().items() if isinstance(v, str)}
 
 @patch
 def _captions(self:Session):

@@ -77,14 +77,21 @@ def as_image(fig,       # a matplotlib figure
     return Image(small_png(fig)[0])
 
 # %% ../../nbs/lab/04_widgets.ipynb #017881b2
+_gone = ('''<style class="gan-lab-still">.jp-OutputArea-child:has(+ .jp-OutputArea-child + .jp-OutputArea-child .gan-lab-still)'''
+         ''':not(:has(.gan-lab)) {display: none}</style>''')   # a window without its kernel, and its message
+
 def show_window(window,     # an anywidget
                 text:str,   # for those who see text alone
-                picture):   # function that gives an IPython `Image`
-    "Display a window, and after it its picture"
+                picture,    # function that gives an IPython `Image`
+               ) -> object: # handle of the picture, with `update`; None without one
+    "Display a window, and after it its picture, which is alone to be seen where the window has no kernel"
     from IPython.display import display
     out = window._repr_mimebundle_()
     data = out[0] if isinstance(out, tuple) else out
     display({**data, 'text/plain': text}, raw=True)
     try: still = picture()
     except Exception as e: warn(f'there is no picture beside the window: {one_line(e)}')
-    else: display(still)
+    else:
+        handle = display(still, display_id=True)
+        display({'text/html': _gone, 'text/plain': ''}, raw=True)
+        return handle

@@ -13,14 +13,14 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..experiments import Experiment, experiment
-from .controls import control_values, controls, told_controls
+from .controls import control_label, control_values, controls, first_controls, told_controls
 from .course import lessons
 from .eye import Eye, curve_table, layer_table
 from .rewinding import Rewindable
 from .scenes import Scene
 from .session import Session
 from .sights import Sight
-from .slow import algorithm_lines
+from .slow import algorithm_lines, line_formulas
 from .widgets import as_image, in_parts, show_window, window_class
 from ..plots import palette, plot_fakes, plot_more, plot_probability, plot_value
 from ..trainer import Trainer
@@ -30,7 +30,7 @@ def _fixed(run):
     "All that the window needs to know once"
     return dict(
         controls=told_controls(run), live=[c.name for c in controls.values() if c.live],
-        lines=algorithm_lines, pad=Eye.pad, palette=palette,
+        lines=algorithm_lines, formulas=line_formulas, first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette,
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 
@@ -42,6 +42,7 @@ def _run_for(what, data, changes):
     if changes or isinstance(what, Trainer) and data is not None:
         raise ValueError('give a trainer or a folder, or data and changes, not both')
     if isinstance(what, Trainer): return Rewindable(trainer=what)
+    if isinstance(what, Rewindable): return what
     hint = 'data are given as Lab(data=…)'
     if not isinstance(what, (str, Path)):
         raise ValueError('what must be a Trainer, an Experiment or a run folder, not '
@@ -65,7 +66,7 @@ def _new_run(data, changes):
 class Lab:
     "A window on a GAN at work; `ValueError` for what does not fit"
     def __init__(self,
-        what=None,     # a `Trainer`, an `Experiment`, or a run folder; None: a new game
+        what=None,     # a `Trainer`, an `Experiment`, a `Rewindable`, or a run folder; None: a new game
         data=None,     # a name, a file, an array or a data object; None: the ring, or as described
         **changes      # entries of the description, as `k=5`, `**{'d_rule.lr': 2e-4}`
     ):
@@ -73,6 +74,7 @@ class Lab:
         Sight(run.trainer.data)   # `ValueError` if it has no picture
         window = window_class('Lab', ('lab',), ('fixed', 'state'))
         _replace(self)
+        self.still = self.shown = None   # the picture beside the window, and what it shows
         self.session = Session(run, self._tell)
         if run.iteration: self.session.note = _taken_up(run)
         self.widget = window(fixed=_fixed(run), state=self.session.report())
@@ -91,6 +93,19 @@ class Lab:
         why = 'This Lab is closed: its cell was run again, or close() was called.'
         self.widget.state = {**self.session.report(), 'playing': False, 'error': why}
 
+# %% ../../nbs/lab/11_window.ipynb #ba400ee7
+@patch(cls_method=True)
+def from_text(cls:Lab,
+              text:str,  # a line, from `text` or the window
+             ) -> Lab:   # at the same iteration, to the bit on this kind of machine
+    "Open the Lab in the state that a text tells of; `ValueError` for any other text"
+    return cls(Rewindable.from_text(text))
+
+@patch
+def text(self:Lab) -> str: # one line
+    "This very state, for `from_text`"
+    return self.session.between(self.run.text)
+
 # %% ../../nbs/lab/11_window.ipynb #f9fece6a
 def _taken_up(run):
     "Where the run stands, in words"
@@ -105,17 +120,20 @@ def _taken_up(run):
 def _tell(self:Lab, what, info, arrays):
     if not hasattr(self, 'widget'): return
     if what == 'state': self.widget.state = info
+    elif what == 'rest': self._renew()
     else:
         parts, buffers = in_parts(arrays)
         self.widget.send(dict(do=what, parts=parts, **info), buffers)
 
 @patch
 def _heard(self:Lab, _, asked, buffers):
-    what = asked.pop('do')
+    what, window, count = asked.pop('do'), asked.pop('window', None), asked.pop('count', 0)
     if self.session.closed and what not in ('ping', 'hello'): self.close()
     elif what == 'ping': self.widget.send(dict(do='pong'))
     elif what == 'at': self.session.probe(**asked)
-    elif not self.session.closed: self.session.do(what, **asked)
+    elif not self.session.closed:
+        done = self.session.do(what, **asked)
+        if window: done.add_done_callback(lambda _: self.session.heard.update({window: count}))
 
 # %% ../../nbs/lab/11_window.ipynb #bd124980
 _of_cell = {}   # cell -> the execution, and the Labs that it made
@@ -157,14 +175,25 @@ def picture(self:Lab,
         scene.sight.draw(fakes, scene.rows, left)
     else: plot_fakes(t.sample(1000), t.data, left)
     if scene.kind == 'plane':
-        if not scene.sight.names: left.set_aspect('equal', adjustable='box')
+        left.set_aspect('auto')
         left.set(xlim=scene.box[0], ylim=scene.box[1])
+        left.set_box_aspect(1)   # as in the window
     if not self.run.iteration: plot_value(dict(value=[0.]), right)
     else: (plot_value if 'value' in t.history else plot_more)(t.history, right)
     fig.suptitle(title, fontsize=9)
     return as_image(fig)
 
 @patch
-def _ipython_display_(self:Lab):
-    title = 'The Lab as it was: run the cell to bring it to life'
-    show_window(self.widget, repr(self), lambda: self.session.between(lambda: self.picture(title)))
+def _ipython_display_(self:Lab): self.still = show_window(self.widget, repr(self), self._seen)
+
+@patch
+def _seen(self:Lab):
+    def draw():
+        self.shown = self.run.story
+        return self.picture(f'The Lab at iteration {self.run.iteration:,}, as it was: run the cell to bring it to life')
+    return self.session.between(draw)
+
+@patch
+def _renew(self:Lab):
+    "Once all is at rest, the picture shows what the window shows"
+    if self.still and self.shown != self.run.story: self.still.update(self._seen())

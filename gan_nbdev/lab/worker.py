@@ -57,17 +57,17 @@ class Worker:
     turns = _Turns()                        # for all of them
     anytime = 'line', 'layers', 'hello'    # commands that do not wait for the end of an iteration
     speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
-              '1': '1 iteration/s', 'slow': 'line by line'}
+              '1': '1 iteration/s', 'slow': 'line by line, 3 s each'}
 
     def __init__(self,
         run:Rewindable,   # to be steered
         tell=None,        # function of (what, dict, arrays by name), called on its thread
-        line_s:float=.8,  # seconds a line of Algorithm 1 stays lit
+        line_s:float=3.,  # seconds a line of Algorithm 1 stays lit, while it plays
     ):
         self.runs = [run]                               # two, while they are compared
         self.window = tell or (lambda *_: None)
         self.playing, self.speed, self.line_s, self.presses = False, 'full', line_s, 0
-        self.note, self.error = guide(run.trainer.data), ''
+        self.note, self.error = guide(run.trainer), ''
         self.jobs, self.looks, self.wake = deque(), deque(), threading.Condition()
         self.dirty, self.urgent = True, False           # is there news? can it not wait?
         self.closed, self.ended = False, False          # asked to end; has ended
@@ -100,14 +100,15 @@ class Worker:
         self.error = f'The picture cannot be drawn. {type(e).__name__}: {one_line(e)}.'
         return True
 
-def guide(data       # of a run
+def guide(trainer    # of a run
          ) -> str:   # sentences
     "What there is to see, for those who have just opened a window; `ValueError` for data without a picture"
-    kind, dots = Sight(data).kind, 'Rings are data, green dots are fakes'
+    kind, gan, dots = Sight(trainer.data).kind, trainer.gan, 'Rings are data, green dots are fakes.'
+    ground = ' The ground is blue where D bets on data, orange where it bets on fakes.'
     return dict(
-        images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=f'{dots}.',
+        images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=dots,
         line='The outline is of the data, the green ground of the fakes.',
-        plane=f'{dots}, and the bluer the ground, the more D takes what lies there for real.')[kind] + ' Press Play.'
+        plane=dots + ground*(gan.pack == 1 and not gan.classes))[kind] + ' Press Play.'
 
 # %% ../../nbs/lab/08_worker.ipynb #8e01989f
 @patch(as_prop=True)

@@ -30,15 +30,16 @@ export function contour(v, n, level) {
   return out;
 }
 
-/** RGBA bytes of an n × n map, top row first: 0 is `low`, `top` is `high`, above it nothing. */
-export function shade(v, n, low, high, top = 255) {
+/** RGBA bytes of an n × n map, top row first: 0 is `low`, half of `top` is `mid`, `top` is `high`, above it nothing. */
+export function shade(v, n, low, high, top = 255, mid = low.map((o, i) => (o + high[i]) / 2)) {
   const out = new Uint8ClampedArray(4 * n * n);
   for (let r = 0; r < n; r++) {
     for (let c = 0; c < n; c++) {
       const t = v[r * n + c] / top,
         o = 4 * ((n - 1 - r) * n + c);
       if (t > 1) continue;
-      for (let i = 0; i < 3; i++) out[o + i] = low[i] + t * (high[i] - low[i]);
+      const [a, b, u] = t < 0.5 ? [low, mid, 2 * t] : [mid, high, 2 * t - 1];
+      for (let i = 0; i < 3; i++) out[o + i] = a[i] + u * (b[i] - a[i]);
       out[o + 3] = 255;
     }
   }
@@ -137,6 +138,15 @@ function h(tag, attrs = {}, ...children) {
   return e;
 }
 
+function button(label, what, hint, act, more) {
+  return h("button", { type: "button", title: hint, "data-do": what, onclick: act, ...more }, label);
+}
+
+function select(label, what, options, act, more) {
+  const all = options.map(([value, text]) => h("option", { value }, text));
+  return h("select", { "aria-label": label, "data-do": what, onchange: (e) => act(e.target.value), ...more }, ...all);
+}
+
 /** New words only where they are other words: a screen reader reads each change, and a selection is lost. */
 function put(e, text) {
   if (e.textContent !== text) e.textContent = text;
@@ -164,6 +174,7 @@ class Ink {
       data: s.color || "#000",
       low: ground,
       high: dark ? [0, 104, 165] : [120, 183, 225],
+      fake: dark ? [140, 76, 0] : [246, 186, 116],
       generator: dark ? "#2fd3a3" : this.palette.generator,
       discriminator: dark ? "#56a8e8" : this.palette.discriminator,
       halo: dark ? "#000" : "#fff",

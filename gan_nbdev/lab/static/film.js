@@ -179,34 +179,16 @@ class Player extends App {
     const toggle = () => this.send(this.state.playing ? "pause" : "play");
     this.root.classList.add("gl-film");
     this.root.setAttribute("aria-label", "Recorded run");
-    this.play = h("button", { type: "button", class: "gl-main-button", onclick: toggle });
-    this.big = h(
-      "button",
-      {
-        type: "button",
-        class: "gl-big",
-        "aria-label": "Play the run",
-        onclick: () => {
-          toggle();
-          this.play.focus();
-        },
-      },
-      "▶",
-    );
-    this.speed = h(
-      "select",
-      { "aria-label": "Speed", "data-do": "speed", onchange: (e) => this.send("speed", { speed: e.target.value }) },
-      ...speeds.map(([v, l]) => h("option", { value: v }, l)),
-    );
-    this.time = h("input", {
-      type: "range",
-      min: 0,
-      max: this.state.moments.length - 1,
-      step: 1,
-      "aria-label": "Time",
-      "data-do": "rewind",
-      oninput: (e) => this.slide(Number(e.target.value)),
-    });
+    this.play = button("", "play", "", toggle, { class: "gl-main-button" });
+    const begin = () => {
+      toggle();
+      this.play.focus();
+    };
+    this.big = button("▶", null, null, begin, { class: "gl-big", "aria-label": "Play the run" });
+    this.speed = select("Speed", "speed", speeds, (speed) => this.send("speed", { speed }));
+    const last = this.state.moments.length - 1,
+      oninput = (e) => this.slide(Number(e.target.value));
+    this.time = h("input", { type: "range", max: last, step: 1, "aria-label": "Time", "data-do": "rewind", oninput });
     this.when = h("output", { class: "gl-when" });
     this.lost = h("span", { hidden: true });
     this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
@@ -220,7 +202,7 @@ class Player extends App {
       h(
         "div",
         { class: "gl-main" },
-        h("div", {}, this.places, this.layerBox()),
+        h("div", {}, this.places, h("div", { class: "gl-under" }, this.layerBox())),
         h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said),
       ),
     );
