@@ -26,12 +26,12 @@ def _plain(lr): return dict(name='sgd', lr=lr, momentum=0.)   # gradient steps, 
 
 _circle = [(.98, .17), (.26, .97), (-.87, .5), (-.64, -.77), (.5, -.87)]
 _arc = [(round(.7*math.cos(.35*i), 2), round(-.7*math.sin(.35*i), 2)) for i in range(1, 9)]
-_face = [_arc, [(-.35, .3), (-.35, .5)], [(.35, .3), (.35, .5)]]
+_halves = [_arc, [(x, -y) for x, y in _arc]]   # of a circle
 
 lessons = dict(
     healthy=Lesson('A healthy run',
         'First D gets ahead, and V rises above −log 4. Then the fakes find the clouds, and V falls back towards −log 4. '
-        'By iteration 400 there are fakes in at least seven of the eight clouds, and many still lie between them.',
+        'By iteration 400 there are fakes in at least six of the eight clouds, and many still lie between them.',
         'V ends close to where it began. How can you tell a G that has learned from one that has not begun?',
         _game(batch_size=128),
         'Not by V: a D that knows nothing has V = −log 4 as well. Look at the fakes, or at what does not depend on D: '
@@ -54,7 +54,7 @@ lessons = dict(
         _game(batch_size=128, **{'d_rule.lr': 2e-4, 'g_rule.lr': 2e-3}),
         'If D stood still, the best that G could do would be to send every z to the one place where D is highest: '
         'its loss does not ask for variety. Only a D that follows quickly makes a crowded place a bad one.',
-        'Set the rate of D to 0.01 and that of G to 0.001, without a reset: 300 iterations later the fakes are in at least half of the clouds.'),
+        'Set the rate of D to 0.01 and that of G to 0.001, without a reset: 300 iterations later the fakes are in at least three clouds.'),
     oscillation=Lesson('Oscillation',
         'The data are one point, G is one point that it can move, and D is linear: the smallest game there is. '
         'Each player pulls the other past the solution, and they go round it for ever: after 400 iterations G swings as far as at the start.',
@@ -105,16 +105,16 @@ lessons = dict(
         'V and the probabilities D(x) exist only where D is asked for a probability: least-squares and hinge have none.',
         'Compare two games of your choice. Does the same one win with another seed?', compare=('game', 'non-saturating')),
     drawing=Lesson('Drawing',
-        'Three strokes of a pen are the data. At iteration 300 more than three quarters of the fakes lie on them. '
+        'Two strokes of a pen are the data. At iteration 300 more than three quarters of the fakes lie on them. '
         'The lattice of noise is torn nowhere: it reaches across the gaps.',
         'Why are there some fakes between the strokes, where there are no data?',
-        _game(dict(name='drawn', strokes=[[list(p) for p in o] for o in _face]), batch_size=128),
-        'The noise is in one piece, and a continuous G cannot tear it. On the way from a z that lands on one stroke to a z that lands on another, '
+        _game(dict(name='drawn', strokes=[[list(p) for p in o] for o in _halves]), batch_size=128),
+        'The noise is in one piece, and a continuous G cannot tear it. On the way from a z that lands on one stroke to a z that lands on the other, '
         'G passes between them.',
         'Clear, and draw something of your own. What is hard for G: sharp corners, gaps, crossings?', layers=('manifold',)),
     digits=Lesson('Digits by class',
         'Both networks are told which digit is meant, and the fakes are of 0 to 9 in turn. '
-        'At iteration 300 more than half of them are nearest to the mean of the digit that was asked for, where chance would be a tenth.',
+        'At iteration 300 more than a third of them are nearest to the mean of the digit that was asked for, where chance would be a tenth.',
         'Does G copy its examples, or does it draw digits that nobody has written?',
         experiment(dict(name='digits'), 'lab-images', classes=10),
         'At this time it does not copy: fakes lie farther from the nearest example than examples do from each other.',
