@@ -1345,6 +1345,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'gan_nbdev/lab/controls.py'),
                                         'gan_nbdev.lab.controls.turned': ('lab/controls.html#turned', 'gan_nbdev/lab/controls.py')},
             'gan_nbdev.lab.course': { 'gan_nbdev.lab.course._game': ('lab/course.html#_game', 'gan_nbdev/lab/course.py'),
+                                      'gan_nbdev.lab.course._plain': ('lab/course.html#_plain', 'gan_nbdev/lab/course.py'),
                                       'gan_nbdev.lab.course.play_lesson': ('lab/course.html#play_lesson', 'gan_nbdev/lab/course.py')},
             'gan_nbdev.lab.explorer': { 'gan_nbdev.lab.explorer.Explorer': ('lab/explorer.html#explorer', 'gan_nbdev/lab/explorer.py'),
                                         'gan_nbdev.lab.explorer.Explorer.__init__': ( 'lab/explorer.html#explorer.__init__',

@@ -338,8 +338,8 @@ def _verdict(last):
                     f'it, by ±{swing:.2f}. Try smaller rates, a decay to 0 at the end, less momentum, '
                     'or an average of the weights (EMA)')
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
-                'D answers about ½ for data and fakes alike. So it does before it has learned '
-                'anything: look at the samples too')
+                'D answers about ½ for data and fakes alike. A game that has not begun '
+                'looks the same: look at the samples too')
     return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
             f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
 

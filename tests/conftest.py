@@ -45,7 +45,7 @@ def pytest_runtest_call(item):
 
 # Files run side by side, each by one process: those that take longest begin first.
 long = ('test_notebooks', 'test_lab_browser', 'test_engines', 'test_explorer_browser', 'test_cli', 'test_games', 'test_study',
-        'test_checkpoints', 'test_parallel', 'test_interrupts', 'test_lab', 'test_project', 'test_film_browser', 'test_tied')
+        'test_checkpoints', 'test_parallel', 'test_interrupts', 'test_lab', 'test_lessons', 'test_project', 'test_film_browser', 'test_tied')
 
 def pytest_collection_modifyitems(items):
     order = {name: i for i, name in enumerate(long)}

@@ -6,62 +6,124 @@
 __all__ = ['Lesson', 'lessons', 'play_lesson']
 
 # %% ../../nbs/lab/07_course.ipynb #88271946
+import math
 from collections import namedtuple
 
 from ..experiments import experiment
 from .rewinding import Rewindable
 
 # %% ../../nbs/lab/07_course.ipynb #c9b5762a
-Lesson = namedtuple('Lesson', 'title text question experiment')
-Lesson.__doc__ = 'A title, two sentences, a question, and the `Experiment` to start with'
+Lesson = namedtuple('Lesson', 'title text question experiment answer next compare layers', defaults=('', '', None, ()))
+Lesson.__doc__ = ('A title, what is seen, a question, the `Experiment` to start with; the answer, what to try next, '
+                  '(control, value) of a second run beside it, layers to turn on')
 
-def _game(name='ring', recipe='lab', **changes): return experiment(dict(name=name), recipe, **changes)
+def _game(name='ring', recipe='lab', **changes):
+    quick = {'batch_size': 64, 'd_rule.lr': 5e-3, 'g_rule.lr': 1e-3}
+    if name == 'ring': quick['data.std'] = .05   # clouds that can be seen, and learned soon
+    return experiment(dict(name=name) if isinstance(name, str) else name, recipe, **quick).changed(changes)
 
-_plain = dict(name='sgd', lr=.1, momentum=0.)   # gradient steps, nothing else
+def _plain(lr): return dict(name='sgd', lr=lr, momentum=0.)   # gradient steps, nothing else
+
+_circle = [(.98, .17), (.26, .97), (-.87, .5), (-.64, -.77), (.5, -.87)]
+_arc = [(round(.7*math.cos(.35*i), 2), round(-.7*math.sin(.35*i), 2)) for i in range(1, 9)]
+_halves = [_arc, [(x, -y) for x, y in _arc]]   # of a circle
 
 lessons = dict(
     healthy=Lesson('A healthy run',
-        'D and G stay close: V leaves −log 4 while D learns, and comes back to it while G does. '
-        'The fakes leave their blob, reach out to the clouds and gather in them.',
-        'Why does D stay near 0 between the clouds, although G is good?', _game()),
-    saturation=Lesson('Saturation under minimax',
-        'Here G descends log(1 − D(G(z))), and D is by far the quicker one: it soon knows every fake, and '
-        'there the slope of that loss is nearly 0. V has risen to 0, and G learns next to nothing.',
-        'What do the arrows do when you set the game to non-saturating and k to 1, '
-        'without a reset?', _game(game='minimax', k=5, **{'d_rule.lr': 5e-3, 'g_rule.lr': 1e-4})),
+        'First D gets ahead, and V rises above −log 4. Then the fakes find the clouds, and V falls back towards −log 4. '
+        'By iteration 400 there are fakes in at least six of the eight clouds, and many still lie between them.',
+        'V ends close to where it began. How can you tell a G that has learned from one that has not begun?',
+        _game(batch_size=128),
+        'Not by V: a D that knows nothing has V = −log 4 as well. Look at the fakes, or at what does not depend on D: '
+        'the number of clouds, the divergence from the data.',
+        'Rewind to 0 and go through the first iterations one by one: what does D learn before G moves far?'),
+    saturation=Lesson('Saturation',
+        'G descends log(1 − D(G(z))) by plain gradient steps, and D is much the quicker of the two. '
+        'From iteration 20 on D knows the fakes: the mean of D(G(z)) is below 0.05, and V is above −0.1. '
+        'The arrows are too short to be seen, and the fakes stand still.',
+        'D could not be clearer about what is fake. Why does that not help G?',
+        _game(game='minimax', g_rule=_plain(.02), **{'d_rule.lr': 1e-2}),
+        'G feels only how its loss changes with a fake. By the logit of D, log(1 − D) has the slope −D, which is nearly 0 here; '
+        '−log D has the slope −(1 − D), nearly −1.',
+        'Set the game to non-saturating, without a reset: long arrows appear at once, and 100 iterations later '
+        'the fakes are far from where they stood.', layers=('arrows',)),
     collapse=Lesson('Mode collapse',
-        'All fakes end up in one cloud. In time each of them is as good as real, yet seven clouds '
-        'out of eight are never made.',
-        'D could see that something is wrong, and still G does not move. Which curves tell you?',
-        _game(game='minimax', k=3, **{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-4})),
-    oscillation=Lesson('Oscillation: the Dirac-GAN',
-        'The data are one point, G is one point that it can move, and D is linear: the smallest '
-        'game there is. Each player pulls the other round the solution, and they circle for ever.',
-        'What does a smaller rate do to the circles, and what does momentum do?',
-        _game('point', game='minimax', g_rule=_plain, d_rule=_plain, **{
-            'generator.hidden': [1]*3, 'generator.act': 'sigmoid', 'discriminator.hidden': []})),
+        'G learns at ten times the rate of D. From iteration 100 on its fakes are one heap, less than half as wide as the ring. '
+        'The heap runs from place to place, D always behind it. V says nothing of it: it stays close to −log 4.',
+        'Why does G not spread its fakes over the clouds?',
+        _game(batch_size=128, **{'d_rule.lr': 2e-4, 'g_rule.lr': 2e-3}),
+        'If D stood still, the best that G could do would be to send every z to the one place where D is highest: '
+        'its loss does not ask for variety. Only a D that follows quickly makes a crowded place a bad one.',
+        'Set the rate of D to 0.01 and that of G to 0.001, without a reset: 300 iterations later the fakes are in at least three clouds.'),
+    oscillation=Lesson('Oscillation',
+        'The data are one point, G is one point that it can move, and D is linear: the smallest game there is. '
+        'Each player pulls the other past the solution, and they go round it for ever: after 400 iterations G swings as far as at the start.',
+        'What would bring them to rest?',
+        _game('point', game='minimax', g_rule=_plain(.1), d_rule=_plain(.1), **{
+            'generator.hidden': [1]*3, 'generator.act': 'sigmoid', 'discriminator.hidden': []}),
+        'Not a smaller rate: with half of it they go round half as fast, and as far. '
+        'What helps is a price on the slope of D, which is friction for this pendulum.',
+        'Set the game to r3gan, which has such a price, without a reset: they spiral in, and after 400 iterations '
+        'less than a tenth of the distance is left.'),
     strong_d=Lesson('A D that is too strong',
-        'D takes ten large steps for each step of G. G flees into one cloud, and V settles near '
-        '−0.3: D is right everywhere, but in the one place where G hides.',
-        'Is a perfect D a good teacher? Set k = 1 and press Reset: how many clouds now? And if you '
-        'set k = 1 only after a hundred iterations?',
-        _game(k=10, **{'d_rule.lr': 3e-3})),
-    k5=Lesson('k = 5',
-        'The paper lets D take k steps for each step of G, to keep it near its best. With k = 5 '
-        'each iteration costs three times as much, and here so good a D keeps G in two of the '
-        'eight clouds.',
-        'Is k = 5 better than k = 1, per iteration or per second? Why does G not get out?',
-        _game(k=5)),
-    digits=Lesson('Handwritten digits',
-        'Each picture is one noise vector carried through G: all alike at first, digits after some '
-        'thousand iterations. Move the pointer over them to walk through the noise, and turn on '
-        '“nearest” to see the real digit that is closest to each.',
+        'D takes three steps for each step of G, at fifty times its rate. From iteration 150 on the fakes are in one or two clouds, '
+        'and V is above −0.8: D is right about more than four items in five.',
+        'Is so good a D a good teacher?',
+        _game(k=3, **{'d_rule.lr': 1e-2, 'g_rule.lr': 2e-4}),
+        'No. In the middle of every cloud without fakes D is above 0.9, and no fake goes there: '
+        'G feels the slope of D only where its fakes are.',
+        'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.'),
+    k=Lesson('k, the steps of D',
+        'Both players learn at the same high rate, and D takes one step for each step of G: k = 1. '
+        'The fakes wander about, and from iteration 100 on they are never in more than two clouds at once.',
+        'With k = 4 an iteration has five steps instead of two. Is that worth it?',
+        _game(**{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-3}),
+        'Here it is. With k = 4 the fakes are in at least seven clouds at iteration 100. '
+        'As many steps with k = 1 lead to iteration 250, and there they are not.',
+        'Compare k = 1 with k = 4. Then leave k at 1 and lower the rate of G: does that help as well?', compare=('k', 4)),
+    noise=Lesson('Noise that is too small',
+        'The data fill a square, and the noise is one number. G can only bend a line: at iteration 200 the fakes lie along a thread, '
+        'and more than half of the square has none.',
+        'Could a larger G fill the square?',
+        _game(dict(name='checkerboard', squares=1), **{'noise.dim': 1}),
+        'It could wind the thread more tightly, but what a continuous G makes of a line is a line, and has no area.',
+        'Set the noise size to 2: at iteration 200 the fakes reach more than two thirds of the square.', layers=('manifold',)),
+    memorising=Lesson('Memorising',
+        'A circle was meant, but five of its points are all the data there are. At iteration 400 D is higher at the five than midway '
+        'between them, and the fakes lie at the five more than twice as often as points of the circle would.',
+        'G has found the five points. Has it learned what was meant?',
+        _game(dict(name='drawn', strokes=[[list(p)] for p in _circle]), batch_size=128),
+        'It has learned what it was shown. p_data is the distribution of the examples, and the game ends where p_g = p_data: with copies. '
+        'That a circle was meant is nowhere in the data.',
+        'Draw more points of the circle, one by one. How many does it take until you would call it a circle?'),
+    games=Lesson('The games side by side',
+        'The same data, networks, rates and seed as in the healthy run: only the losses differ. At iteration 400 least-squares, minimax and '
+        'non-saturating all have fakes in at least six of the eight clouds.',
+        'Their losses are different numbers. By what can the runs be compared?',
+        _game(game='least-squares', batch_size=128),
+        'By what does not depend on the game: the fakes, the clouds that they reach, the divergence from the data. '
+        'V and the probabilities D(x) exist only where D is asked for a probability: least-squares and hinge have none.',
+        'Compare two games of your choice. Does the same one win with another seed?', compare=('game', 'non-saturating')),
+    drawing=Lesson('Drawing',
+        'Two strokes of a pen are the data. At iteration 300 more than three quarters of the fakes lie on them. '
+        'The lattice of noise is torn nowhere: it reaches across the gaps.',
+        'Why are there some fakes between the strokes, where there are no data?',
+        _game(dict(name='drawn', strokes=[[list(p) for p in o] for o in _halves]), batch_size=128),
+        'The noise is in one piece, and a continuous G cannot tear it. On the way from a z that lands on one stroke to a z that lands on the other, '
+        'G passes between them.',
+        'Clear, and draw something of your own. What is hard for G: sharp corners, gaps, crossings?', layers=('manifold',)),
+    digits=Lesson('Digits by class',
+        'Both networks are told which digit is meant, and the fakes are of 0 to 9 in turn. '
+        'At iteration 300 more than a third of them are nearest to the mean of the digit that was asked for, where chance would be a tenth.',
         'Does G copy its examples, or does it draw digits that nobody has written?',
-        _game('digits', 'lab-images')))
+        experiment(dict(name='digits'), 'lab-images', classes=10),
+        'At this time it does not copy: fakes lie farther from the nearest example than examples do from each other.',
+        'Turn on “nearest”, and let it train on: do the fakes and their nearest examples become more alike?', layers=('near',)))
 
 # %% ../../nbs/lab/07_course.ipynb #534dc706
 def play_lesson(name:str,    # in `lessons`
                 iterations:int, # ≥ 1
+                **changes    # entries of its description, as `seed=1`
                ) -> Rewindable: # at its end
     "A lesson without a window"
-    return Rewindable(lessons[name].experiment).fit(iterations)
+    return Rewindable(lessons[name].experiment.changed(changes)).fit(iterations)
