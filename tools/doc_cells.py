@@ -1,0 +1,120 @@
+"What a reader of the site sees of a notebook's cells: ideas, code and pictures; tests are folded."
+import ast, json, re
+from functools import cache
+
+from nbdev.process import Processor
+
+from doc_links import index, root
+
+directive = re.compile(r'^#\|.*\n?', flags=re.M)
+plain_names = {'_', '_asdict', '_fields', '_replace'}   # Python's own
+widget = 'application/vnd.jupyter.widget-view+json'
+path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
+keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
+drawn_as_it_is = re.compile(r'imshow|images|digits|pictures|plot_samples')
+
+def nodes(source):
+    "Of the code in a cell; none of what is not Python"
+    try: return [*ast.walk(ast.parse(re.sub(r'^\s*[%!].*$', '', source, flags=re.M)))]
+    except SyntaxError: return []
+
+def is_test(code):
+    "Does it check something?"
+    def checks(o):
+        f = o.func
+        return re.match(r'test_|expect_fail$|assert_', getattr(f, 'id', None) or getattr(f, 'attr', ''))
+    return any(isinstance(o, ast.Assert) or isinstance(o, ast.Call) and checks(o) for o in code)
+
+def private(code):
+    "Private names that it uses and does not define"
+    own = {o.name for o in code if isinstance(o, (ast.FunctionDef, ast.ClassDef))}
+    own |= {o.id for o in code if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)}
+    used = {getattr(o, 'id', None) or getattr(o, 'attr', None) or '' for o in code}
+    return {o for o in used if o[:1] == '_' and o[-2:] != '__'} - own - plain_names
+
+def last_sentence(text):
+    "Of some prose, without its marks"
+    for old,new in ((r'\$\$.*?\$\$|```.*?```', ''), (r'!?\[([^\]]*)\]\([^)]*\)', r'\1'), (r'^(#+|>|[-*]|\d+\.) .*$', ''),
+                    (r'[*`$\\{}]', '')):
+        text = re.sub(old, new, text, flags=re.S|re.M)
+    parts = [o for o in re.split(r'(?<=[.:!?])\s+', ' '.join(text.split())) if len(o) > 15]
+    return parts[-1].rstrip(':') if parts else ''
+
+@cache
+def sources():
+    "Public name -> the lines of its file, and its definition"
+    res = {}
+    for module, names in index['syms'].items():
+        for full, (_, py) in names.items():
+            res[full.removeprefix(f'{module}.')] = root/py
+    return res
+
+@cache
+def parsed(path):
+    text = path.read_text(encoding='utf-8')
+    return text.splitlines(), [*ast.walk(ast.parse(text))]
+
+def keyword_comment(name):
+    "What stands beside `**kwargs` of `name`, which nbdev drops or takes for the return's"
+    if name not in sources(): return ''
+    lines, tree = parsed(sources()[name])
+    *_, last = name.split('.')
+    for o in tree:
+        if getattr(o, 'name', '') != last: continue
+        init = [f for f in getattr(o, 'body', []) if getattr(f, 'name', '') == '__init__'] or [o]
+        arg = getattr(getattr(init[0], 'args', None), 'kwarg', None)
+        if arg and (m := re.search(r'#\s*(.+)', lines[arg.lineno - 1])): return m[1].strip()
+    return ''
+
+def signature(text):
+    "The reference of a name, with types as one writes them and what is said of `**kwargs`"
+    m = re.search(r'^#+ (\S+)$', text, flags=re.M)
+    said = keyword_comment(m[1]) if m else ''
+    def line(o):
+        code, mark, comment = o.partition(' # ')
+        code = path_before_name.sub(r'\1', code.replace(':NoneType=', '='))
+        if code.startswith(')') and comment == said: mark = comment = ''
+        return code + mark + comment
+    def fence(m): return '\n'.join(map(line, m[0].split('\n')))
+    text = re.sub(r'^```python\n.*?^```', fence, text, count=1, flags=re.M|re.S)
+    return keywords.sub(rf'    \1 # {said}', text, count=1) if said else text
+
+def outputs(cell):
+    "Without the picture that stands for a film where the film plays, and without live widgets"
+    outs = cell.get('outputs', [])
+    if any('class="gl-place"' in ''.join(o.get('data', {}).get('text/html', '')) for o in outs):
+        outs = [o for o in outs if 'image/png' not in o.get('data', {})]
+    for o in outs: o.get('data', {}).pop(widget, None)
+    return [o for o in outs if o.get('data', True)]
+
+class Shown(Processor):
+    "Folds tests and sources, hides what uses private names, and gives pictures a text"
+    def end(self):
+        self.nb.metadata.pop('widgets', None)   # no page runs them
+        told = ''
+        for cell in self.nb.cells:
+            if cell.cell_type == 'markdown': told = last_sentence(cell.source) or told
+            if cell.cell_type != 'code': continue
+            cell.metadata.pop('execution', None)   # or Quarto wraps the reference, and its headings are not found
+            cell.outputs = outputs(cell)
+            if 'show_doc(' in cell.source:
+                for o in cell.outputs:
+                    if 'text/markdown' in o.data: o.data['text/markdown'] = signature(''.join(o.data['text/markdown']))
+            else: self.code(cell, told)
+
+    def code(self, cell, told):
+        said, source = directive.findall(cell.source), directive.sub('', cell.source)
+        options, code = {}, nodes(source)
+        pictures = [o for o in cell.outputs if {'image/png', 'image/svg+xml'} & {*o.get('data', {})}]
+        if any('exports: true' in o for o in said):
+            said = [o for o in said if 'code-' not in o]
+            options = {'code-fold': 'true', 'code-summary': 'Source'}
+        elif private(code): options = {'echo': 'false'} if cell.outputs else {'include': 'false'}
+        elif is_test(code) and not cell.outputs: options = {'code-fold': 'true', 'code-summary': 'Test'}
+        elif pictures and len(source.splitlines()) > 15: options = {'code-fold': 'true', 'code-summary': 'Code'}
+        if pictures:
+            options['fig-alt'] = json.dumps(told or 'What the cell above draws', ensure_ascii=False)
+            if drawn_as_it_is.search(source): options['classes'] = 'as-it-is'
+        told_already = {o[2:].partition(':')[0].strip() for o in said}
+        new = [f'#| {k}: {v}\n' for k,v in options.items() if k not in told_already]
+        cell.source = ''.join([*new, *said, source])
