@@ -11,7 +11,9 @@ plain_names = {'_', '_asdict', '_fields', '_replace'}   # Python's own
 widget = 'application/vnd.jupyter.widget-view+json'
 path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
 keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
-drawn_as_it_is = re.compile(r'imshow|images|digits|pictures|plot_samples')
+space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?) (?=[\w\\])(?!\\(?:big|Big|left|,))')
+tag = re.compile(r'\\tag\{([^}]*)\}')   # MathML has no numbers of equations
+drawn_as_it_is = re.compile(r'images|digits|pictures|mnist')
 
 def nodes(source):
     "Of the code in a cell; none of what is not Python"
@@ -32,13 +34,19 @@ def private(code):
     used = {getattr(o, 'id', None) or getattr(o, 'attr', None) or '' for o in code}
     return {o for o in used if o[:1] == '_' and o[-2:] != '__'} - own - plain_names
 
-def last_sentence(text):
+def sentences(text):
     "Of some prose, without its marks"
     for old,new in ((r'\$\$.*?\$\$|```.*?```', ''), (r'!?\[([^\]]*)\]\([^)]*\)', r'\1'), (r'^(#+|>|[-*]|\d+\.) .*$', ''),
                     (r'[*`$\\{}]', '')):
         text = re.sub(old, new, text, flags=re.S|re.M)
-    parts = [o for o in re.split(r'(?<=[.:!?])\s+', ' '.join(text.split())) if len(o) > 15]
-    return parts[-1].rstrip(':') if parts else ''
+    return [o.rstrip(':') for o in re.split(r'(?<=[.:!?])\s+', ' '.join(text.split())) if len(o) > 15]
+
+def near(cells, i):
+    "What the prose says at the picture in cell `i`: just before it, just after it, or last"
+    prose = {j: sentences(cells[j].source) for j in range(len(cells)) if cells[j].cell_type == 'markdown'}
+    if said := prose.get(i - 1): return said[-1]
+    if said := prose.get(i + 1): return said[0]
+    return next((prose[j][-1] for j in range(i - 1, -1, -1) if prose.get(j)), 'What the code above draws')
 
 @cache
 def sources():
@@ -91,18 +99,18 @@ class Shown(Processor):
     "Folds tests and sources, hides what uses private names, and gives pictures a text"
     def end(self):
         self.nb.metadata.pop('widgets', None)   # no page runs them
-        told = ''
-        for cell in self.nb.cells:
-            if cell.cell_type == 'markdown': told = last_sentence(cell.source) or told
+        for i, cell in enumerate(self.nb.cells):
+            if cell.cell_type == 'markdown':
+                cell.source = space_after.sub(r'\1\\,', tag.sub(r'\\qquad\\text{(\1)}', cell.source))
             if cell.cell_type != 'code': continue
             cell.metadata.pop('execution', None)   # or Quarto wraps the reference, and its headings are not found
             cell.outputs = outputs(cell)
             if 'show_doc(' in cell.source:
                 for o in cell.outputs:
                     if 'text/markdown' in o.data: o.data['text/markdown'] = signature(''.join(o.data['text/markdown']))
-            else: self.code(cell, told)
+            else: self.code(cell, i)
 
-    def code(self, cell, told):
+    def code(self, cell, i):
         said, source = directive.findall(cell.source), directive.sub('', cell.source)
         options, code = {}, nodes(source)
         pictures = [o for o in cell.outputs if {'image/png', 'image/svg+xml'} & {*o.get('data', {})}]
@@ -113,7 +121,7 @@ class Shown(Processor):
         elif is_test(code) and not cell.outputs: options = {'code-fold': 'true', 'code-summary': 'Test'}
         elif pictures and len(source.splitlines()) > 15: options = {'code-fold': 'true', 'code-summary': 'Code'}
         if pictures:
-            options['fig-alt'] = json.dumps(told or 'What the cell above draws', ensure_ascii=False)
+            options['fig-alt'] = json.dumps(near(self.nb.cells, i), ensure_ascii=False)
             if drawn_as_it_is.search(source): options['classes'] = 'as-it-is'
         told_already = {o[2:].partition(':')[0].strip() for o in said}
         new = [f'#| {k}: {v}\n' for k,v in options.items() if k not in told_already]
