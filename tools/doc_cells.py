@@ -36,7 +36,7 @@ def private(code):
 
 def sentences(text):
     "Of some prose, without its marks"
-    for old,new in ((r'\$\$.*?\$\$|```.*?```', ''), (r'!?\[([^\]]*)\]\([^)]*\)', r'\1'), (r'^(#+|>|[-*]|\d+\.) .*$', ''),
+    for old,new in ((r'\$\$.*?\$\$|```.*?```', ''), (r'!?\[([^\]]*)\]\([^)]*\)', r'\1'), (r'^(#+|>|[-*]|\d+\.) [^\n]*$', ''),
                     (r'[*`$\\{}]', '')):
         text = re.sub(old, new, text, flags=re.S|re.M)
     return [o.rstrip(':') for o in re.split(r'(?<=[.:!?])\s+', ' '.join(text.split())) if len(o) > 15]
