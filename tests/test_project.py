@@ -245,13 +245,13 @@ def test_processed_notebooks(tmp_path, tools):
     assert len(known) > 100
     for name,place in known.items():
         page, _, anchor = place.strip('/').partition('#')
-        headings = map(str.lower, re.findall(r'^### (\S+)$', pages[page][1], flags=re.M))
+        headings = map(str.lower, re.findall(r'^###? (\S+)$', pages[page][1], flags=re.M))
         assert anchor in headings, name
     for page,(_, text) in pages.items():
         assert not re.findall(r'\[\[`', text), f'{page}: a link inside a link'
         assert {*re.findall(r'\]\((/[^)]*\.html[^)]*)\)', text)} <= {*known.values()}, page
 
-    source = r'\[source\]\(https://a\.b/c/blob/main/(\S+?)#L(\d+)\)[^\n]*\s+### (\S+)'
+    source = r'\[source\]\(https://a\.b/c/blob/main/(\S+?)#L(\d+)\)[^\n]*\s+###? (\S+)'
     sources = [o for _,text in pages.values() for o in re.findall(source, text)]
     for file, line, name in sources:
         there = (proj/file).read_text(encoding='utf-8').splitlines()[int(line) - 1]
@@ -261,7 +261,7 @@ def test_processed_notebooks(tmp_path, tools):
 def test_no_source_links_without_address(tmp_path):
     "Where no address of the repository is known there is nothing to link to"
     text = processed(copy_to(tmp_path), file_glob='00_value.ipynb')['value.html'][1]
-    assert '### ' in text and '](/value.html#' in text
+    assert '## ' in text and '](/value.html#' in text
     assert 'source]' not in text and 'blob/' not in text
 
 def test_names_in_backticks_become_links(tools):
@@ -281,6 +281,7 @@ def test_what_is_shown_of_a_cell(tools):
     assert kinds('x = tested(1)\n%timeit x') == (False, set())
     assert kinds('def _own(): pass\n_own(); a._b; _c(); _, d = o._asdict()') == (False, {'_b', '_c'})
     assert m.sentences('# Head\nOne is `code` here. This one is [a link](x.html):') == ['One is code here.', 'This one is a link']
+    assert m.as_mathml(r'$y\log x + (1-y) \log(z) - \max_D V \tag{3′}$') == r'$y\,\log\,x + (1-y)\,\log(z) - \max_D\,V \qquad\text{(3′)}$'
     code = '### adam\n\n```python\ndef adam(\n    net:torch.nn.modules.module.Module, # a\n    o:NoneType=None,\n    **kwargs\n)->__main__.Rule: # more for `torch.optim.Adam`, and for `Rule`\n```\n'
     assert m.signature(code).split('\n')[4:8] == ['    net:Module, # a', '    o=None,',
         '    **kwargs # more for `torch.optim.Adam`, and for `Rule`', ')->Rule:']
@@ -315,7 +316,7 @@ def test_check_site(tmp_path, tools):
     assert wrong('<img src="a.png" alt="a">') == [('lab/a.html', 'no file behind a.png')]
     one = {'<img src="../a.png">': 'a picture without a text: ../a.png', '<h1>a</h1><h3>a</h3>': 'a heading of level 3 after one of level 1',
            '<script src="https://a.b/c.js"></script>': 'asks another host: a.b', '<link rel="stylesheet" href="//a.b/c">': 'asks another host: a.b',
-           '<span class="math">$x$</span>': 'TeX left as it is: $x$', f'<p>{"a"*10**6}</p>': '1,000,043 bytes with what it loads'}
+           '<span class="math">$x$</span>': 'TeX left as it is: $x$', f'<p>{"a"*10**6}</p>': '1,000,036 bytes with what it loads'}
     for body, line in one.items(): assert wrong(body) == [('lab/a.html', line)]
     (site/'a.css').write_text('@import url("https://a.b/c.css");')
     assert wrong('') == [('a.css', 'asks another host: a.b')]

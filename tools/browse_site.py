@@ -36,23 +36,23 @@ def browse(site, pages, pictures=None):
     with sync_playwright() as p:
         chromium = shutil.which('chromium') or shutil.which('google-chrome')
         browser = p.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--disable-gpu'])
-        for name in pages:
-            seen = found[name] = dict(errors=[], hosts=[], bytes=0)
-            for width in widths:
-                page = browser.new_page(viewport=dict(width=width, height=900))
-                def other(route):
-                    seen['hosts'].append(urlsplit(route.request.url).netloc)
-                    route.abort()
-                page.route(lambda url: url.startswith('http') and not url.startswith(home), other)
-                page.on('pageerror', lambda e: seen['errors'].append(str(e)))
-                page.on('console', lambda m: m.type == 'error' and seen['errors'].append(m.text))
-                def done(r):
-                    if r.url.startswith(home): seen['bytes'] += len(r.body() or b'') if r.ok else 0
-                if width == widths[-1]: page.on('response', done)
+        for width in widths:
+            page = browser.new_page(viewport=dict(width=width, height=900))
+            def other(route):
+                seen['hosts'].append(urlsplit(route.request.url).netloc)
+                route.abort()
+            def weigh(response):
+                if width == widths[-1] and response.url.startswith(home) and response.ok: seen['bytes'] += len(response.body())
+            page.route(lambda url: url.startswith('http') and not url.startswith(home), other)
+            page.on('pageerror', lambda e: seen['errors'].append(str(e)))
+            page.on('console', lambda m: m.type == 'error' and seen['errors'].append(m.text))
+            page.on('response', weigh)
+            for name in pages:
+                seen = found.setdefault(name, dict(errors=[], hosts=[], bytes=0))
                 page.goto(home + name, wait_until='load')
                 seen |= {f'{k} at {width}': v for k,v in page.evaluate(measure).items()}
                 if pictures: page.screenshot(path=f'{pictures}/{name.replace("/", "_")}.{width}.png')
-                page.close()
+            page.close()
     server.shutdown()
     return found
 

@@ -68,6 +68,26 @@ from_script = '''const response = await new Promise((done, failed) => {
       document.head.append(script);
     });'''
 
+word, rule = re.compile(r'[\w-]+'), re.compile(r'([^{}]+)\{([^{}]*)\}')
+equation = re.compile(r'<math display="block".*?</math>', flags=re.S)
+
+def lighten(site):
+    "Leave out of the style sheets what no page and no script of the site has: half of Bootstrap"
+    files = [*site.rglob('*.html'), *site.rglob('site_libs/**/*.js')]
+    used = {w for p in files for w in word.findall(p.read_text(encoding='utf-8'))}
+    def kept(m):
+        heads = [o for o in re.split(r',(?![^(]*\))', m[1]) if {*re.findall(r'\.([A-Za-z_][\w-]*)', o)} <= used]
+        return f'{",".join(heads)}{{{m[2]}}}' if heads else ''
+    for p in site.glob('site_libs/bootstrap/*.min.css'):
+        css = rule.sub(kept, re.sub(r'/\*[^!].*?\*/', '', p.read_text(encoding='utf-8'), flags=re.S))
+        p.write_text(re.sub(r'@media[^{}]+\{\s*\}', '', css), encoding='utf-8')
+
+def let_equations_scroll(site):
+    "Each in a box of its own: a browser scrolls boxes, not equations"
+    for p in site.rglob('*.html'):
+        text = p.read_text(encoding='utf-8')
+        p.write_text(equation.sub(r'<span class="equation">\g<0></span>', text), encoding='utf-8')
+
 def search_anywhere(site, docs):
     "A search that works in a folder, too, where a browser fetches nothing, and that takes several words in any order"
     (site/'search.js').write_text(f'window.searchDocs = {json.dumps(docs, ensure_ascii=False)};\n', encoding='utf-8')
@@ -111,7 +131,7 @@ def card(path, folder):
         image.thumbnail((480, 480))
         name = f'{page.replace("/", "_").removesuffix(".ipynb")}.png'
         image.quantize(64).save(folder/name, optimize=True)
-        yield f'[![{title}: a picture from the page](images/thumbs/{name}){{.lightbox-off}}]({page})\n\n'
+        yield f'[![](images/thumbs/{name}){{fig-alt="A picture from: {title}"}}]({page})\n\n'
     yield f'[{title}]({page})\n\n{said}\n'
 
 def gallery(paths):
@@ -153,6 +173,11 @@ def render():
     if p.returncode: sys.exit(p.returncode)
     return [o for o in lines if warning.search(o)]
 
+def finish(site):
+    search_anywhere(site, add_names(site))
+    let_equations_scroll(site)
+    lighten(site)
+
 def build():
     shutil.rmtree(proc, ignore_errors=True)
     refresh_quarto_yml()
@@ -162,7 +187,7 @@ def build():
     warnings = render()
     shutil.rmtree(docs, ignore_errors=True)
     shutil.move(proc/'_docs', docs)
-    search_anywhere(docs, add_names(docs))
+    finish(docs)
     return warnings
 
 def main():

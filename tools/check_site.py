@@ -14,7 +14,7 @@ most = 1_000_000   # bytes that a page loads, itself among them
 class Page(HTMLParser):
     "Title, anchors, addresses that it refers to or loads, headings, and text outside code and mathematics"
     void = set('area base br col embed hr img input link meta source track wbr'.split())
-    quiet = {'code', 'pre', 'script', 'style', 'textarea'}
+    quiet = {'code', 'math', 'pre', 'script', 'style', 'textarea'}
     def __init__(self, text):
         super().__init__()
         self.title, self.ids, self.links, self.text, self.open = '', set(), [], '', []
@@ -29,7 +29,7 @@ class Page(HTMLParser):
         if tag == 'link' and {*(attrs.get('rel') or '').split()} & {'stylesheet', 'icon', 'preload', 'modulepreload'}:
             self.loads.append(attrs['href'])
         if tag == 'img' and not attrs.get('alt'): self.silent.append(attrs.get('src', ''))
-        if re.fullmatch('h[1-6]', tag): self.headings.append(int(tag[1]))
+        if re.fullmatch('h[1-6]', tag) and 'nav' not in (t for t,_ in self.open): self.headings.append(int(tag[1]))
         quiet = tag in self.quiet or 'math' in (attrs.get('class') or '').split()
         if tag not in self.void: self.open.append((tag, quiet))
 

@@ -12,8 +12,13 @@ widget = 'application/vnd.jupyter.widget-view+json'
 path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
 keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
 space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?) (?=[\w\\])(?!\\(?:big|Big|left|,))')
-tag = re.compile(r'\\tag\{([^}]*)\}')   # MathML has no numbers of equations
+space_before = re.compile(r'(?<=[\w)}])\s*(?=\\(?:log|exp|min|max|sup|sin|cos|tanh|det)\b)')
+tag = re.compile(r'\\tag\{([^}]*)\}')
 drawn_as_it_is = re.compile(r'images|digits|pictures|mnist')
+
+def as_mathml(text):
+    "Markdown whose TeX says what MathML does not do by itself: numbers of equations, the space round a function's name"
+    return space_before.sub(r'\\,', space_after.sub(r'\1\\,', tag.sub(r'\\qquad\\text{(\1)}', text)))
 
 def nodes(source):
     "Of the code in a cell; none of what is not Python"
@@ -87,27 +92,38 @@ def signature(text):
     text = re.sub(r'^```python\n.*?^```', fence, text, count=1, flags=re.M|re.S)
     return keywords.sub(rf'    \1 # {said}', text, count=1) if said else text
 
+def as_markdown(data):
+    "HTML as Pandoc takes it in; of an output of HTML Quarto thinks that it needs scripts from elsewhere"
+    html = ''.join(data.pop('text/html'))
+    return {**data, 'text/markdown': f'```{{=html}}\n{html}\n```\n'}
+
 def outputs(cell):
     "Without the picture that stands for a film where the film plays, and without live widgets"
     outs = cell.get('outputs', [])
     if any('class="gl-place"' in ''.join(o.get('data', {}).get('text/html', '')) for o in outs):
         outs = [o for o in outs if 'image/png' not in o.get('data', {})]
-    for o in outs: o.get('data', {}).pop(widget, None)
+    for o in outs:
+        o.get('data', {}).pop(widget, None)
+        if 'text/html' in o.get('data', {}): o['data'] = as_markdown(o['data'])
     return [o for o in outs if o.get('data', True)]
 
 class Shown(Processor):
     "Folds tests and sources, hides what uses private names, and gives pictures a text"
     def end(self):
         self.nb.metadata.pop('widgets', None)   # no page runs them
+        parts = False   # has the page begun one?
         for i, cell in enumerate(self.nb.cells):
+            parts = parts or cell.cell_type == 'markdown' and bool(re.search(r'^## ', cell.source, flags=re.M))
             if cell.cell_type == 'markdown':
-                cell.source = space_after.sub(r'\1\\,', tag.sub(r'\\qquad\\text{(\1)}', cell.source))
+                cell.source = as_mathml(cell.source)
             if cell.cell_type != 'code': continue
             cell.metadata.pop('execution', None)   # or Quarto wraps the reference, and its headings are not found
             cell.outputs = outputs(cell)
             if 'show_doc(' in cell.source:
                 for o in cell.outputs:
-                    if 'text/markdown' in o.data: o.data['text/markdown'] = signature(''.join(o.data['text/markdown']))
+                    if 'text/markdown' not in o.data: continue
+                    text = signature(''.join(o.data['text/markdown']))
+                    o.data['text/markdown'] = text if parts else re.sub(r'^### ', '## ', text, flags=re.M)
             else: self.code(cell, i)
 
     def code(self, cell, i):
