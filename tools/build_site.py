@@ -47,6 +47,8 @@ def look_up():
         yield f'\n## [{module}]({page})\n\n'
         for name, said in found: yield f'- [`{name}`]({known[name]}): {said.partition(chr(10))[0]}\n'
 
+also = dict(cross_entropy='BCE', d_loss='BCE', GAN='generator discriminator', Trainer='train fit')   # what else people look for
+
 def add_names(site):
     "Entries of all public names for the site's search, which knows headings of sections alone"
     file = site/'search.json'
@@ -55,7 +57,7 @@ def add_names(site):
     for module, page, found in modules():
         of = pages[page.lstrip('/')]
         docs += [dict(objectID=f'{known[name]}~{name}', href=known[name].lstrip('/'), title=of['title'], section=name,
-                      text=f'{name}, in {module}: {said}', crumbs=of.get('crumbs', [])) for name, said in found]
+                      text=f'{name}, in {module}: {said} {also.get(name, "")}', crumbs=of.get('crumbs', [])) for name, said in found]
     file.write_text(json.dumps(docs, ensure_ascii=False), encoding='utf-8')
     return docs
 
@@ -78,9 +80,25 @@ def lighten(site):
     def kept(m):
         heads = [o for o in re.split(r',(?![^(]*\))', m[1]) if {*re.findall(r'\.([A-Za-z_][\w-]*)', o)} <= used]
         return f'{",".join(heads)}{{{m[2]}}}' if heads else ''
-    for p in site.glob('site_libs/bootstrap/*.min.css'):
+    for p in site.glob('site_libs/bootstrap/*.css'):
         css = rule.sub(kept, re.sub(r'/\*[^!].*?\*/', '', p.read_text(encoding='utf-8'), flags=re.S))
         p.write_text(re.sub(r'@media[^{}]+\{\s*\}', '', css), encoding='utf-8')
+
+imported = 'import * as tabsets from "./tabsets/tabsets.js";'
+
+def without_modules(site):
+    "Quarto's scripts as plain ones: a browser loads no module from a folder"
+    folder = site/'site_libs/quarto-html'
+    file, tabs = folder/'quarto.js', folder/'tabsets/tabsets.js'
+    text = file.read_text(encoding='utf-8')
+    if imported not in text: sys.exit(f'Quarto has changed: {file} lacks {imported!r}')
+    inner = tabs.read_text(encoding='utf-8').replace('export function', 'function')
+    text = text.replace(imported, f'const tabsets = (() => {{\n{inner}\nreturn {{ init }};\n}})();')
+    file.write_text(f'(() => {{\n{text}\n}})();\n', encoding='utf-8')
+    module = re.compile(r'(<script src="[^"]*/quarto-html/)(quarto|tabsets/tabsets)(\.js") type="module"></script>')
+    for p in site.rglob('*.html'):
+        page = p.read_text(encoding='utf-8')
+        p.write_text(module.sub(lambda m: f'{m[1]}quarto{m[3]} defer></script>' if m[2] == 'quarto' else '', page), encoding='utf-8')
 
 def let_equations_scroll(site):
     "Each in a box of its own: a browser scrolls boxes, not equations"
@@ -93,7 +111,7 @@ def search_anywhere(site, docs):
     (site/'search.js').write_text(f'window.searchDocs = {json.dumps(docs, ensure_ascii=False)};\n', encoding='utf-8')
     file = site/'site_libs/quarto-search/quarto-search.js'
     text = file.read_text(encoding='utf-8')
-    for old, new in ((fetched, from_script), ('threshold: 0.1,', 'threshold: 0.1,\n  useExtendedSearch: true,')):
+    for old, new in ((fetched, from_script), (' && !shownWarning', ' && false'), ('threshold: 0.1,', 'threshold: 0.1,\n  useExtendedSearch: true,')):
         if text.count(old) != 1: sys.exit(f'Quarto\'s search has changed: {file} lacks {old!r}')
         text = text.replace(old, new)
     file.write_text(text, encoding='utf-8')
@@ -175,6 +193,7 @@ def render():
 
 def finish(site):
     search_anywhere(site, add_names(site))
+    without_modules(site)
     let_equations_scroll(site)
     lighten(site)
 
