@@ -40,7 +40,7 @@ def modules():
 def look_up():
     "A page of all public names, by module"
     yield ('---\ntitle: Look up\ndescription: All public names by module, and the commands with their options\ntoc-depth: 2\n---\n\n'
-           'The two commands that train and study: [`gan-train`, `gan-sample`, `gan-eval`](11_cli.ipynb) and '
+           'The commands, with their options: [`gan-train`, `gan-sample`, `gan-eval`](11_cli.ipynb) and '
            '[`gan-study`](12_study_command.ipynb). Everything below comes with `from gan_nbdev.all import *` or from the module that is named. '
            'The search at the top knows each of these names.\n')
     for module, page, found in modules():
@@ -129,7 +129,8 @@ def results():
         first = next(o for o in re.split(r'\n\s*\n', body.strip()) if not o.startswith(('|', '#', 'Measured', 'Written')))
         command = commands.get(md.stem, f'python benchmarks/{md.stem}.py')
         said = f'Made by `{command}`, and not edited since.'
-        page = f'---\ntitle: "{title.lstrip("# ")}"\ndescription: "{said}"\n---\n{body}'
+        body = re.sub(r'!\[([^\]]+)\]\(([^)]+)\)(?!\{)', r'![\1](\2){fig-alt="\1"}', body)
+        page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 
 # ---- do: thumbnails of the notebooks' own pictures
@@ -177,6 +178,8 @@ def make_pages():
         lines.append(f'[{title}](results/{stem}.qmd)\n: {said} `{command}`\n')
     (proc/'_results.md').write_text('\n'.join(lines), encoding='utf-8')
     for o in (root/'benchmarks').glob('*.png'): shutil.copy(o, proc/'images')
+    for o in (proc/'images').glob('*.png'):
+        if o.stat().st_size > 100_000: Image.open(o).convert('RGB').quantize(128).save(o, optimize=True)
     for name in ('tutorials', 'theory'):
         (proc/f'_{name}.md').write_text(gallery(sorted((nbs/name).glob('[!._]*.ipynb'))), encoding='utf-8')
 

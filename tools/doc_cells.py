@@ -13,6 +13,7 @@ path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
 keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
 space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?) (?=[\w\\])(?!\\(?:big|Big|left|,))')
 space_before = re.compile(r'(?<=[\w)}])\s*(?=\\(?:log|exp|min|max|sup|sin|cos|tanh|det)\b)')
+caption = re.compile(r'!\[([^\]"]+)\]\(([^)]+)\)(?!\{)')
 tag = re.compile(r'\\tag\{([^}]*)\}')
 drawn_as_it_is = re.compile(r'images|digits|pictures|mnist')
 
@@ -115,7 +116,7 @@ class Shown(Processor):
         for i, cell in enumerate(self.nb.cells):
             parts = parts or cell.cell_type == 'markdown' and bool(re.search(r'^## ', cell.source, flags=re.M))
             if cell.cell_type == 'markdown':
-                cell.source = as_mathml(cell.source)
+                cell.source = caption.sub(r'![\1](\2){fig-alt="\1"}', as_mathml(cell.source))
             if cell.cell_type != 'code': continue
             cell.metadata.pop('execution', None)   # or Quarto wraps the reference, and its headings are not found
             cell.outputs = outputs(cell)
