@@ -7,7 +7,7 @@ RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test hostile torture bench lab js docs quarto readme prepare hooks clean
+.PHONY: help demo test hostile torture bench lab js docs site quarto readme prepare hooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
@@ -35,9 +35,13 @@ js: ## format the windows' JavaScript; needs npm
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
 
-docs: quarto $(VENV)/.dev ## build the site into _docs/ and check its links; needs Quarto
-	$(RUN) env PYTHONPATH=tools nbdev-docs
+docs: quarto $(VENV)/.dev ## build the site into _docs/ and check it; needs Quarto
+	$(RUN) env PYTHONPATH=tools python tools/build_site.py
 	$(RUN) python tools/check_site.py
+	$(RUN) python tools/browse_site.py
+
+site: $(VENV)/.dev ## show the site that `make docs` has built
+	$(BIN)/python tools/build_site.py --serve
 
 quarto:   # nbdev would try to install it, with curl and sudo
 	@command -v quarto >/dev/null || { echo "Quarto, which builds the site, is not installed: see https://quarto.org/docs/get-started" >&2; exit 1; }

@@ -23,7 +23,7 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'tables', 'parallel', 'cluster')}
+          for o in ('dev', 'lab', 'metrics', 'tables', 'parallel', 'cluster')}
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
@@ -150,12 +150,15 @@ def test_internal_links(path):
     text = prose(path)
     links = re.findall(r'\]\(<?([^)>\s]+)', text) + re.findall(r'(?:src|href)="([^"]+)"', text)
     inner = [o.partition('#')[0] for o in links if not re.match(r'[a-z]+:', o)]
-    assert [o for o in inner if o and not (path.parent/o).exists()] == []
+    made = path.name == 'index.ipynb' and {'look_up.qmd'}   # by tools/build_site.py
+    assert [o for o in inner if o and not (path.parent/o).exists() and o not in (made or ())] == []
 
 # ---- the site
 
 def sidebar(contents):
-    for o in contents: yield from [o] if isinstance(o, str) else sidebar(o['contents'])
+    for o in contents:
+        if isinstance(o, str): yield o
+        elif 'contents' in o: yield from sidebar(o['contents'])
 
 site = yaml.safe_load((root/'_quarto.yml').read_text(encoding='utf-8'))
 
@@ -166,11 +169,14 @@ def test_quarto_yml():
     assert site['format']['html']['format-links'] is False   # it would link to pages not made here
     theirs = {'title', 'description', 'site-url', 'repo-url'}   # which that file says
     assert not site['website'].keys() & theirs
-    assert (root/'nbs'/site['format']['html']['css']).exists()
+    html = site['format']['html']
+    own = [o for of in html['theme'].values() for o in of if o.endswith('.scss')]
+    assert all((root/'nbs'/o).exists() for o in [html['css'], *own, site['website']['favicon'], site['website']['image']])
 
 def test_sidebar_lists_the_notebooks():
     "All of them, once; the numbered ones in reading order"
-    names = list(sidebar(site['website']['sidebar']['contents']))
+    listed = list(sidebar(site['website']['sidebar']))
+    names = ['index.ipynb', *(o for o in listed if o.endswith('.ipynb'))]
     absent, gone = sorted({*nb_ids} - {*names}), sorted({*names} - {*nb_ids})
     assert not absent and not gone, f'_quarto.yml lacks {absent} and still names {gone}'
     assert len(names) == len(set(names))
@@ -178,13 +184,40 @@ def test_sidebar_lists_the_notebooks():
     numbered = [o for o in names if Path(o).name[0].isdigit()]
     for here in set(map(folder, numbered)):
         assert (own := [o for o in numbered if folder(o) == here]) == sorted(own)
-    assert {o['href'] for o in site['website']['navbar']['left']} <= set(names)
+    made = {'look_up.qmd'}   # by tools/build_site.py
+    written = {p.name for p in (root/'nbs').glob('*.qmd')} | made
+    assert {o for o in listed if o.endswith('.qmd')} == written
+    assert {o['href'] for o in site['website']['navbar']['left']} <= written
+
+@pytest.mark.parametrize('path', sorted((root/'nbs').glob('*.qmd')), ids=lambda p: p.name)
+def test_written_pages(path):
+    "A title and a description first; links lead to what is there or what is made"
+    text = path.read_text(encoding='utf-8')
+    front = yaml.safe_load(text.split('---')[1])
+    assert front['title'] and front['description']
+    links = [o for o in re.findall(r'\]\(([^)#\s]+)', text) if not re.match(r'[a-z]+:', o)]
+    assert [o for o in links if not (path.parent/o).exists() and o != 'look_up.qmd'] == []
 
 @pytest.fixture
 def tools(monkeypatch):
     "A module in tools/ by name"
     monkeypatch.syspath_prepend(root/'tools')
     return importlib.import_module
+
+def shown(page, c, cell_options=re.compile(r'^#\| ([\w-]+): ?(.*)$', flags=re.M)):
+    "A processed code cell: what a reader of the page may rely on"
+    source, outs = ''.join(c['source']), [o.get('data', {}) for o in c.get('outputs', [])]
+    options = dict(cell_options.findall(source))
+    assert 'execution' not in c['metadata'], 'Quarto would wrap the reference, and not find its headings'
+    assert 'application/vnd.jupyter.widget-view+json' not in {k for o in outs for k in o}
+    if any('image/png' in o for o in outs): assert options.get('fig-alt', '""').strip('"'), f'{page}: {source}'
+    if 'exports' in options: assert options['code-fold'] == 'true'
+    reference = ''.join(''.join(o.get('text/markdown', '')) for o in outs) if 'show_doc(' in source else ''
+    assert '__main__' not in reference and 'NoneType' not in reference
+    if 'exports' in options or {options.get('echo'), options.get('include')} & {'false'}: return
+    private = re.findall(r'(?<![\w.])_[a-z]\w*\(|\._[a-z]\w*', re.sub(r'#.*|"[^"\n]*"|\'[^\'\n]*\'', '', source))
+    own = {f'{o}(' for o in re.findall(r'def (_\w+)', source)} | {f'.{o}' for o in ('_asdict', '_replace', '_fields')}
+    assert not {*private} - own - {f'.{o}' for o in re.findall(r'self\.(_\w+) =', source)}, f'{page}: {source}'
 
 def processed(proj, **only):
     "What nbdev hands to Quarto of the notebooks in `proj`: page -> (title, Markdown of the page)"
@@ -202,6 +235,8 @@ proc_nbs(n_workers=2, **{only})'''
         assert front['title'] and front.get('description'), name
         outs = [o for c in cs for o in c.get('outputs', [])]
         assert not [o for o in outs if o['output_type'] == 'error'], name
+        for c in cs:
+            if c['cell_type'] == 'code': shown(name, c)
         docs = [''.join(o.get('data', {}).get('text/markdown', '')) for o in outs]
         page = Path(name).with_name(front['output-file']).as_posix()
         pages[page] = front['title'], '\n'.join([*docs, *markdown(cs)])
@@ -223,13 +258,13 @@ def test_processed_notebooks(tmp_path, tools):
     assert len(known) > 100
     for name,place in known.items():
         page, _, anchor = place.strip('/').partition('#')
-        headings = map(str.lower, re.findall(r'^### (\S+)$', pages[page][1], flags=re.M))
+        headings = map(str.lower, re.findall(r'^###? (\S+)$', pages[page][1], flags=re.M))
         assert anchor in headings, name
     for page,(_, text) in pages.items():
         assert not re.findall(r'\[\[`', text), f'{page}: a link inside a link'
         assert {*re.findall(r'\]\((/[^)]*\.html[^)]*)\)', text)} <= {*known.values()}, page
 
-    source = r'\[source\]\(https://a\.b/c/blob/main/(\S+?)#L(\d+)\)[^\n]*\s+### (\S+)'
+    source = r'\[source\]\(https://a\.b/c/blob/main/(\S+?)#L(\d+)\)[^\n]*\s+###? (\S+)'
     sources = [o for _,text in pages.values() for o in re.findall(source, text)]
     for file, line, name in sources:
         there = (proj/file).read_text(encoding='utf-8').splitlines()[int(line) - 1]
@@ -239,7 +274,7 @@ def test_processed_notebooks(tmp_path, tools):
 def test_no_source_links_without_address(tmp_path):
     "Where no address of the repository is known there is nothing to link to"
     text = processed(copy_to(tmp_path), file_glob='00_value.ipynb')['value.html'][1]
-    assert '### ' in text and '](/value.html#' in text
+    assert '## ' in text and '](/value.html#' in text
     assert 'source]' not in text and 'blob/' not in text
 
 def test_names_in_backticks_become_links(tools):
@@ -252,6 +287,29 @@ def test_names_in_backticks_become_links(tools):
                 '[a `ring`](a.ipynb)', '## A `ring`', '    `ring`', '```\n`ring`\n```']
     for o in as_it_is: assert linked(o) == o
 
+def test_what_is_shown_of_a_cell(tools):
+    m = tools('doc_cells')
+    def kinds(s): return m.is_test(m.nodes(s)), m.private(m.nodes(s))
+    assert kinds('test_eq(1, 1)') == kinds('with a: np.testing.assert_equal(1, 1)') == kinds('assert a') == (True, set())
+    assert kinds('x = tested(1)\n%timeit x') == (False, set())
+    assert kinds('def _own(): pass\n_own(); a._b; _c(); _, d = o._asdict()') == (False, {'_b', '_c'})
+    assert m.sentences('# Head\nOne is `code` here. This one is [a link](x.html):') == ['One is code here.', 'This one is a link']
+    assert m.as_mathml(r'$y\log x + (1-y) \log(z) - \max_D V \tag{3′}$') == r'$y\,\log\,x + (1-y)\,\log(z) - \max_D\,V \qquad\text{(3′)}$'
+    code = '### adam\n\n```python\ndef adam(\n    net:torch.nn.modules.module.Module, # a\n    o:NoneType=None,\n    **kwargs\n)->__main__.Rule: # more for `torch.optim.Adam`, and for `Rule`\n```\n'
+    assert m.signature(code).split('\n')[4:8] == ['    net:Module, # a', '    o=None,',
+        '    **kwargs # more for `torch.optim.Adam`, and for `Rule`', ')->Rule:']
+
+def test_pages_made_by_the_build(tools):
+    "All public names and all records of measurements have a place"
+    m = tools('build_site')
+    text = ''.join(m.look_up())
+    assert {name for name in m.known if f'[`{name}`]({m.known[name]})' not in text} == set()
+    found = {stem: (title, command) for stem, title, _, command, _ in m.results()}
+    assert found.keys() == {p.stem for p in (root/'benchmarks').glob('*.md')}
+    for title, command in found.values():
+        tool, what = command.split()
+        assert title and ((root/what).exists() if tool == 'python' else f'\n{what}:' in (root/'Makefile').read_text())
+
 def test_check_site(tmp_path, tools):
     "It finds what is wrong, and is content with what is right"
     check, site, nbs = tools('check_site').check, tmp_path/'_docs', tmp_path/'nbs'
@@ -263,12 +321,19 @@ def test_check_site(tmp_path, tools):
         return [(str(page), line) for page,line in check(site, nbs)[1]]
     (site/'a.png').touch()
     for o in ('index', 'lab/00_a'): (nbs/f'{o}.ipynb').touch()
-    write('index.html', 'Home', '<h2 id="top">x</h2>')
+    write('index.html', 'Home', '<h1 id="top">x</h1>')
     assert wrong('''<a href="../">a</a><a href="../index.html#top">a</a><br>
-        <a href="#b" id="b">a</a><img src="../a.png"><img src="data:,"><a href="https://a.b/c">a</a>
-        <code>[a](b)</code><span class="math">[a](b)</span>''') == []
+        <a href="#b" id="b">a</a><img src="../a.png" alt="a"><img src="data:," alt="a"><a href="https://a.b/c">a</a>
+        <code>[a](b)</code><span class="math"><math><mi>[a](b)</mi></math></span>''') == []
     assert wrong('<a href="b.html">a</a>') == [('lab/a.html', 'no file behind b.html')]
-    assert wrong('<img src="a.png">') == [('lab/a.html', 'no file behind a.png')]
+    assert wrong('<img src="a.png" alt="a">') == [('lab/a.html', 'no file behind a.png')]
+    one = {'<img src="../a.png">': 'a picture without a text: ../a.png', '<h1>a</h1><h3>a</h3>': 'a heading of level 3 after one of level 1',
+           '<script src="https://a.b/c.js"></script>': 'asks another host: a.b', '<link rel="stylesheet" href="//a.b/c">': 'asks another host: a.b',
+           '<span class="math">$x$</span>': 'TeX left as it is: $x$', f'<p>{"a"*10**6}</p>': '1,000,036 bytes with what it loads'}
+    for body, line in one.items(): assert wrong(body) == [('lab/a.html', line)]
+    (site/'a.css').write_text('@import url("https://a.b/c.css");')
+    assert wrong('') == [('a.css', 'asks another host: a.b')]
+    (site/'a.css').unlink()
     no_anchor = [('lab/a.html', 'no anchor behind ../index.html#b')]
     assert wrong('<a href="../index.html#b">a</a>') == no_anchor
     assert wrong('\nsee [a](b)') == [('lab/a.html', 'Markdown left as it is: see [a](b)')]
@@ -439,6 +504,8 @@ def test_facts_agree(tmp_path):
     read = lambda end: whl.read(next(o for o in names if o.endswith(end))).decode()
     sources = {p.relative_to(root).as_posix() for p in lib.rglob('*.py')}
     assert sources == {o for o in names if o.endswith('.py')}
+    assert 'gan_nbdev/py.typed' in names
+    assert all(o.startswith('gan_nbdev') for o in names)
     assert any(o.endswith('LICENSE') for o in names)
     meta = message_from_string(read('.dist-info/METADATA'))
     assert meta['Name'].replace('-', '_') == 'gan_nbdev'
@@ -473,6 +540,13 @@ def test_source_archive(tmp_path):
     names = {o.partition('/')[2] for o in tarfile.open(next(tmp_path.glob('*.tar.gz'))).getnames()}
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'LICENSE', 'README.md'} <= names
     assert {p.relative_to(root).as_posix() for p in lib.rglob('*.py')} <= names
+    assert {'CITATION.cff', 'gan_nbdev/py.typed'} <= names
+    assert not [o for o in names if o.startswith(('tests', 'nbs', 'benchmarks', 'runs'))]
+
+def test_citation():
+    "It names the version and the licence that the package has"
+    cff = yaml.safe_load((root/'CITATION.cff').read_text(encoding='utf-8'))
+    assert cff['version'] == importlib.import_module('gan_nbdev').__version__ and cff['license'] == facts['license']
 
 def test_constraints():
     "Every requirement is pinned to one tested version within its range, on every Python"

@@ -20,18 +20,25 @@ def directives(cell):
         lines.pop(0)
     return found, '\n'.join(lines).strip('\n')
 
+def is_film(output):
+    "Does it play? A README runs no scripts, and shows the film's picture instead"
+    return '<script>' in ''.join(output.get('data', {}).get('text/html', ''))
+
 def visible(nb):
-    "`nb` with the cells that a reader of the page sees, free of directives"
-    cells = []
+    "`nb` with the cells that a reader of the page sees, free of directives; and what to say of its pictures"
+    cells, alts = [], []
     for cell in nb.cells:
         found, cell.source = directives(cell)
         if found.keys() & {'hide', 'default_exp', 'export', 'exporti'} or found.get('include') == 'false': continue
+        if cell.source.startswith('::: {.content-visible'): continue   # for the site alone
         if cell.cell_type == 'code' and found.get('output') == 'false': cell.outputs = []
         if cell.cell_type == 'code' and found.get('echo') == 'false': cell.source = ''
+        if 'outputs' in cell: cell.outputs = [o for o in cell.outputs if not is_film(o)]
+        if any('image/png' in o.get('data', {}) for o in cell.get('outputs', [])): alts.append(found.get('fig-alt', 'png').strip('"'))
         if cell.source or cell.get('outputs'): cells.append(cell)
     nb.cells = cells
     nb.metadata['language_info'] = {'name': 'python'}   # cleaning drops it; it names the fences' language
-    return nb
+    return nb, alts
 
 def relink(text, nbs):
     "Links to files beside the notebook, as seen from the root; code is left alone"
@@ -44,7 +51,9 @@ def relink(text, nbs):
 def render(path):
     "README text for the notebook at `path`, and its pictures as {file name: bytes}"
     exporter = MarkdownExporter()
-    text, res = exporter.from_notebook_node(visible(nbformat.read(path, as_version=4)))
+    nb, alts = visible(nbformat.read(path, as_version=4))
+    text, res = exporter.from_notebook_node(nb)
+    text = re.sub(r'!\[png\]', lambda _: f'![{alts.pop(0)}]', text)
     names = {o: o.replace('output_', 'readme_') for o in sorted(res['outputs'])}
     for old,new in names.items(): text = text.replace(f']({old})', f']({pictures}/{new})')
     text = re.sub(r'```python\n+\s*```', '', relink(text, path.parent))

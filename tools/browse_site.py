@@ -1,0 +1,84 @@
+"Opens each page of the built site in a browser, narrow and wide: what is too wide, what fails, what is asked of others."
+import argparse, json, shutil, sys, threading
+from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+root = Path(__file__).resolve().parent.parent
+widths = 390, 1440
+most = 1_000_000   # bytes a page, with all that it loads
+
+measure = '''() => {
+  const code = [...document.querySelectorAll("main div.sourceCode pre")].filter((o) => o.offsetParent);
+  const text = [...document.querySelectorAll("main .cell-output > pre")];
+  return {
+    wide: document.documentElement.scrollWidth,
+    cut: code.concat(text).filter((o) => o.scrollWidth > o.clientWidth + 1).length,
+  };
+}'''
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+def served(folder):
+    "A server of `folder` on this machine, and its address"
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f'http://127.0.0.1:{server.server_port}/'
+
+def browse(site, pages, pictures=None):
+    "What is seen of each page, as {page: {what: figure}}"
+    from playwright.sync_api import sync_playwright
+    server, home = served(site)
+    found = {}
+    with sync_playwright() as p:
+        chromium = shutil.which('chromium') or shutil.which('google-chrome')
+        browser = p.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--disable-gpu'])
+        for width in widths:
+            page = browser.new_page(viewport=dict(width=width, height=900))
+            def other(route):
+                seen['hosts'].append(urlsplit(route.request.url).netloc)
+                route.abort()
+            def weigh(response):
+                if width == widths[-1] and response.url.startswith(home) and response.ok: seen['bytes'] += len(response.body())
+            page.route(lambda url: url.startswith('http') and not url.startswith(home), other)
+            page.on('pageerror', lambda e: seen['errors'].append(str(e)))
+            page.on('console', lambda m: m.type == 'error' and seen['errors'].append(m.text))
+            page.on('response', weigh)
+            for name in pages:
+                seen = found.setdefault(name, dict(errors=[], hosts=[], bytes=0))
+                page.goto(home + name, wait_until='load')
+                seen |= {f'{k} at {width}': v for k,v in page.evaluate(measure).items()}
+                if pictures: page.screenshot(path=f'{pictures}/{name.replace("/", "_")}.{width}.png')
+            page.close()
+    server.shutdown()
+    return found
+
+def wrong(found):
+    "What is wrong with the pages, a line each"
+    for name,o in found.items():
+        for width in widths:
+            if (w := o[f'wide at {width}']) > width: yield f'{name}: {w} pixels wide in a window of {width}'
+        for host in sorted({*o['hosts']}): yield f'{name}: asks {host}'
+        for line in sorted({*o['errors']}): yield f'{name}: {line}'
+        if o['bytes'] > most: yield f'{name}: {o["bytes"]:,} bytes'
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument('site', type=Path, nargs='?', default=root/'_docs', help='folder')
+    args.add_argument('--pages', nargs='*', help='some of the pages')
+    args.add_argument('--pictures', type=Path, help='folder for a screenshot of each')
+    args.add_argument('--json', type=Path, help='file for all figures')
+    args = args.parse_args()
+    pages = args.pages or [o.relative_to(args.site).as_posix() for o in sorted(args.site.rglob('*.html')) if 'site_libs' not in o.parts]
+    found = browse(args.site, pages, args.pictures)
+    if args.json: args.json.write_text(json.dumps(found, indent=1))
+    lines = [*wrong(found)]
+    for line in lines: print(line, file=sys.stderr)
+    hosts = Counter(h for o in found.values() for h in {*o['hosts']})
+    print(f'{len(found)} pages in a browser, {len(hosts)} other hosts asked, {len(lines)} wrong')
+    return bool(lines)
+
+if __name__ == '__main__': sys.exit(main())
