@@ -155,7 +155,7 @@ def _set_rule_of(who):
 
 _assigned = {**{k: lambda t, v, k=k: whole_number(k, v, 1) for k in ('k', 'k_g', 'accumulate')},
              'batch_size': lambda t, v: t.change(batch_size=v).batch_size, 'game': lambda t, v: _fitting(v, t.gan),
-             'engine': lambda t, v: check_engine(v), 'precision': lambda t, v: check_precision(v), 'hooks': lambda t, v: check_hooks(v),
+             'engine': lambda t, v: check_engine(v), 'precision': lambda t, v: check_precision(v), 'hooks': lambda t, v: check_hooks(v) or (v if isinstance(v, list) else [*v]),
              'd_rule': _set_rule_of('d'), 'g_rule': _set_rule_of('g'), 'data': _keep_data}
 
 

@@ -62,7 +62,7 @@ class _Look:
     def __init__(self, versions, values, skip, movers):
         self.versions, self.values, self.out, self.movers = versions, values, {}, movers
         self.met = {id(o): o for o in skip}   # and kept, or another object would get its id
-        self.twice = Counter()
+        self.twice, self.classes = Counter(), set()
 
     def note(self, where, v):
         "Two ways may read alike, as of two classes of one name"
@@ -188,8 +188,8 @@ class _Look:
     def _class(self, where, kind):
         "What the methods of a class of the user's use, and what it holds itself"
         for c in (*kind.__mro__, *type(kind).__mro__):
-            if _is_known(c) or id(vars(c)) in self.met: continue
-            self.met[id(vars(c))] = vars(c)
+            if _is_known(c) or c in self.classes: continue
+            self.classes.add(c)
             self.all_of(c.__name__, ((f'.{k}', v) for k, v in [*vars(c).items()] if k not in _of_classes))
 
     def hook(self, h):
