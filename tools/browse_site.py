@@ -4,7 +4,7 @@ from collections import Counter
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 root = Path(__file__).resolve().parent.parent
 widths = 390, 1440
@@ -41,8 +41,10 @@ def browse(site, pages, pictures=None):
             def other(route):
                 seen['hosts'].append(urlsplit(route.request.url).netloc)
                 route.abort()
-            def weigh(response):
-                if width == widths[-1] and response.url.startswith(home) and response.ok: seen['bytes'] += len(response.body())
+            def weigh(response):   # its body may be gone by now
+                if width == widths[-1] and response.url.startswith(home) and response.ok:
+                    file = site/unquote(urlsplit(response.url).path).lstrip('/')
+                    seen['bytes'] += file.stat().st_size if file.is_file() else 0
             page.route(lambda url: url.startswith('http') and not url.startswith(home), other)
             page.on('pageerror', lambda e: seen['errors'].append(str(e)))
             page.on('console', lambda m: m.type == 'error' and seen['errors'].append(m.text))

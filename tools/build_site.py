@@ -3,6 +3,7 @@ import argparse, ast, base64, io, json, re, shutil, subprocess, sys
 from pathlib import Path
 
 from fastcore.foundation import L
+from fontTools import subset
 from nbdev.doclinks import patch_name
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
@@ -85,6 +86,23 @@ def lighten(site):
         p.write_text(re.sub(r'@media[^{}]+\{\s*\}', '', css), encoding='utf-8')
 
 imported = 'import * as tabsets from "./tabsets/tabsets.js";'
+
+def lighten_pictures(site):
+    "Plots need no more than 256 colours, and of Quarto's icons pages show a few"
+    for p in site.rglob('*.png'):
+        if p.stat().st_size < 40_000: continue
+        image = Image.open(p).convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB').quantize(256)
+        image.save(smaller := io.BytesIO(), 'png', optimize=True)
+        if smaller.tell() < p.stat().st_size: p.write_bytes(smaller.getvalue())
+    folder = site/'site_libs/bootstrap'
+    codes = re.findall(r'content: *"\\(f\w+)"', ''.join(p.read_text(encoding='utf-8') for p in folder.glob('*.css')))
+    file = folder/'bootstrap-icons.woff'
+    font = subset.load_font(file, options := subset.Options(flavor='woff'))
+    tool = subset.Subsetter(options)
+    tool.populate(unicodes=[int(o, 16) for o in codes])
+    tool.subset(font)
+    subset.save_font(font, file, options)
 
 def without_modules(site):
     "Quarto's scripts as plain ones: a browser loads no module from a folder"
@@ -178,8 +196,6 @@ def make_pages():
         lines.append(f'[{title}](results/{stem}.qmd)\n: {said} `{command}`\n')
     (proc/'_results.md').write_text('\n'.join(lines), encoding='utf-8')
     for o in (root/'benchmarks').glob('*.png'): shutil.copy(o, proc/'images')
-    for o in (proc/'images').glob('*.png'):
-        if o.stat().st_size > 100_000: Image.open(o).convert('RGB').quantize(128).save(o, optimize=True)
     for name in ('tutorials', 'theory'):
         (proc/f'_{name}.md').write_text(gallery(sorted((nbs/name).glob('[!._]*.ipynb'))), encoding='utf-8')
 
@@ -199,6 +215,7 @@ def finish(site):
     without_modules(site)
     let_equations_scroll(site)
     lighten(site)
+    lighten_pictures(site)
 
 def build():
     shutil.rmtree(proc, ignore_errors=True)
