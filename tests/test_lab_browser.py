@@ -214,7 +214,7 @@ def test_the_diagram_moves_while_it_plays(lab):
 
 @pytest.mark.parametrize('what, words', [
     ('[data-part="z"] rect', 'random numbers'), ('.gl-of-g', 'through D'), ('.gl-loss-d rect', 'D descends it'), ('[data-curve="jsd"] canvas', 'Jensen'),
-    ('[data-curve="losses"] canvas', 'At iteration'), ('.gl-scale', 'cannot tell'), ('[data-layer="star"]', 'best D'), ('.gl-canvas', 'D bets on')])
+    ('[data-curve="losses"] canvas', 'At iteration'), ('.gl-scale', 'cannot tell'), ('[data-layer="star"]', 'best D'), ('.gl-canvas', 'here.')])
 def test_every_part_explains_itself(lab, what, words):
     "In a sentence, under the pointer"
     tab(lab, 'curves')
@@ -365,7 +365,7 @@ def test_hover(lab):
     lab.until(lambda: 'log D' in readout.inner_text() and "G's loss" in readout.inner_text())
     x, y = (float(o.split('= ')[1]) for o in readout.inner_text().split('   ')[:2])
     D = lab.ask(f'lab.trainer.gan.prob(__import__("torch").tensor([[{x}, {y}]])).item()')
-    assert abs(float(readout.inner_text().split(')   D ')[1].split()[0]) - D) < .005
+    assert abs(float(readout.inner_text().split('   D ')[1].split()[0]) - D) < .005
     before = readout.inner_text()
     do(lab, 'step', n=80)                            # under a pointer that rests
     lab.until(lambda: readout.inner_text() != before, 'new numbers')

@@ -678,7 +678,8 @@ class Curve {
 const part = (name, x, y, side, label, tip, on, more = "") => `
   <g class="gl-node" data-part="${name}" data-on="${on}" data-tip="${tip}" ${more}>
     <rect x="${x}" y="${y}" width="${side}" height="${side}" rx="6"/><text x="${x + side / 2}" y="${y - 6}">${label}</text></g>`;
-const way = (d, on, tip) => `<path d="${d}" data-on="${on}" data-tip="${tip}"/>`;
+const way = (d, on, tip, name = "") =>
+  `<path class="${name}" d="${d}" data-on="${on}"/><path class="gl-hit" d="${d}" data-tip="${tip}"/>`; // wide enough to be hit
 const loss = (name, y, label, on, tip) => `
   <g class="gl-node gl-loss-${name}" data-on="${on}" data-tip="${tip}"><rect x="458" y="${y}" width="98" height="44" rx="6"/>
     <text x="507" y="${y + 18}">${label}</text><text x="507" y="${y + 36}" data-number="${name}_loss">–</text></g>`;
@@ -707,9 +708,8 @@ const flow = `
     ${way("M408 126 455 150", "7 8", "G's loss: small where D takes fakes for data.")}
   </g>
   <g class="gl-back">
-    <path class="gl-of-d" data-on="5" d="M480 42C464 18 424 26 403 66" data-tip="D's gradient: from D's loss straight back to D, which moves. G stands still."/>
-    <path class="gl-of-g" data-on="8" d="M480 174C462 196 426 184 404 154L324 106 256 78 192 76 155 76"
-      data-tip="G's gradient: from G's loss back through D, which stands still, and through the fakes to G, which moves."/>
+    ${way("M480 42C464 18 424 26 403 66", "5", "D's gradient: from D's loss straight back to D, which moves. G stands still.", "gl-of-d")}
+    ${way("M480 174C462 196 426 184 404 154L324 106 256 78 192 76 155 76", "8", "G's gradient: from G's loss back through D, which stands still, and through the fakes to G, which moves.", "gl-of-g")}
   </g>
   ${loss("d", 22, "D's loss", "5", "D's loss now, on 240 data and fakes of the picture: D descends it.")}
   ${loss("g", 130, "G's loss", "8", "G's loss now, on 240 fakes of the picture: G descends it.")}
