@@ -134,6 +134,14 @@ def test_pictures_have_words(path):
     for c, options in pictures(cells(path)):
         for k in ('fig-cap', 'fig-alt'): assert yaml.safe_load(options.get(k, '')), (k, c['source'][:3])
 
+@pytest.mark.parametrize('path', nbs, ids=nb_ids)
+def test_outputs_say_nothing_of_this_machine(path):
+    "Neither folders nor addresses in memory, nor a progress bar"
+    for c in cells(path):
+        for o in c.get('outputs', []):
+            text = ''.join(o.get('text', [])) + ''.join(''.join(v) for k, v in o.get('data', {}).items() if k in ('text/plain', 'text/markdown'))
+            assert not re.search(r'it/s|/tmp/|site-packages|0x[0-9a-f]{6}', text), c['source'][:3]
+
 def markdown(cells): return (''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
 
 def prose(path):
