@@ -859,6 +859,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'gan_nbdev/engines/parallel.py'),
                                             'gan_nbdev.engines.parallel._check_shares': ( 'engines/parallel.html#_check_shares',
                                                                                           'gan_nbdev/engines/parallel.py'),
+                                            'gan_nbdev.engines.parallel._check_steps': ( 'engines/parallel.html#_check_steps',
+                                                                                         'gan_nbdev/engines/parallel.py'),
                                             'gan_nbdev.engines.parallel._fingerprint': ( 'engines/parallel.html#_fingerprint',
                                                                                          'gan_nbdev/engines/parallel.py'),
                                             'gan_nbdev.engines.parallel._from_first': ( 'engines/parallel.html#_from_first',

@@ -348,7 +348,8 @@ def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
             ) -> list:      # sentences
     "What the end of the record says about the game, in words"
-    t = len(next(iter(history.values())))
+    if not isinstance(history, dict): raise ValueError(f'history must be a dict of arrays, as trainer.history, not {type(history).__name__}')
+    t = len(next(iter(history.values()), ()))
     if t < 100: return [f'Too early to say: {t} iterations']
     n = max(t//10, 50)
     last = {k: v[-n:] for k, v in history.items()}

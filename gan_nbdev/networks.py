@@ -470,7 +470,8 @@ def _layers(net, *v):
     def note(m, inp, out):
         new = {*m.parameters()} - counted
         counted.update(new)
-        rows.append((str(m), tuple(out.shape[1:]), sum(p.numel() for p in new)))
+        out = out[0] if isinstance(out, (tuple, list)) else out   # as of nn.GRU
+        rows.append((str(m), tuple(getattr(out, 'shape', ())[1:]), sum(p.numel() for p in new)))
     inside = {c for m in net.modules() if isinstance(m, Maxout) for c in m.children()}
     for m in net.modules():
         if isinstance(m, Maxout) or not (list(m.children()) or m in inside):
@@ -479,6 +480,7 @@ def _layers(net, *v):
         with evaluating(net): net(*v)
     finally:
         for h in hooks: h.remove()
+    if rest := {*net.parameters()} - counted: rows.append(('parameters beside these layers', (), sum(p.numel() for p in rest)))
     return rows
 
 @patch

@@ -217,6 +217,8 @@ def plot_probability(gan,           # a GAN over the plane
                      bar:bool=True, # with a colour bar
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
+    if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
+    if extent is None: raise ValueError('extent must be a box, (2, 2), or a data object in the plane, not None')
     names = [c.name for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
     extent = torch.as_tensor(extent).float().cpu()

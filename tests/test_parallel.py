@@ -212,9 +212,27 @@ def poisoned(folder):
     yield 'history', {c: torch.tensor(v) for c, v in t.history.items()}
 
 
-def own_buffers(folder):
-    D = nn.Sequential(Remembers(), nn.Linear(3, 1))
-    yield 'trainer', found(fit(make(data='memory', discriminator=lambda: D), 5))
+class Mixes(nn.Module):
+    def forward(self, x): return torch.cat([x, x.std(0).expand(len(x), -1)], 1)
+
+
+class Noisy(nn.Module):
+    def forward(self, x): return x + .1*torch.randn_like(x) if self.training else x
+
+
+def not_shared_out(folder):
+    "What one process would do and several would not: named, before anything has moved"
+    spread = make_game('minimax').with_(figures=dict(spread=lambda fakes: fakes.std()))
+    for layers, kw, why in (([Remembers(), nn.Linear(3, 1)], {}, '0.seen is another'),
+                            ([Mixes(), nn.Linear(6, 1)], {}, 'd_loss is another'),
+                            ([Noisy(), nn.Linear(3, 1)], {}, 'd_loss is another'),
+                            ([nn.Linear(3, 8), nn.AlphaDropout(.5), nn.Linear(8, 1)], {}, 'd_loss is another'),
+                            ([nn.Linear(3, 1)], dict(game=spread), 'spread is another'),
+                            ([nn.Linear(3, 1)], dict(game=make_game(unroll=2)), 'unrolled')):
+        t = make(data='memory', discriminator=lambda: nn.Sequential(*layers), **kw)
+        with pytest.raises(ValueError, match=why): fit(t, 5)
+        assert t.iteration == 0
+    yield 'all', {}
 
 
 class Fails:
@@ -294,7 +312,7 @@ def folder(tmp_path_factory, alone):
 @pytest.fixture(scope='module')
 def two(folder):
     return tell(2, folder, 'agreement', 'going_on', 'stopping', 'hooks', 'refusals', 'poisoned',
-                'own_buffers')
+                'not_shared_out')
 
 
 def test_processes_hold_the_same_to_the_bit(two):

@@ -372,3 +372,25 @@ def test_probability_of_classes_that_are_none():
     for y in (7, [1, 2, 3, 3], 1.5):
         with pytest.raises(ValueError, match='from 0 to 2'): gan.prob(v, y)
     with pytest.raises(ValueError, match=r'\(m, 2\)'): gan.prob(torch.zeros(4, 3), 1)
+
+# ---- what is told of networks and records
+
+@pytest.mark.parametrize('net, n', [(nn.GRU(4, 4, batch_first=True), 120), (torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)), 4)])
+def test_all_parameters_are_counted(net, n):
+    class D(nn.Module):
+        def __init__(self): super().__init__(); self.first, self.net, self.token = nn.Linear(2, 4), net, nn.Parameter(torch.zeros(3))
+        def forward(self, x):
+            if isinstance(self.net, nn.GRU): return self.net(self.first(x)[:, None])[0][:, 0, :1]
+            return self.net(x)
+    d = D()
+    said = repr(GAN(mlp_generator(2, 2, (8,)), d, noise=normal(2)))
+    used = sum(p.numel() for p in d.parameters())
+    assert n <= used and f'{used:,}' in said.replace('\n', ' ')
+
+def test_odd_records_and_places_are_one_line():
+    assert diagnose({}) == ['Too early to say: 0 iterations']
+    t = trained_on(ring())
+    with pytest.raises(ValueError, match='not Trainer'): diagnose(t)
+    packed = GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,), pack=2), noise=normal(2), pack=2)
+    with pytest.raises(ValueError, match='2 items at once'): plot_probability(packed, ring())
+    with pytest.raises(ValueError, match='not None'): plot_probability(t.gan, None)

@@ -8,7 +8,7 @@ __all__ = ['Parallel', 'launch']
 # %% ../../nbs/engines/08_parallel.ipynb #1357e1a0
 import hashlib, os
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from functools import partial
 
 import torch
@@ -119,6 +119,7 @@ class Parallel(Eager):
         self.masks = _WholeBatch(m, r, n, trainer.rng)
         _from_first(gan.state_dict().values())
         _check_means(trainer, n)
+        _check_steps(trainer, r, n)
 
     def begin(self, n:int): # iterations to come, ≤ `limit`
         "Get ready for a block"
@@ -184,6 +185,8 @@ def _check_means(t, n):
     if asked - {'discriminator', 'generator', 'D', 'G'}:
         raise ValueError(f'in several processes no game may do more after a step of D than look at the '
                          f'networks, but this one asks for {", ".join(sorted(asked))}')
+    if any(getattr(f, 'looks_ahead', False) for f in t.game.g_before):
+        raise ValueError('in several processes no game may be unrolled: each would look ahead by the gradient of its share')
     m, gan, data = t.batch_size, t.gan, t.data.labelled if t.gan.classes else t.data
     def rng(): return torch.Generator(t.device).manual_seed(0)
     z, x = gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
@@ -202,6 +205,34 @@ def _check_means(t, n):
         if abs(a - b) > 1e-4*(1 + abs(a)):
             raise ValueError(f'in several processes each sees a share of the minibatch, and {who} is no '
                              f'mean over rows: {a:.6g} for the whole, {b:.6g} as the mean of {n} shares')
+
+def _check_steps(t, r, n):
+    "What the networks do in training must be shared out, too: the mean of the shares' steps is that of the whole"
+    m, data = t.batch_size, t.data.labelled if t.gan.classes else t.data
+    def rng(): return torch.Generator(t.device).manual_seed(0)
+    z, x = t.gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
+    def played(rows, masks):
+        gan, said = deepcopy(t.gan), {}
+        for who, net, f, given in (('d_loss', gan.discriminator, t.game.d_turn, x), ('g_loss', gan.generator, t.game.g_turn, x if pairs(t.game) else None)):
+            with masks:
+                loss, terms, _ = f(Turn(gan, z[rows], None if given is None else given[rows], masks.rng, t.iteration))
+                grads = torch.autograd.grad(loss, [p for p in net.parameters() if p.requires_grad], allow_unused=True)
+            if any(g is not None and g.is_sparse for g in grads): raise ValueError('in several processes gradients must be dense: Embedding(sparse=False)')
+            said |= {who: loss, **terms, f'the gradient of {who}': torch.cat([g.flatten() for g in grads if g is not None])}
+        buffers = {k: v.clone() for name, o in gan.named_modules() if not isinstance(o, _BatchNorm)
+                   for k, v in o.named_buffers(name, recurse=False) if v.numel() and (v.is_floating_point() or v.dtype == torch.long)}
+        return {k: v.detach().double() for k, v in said.items()}, buffers
+    with t.undisturbed(), torch.enable_grad():
+        whole, kept = played(slice(None), _WholeBatch(m, 0, 1, rng()))
+        share, mine = played(_share(m, r, n), _WholeBatch(m, r, n, rng()))
+    _from_first(mine.values())
+    allowed = 1e-3 if t.precision == 'float32' else .05
+    pairs_of = {**{k: (v, mean_of_all(share[k])) for k, v in whole.items()}, **{k: (v.double(), mine[k].double()) for k, v in kept.items()}}
+    for k, (a, b) in pairs_of.items():
+        if a.shape != b.shape or (a - b).abs().max() > allowed*a.abs().max() + 1e-6:
+            raise ValueError(f'in several processes each sees a share of the minibatch, and {k} is another then: does a layer mix '
+                             'rows, draw random numbers of its own, or a game look ahead? Train in one process')
+
 
 # %% ../../nbs/engines/08_parallel.ipynb #0a7faac7
 def launch(f,      # function, called with `args` in each process

@@ -92,6 +92,7 @@ def _swapped(discriminator, weights, act, *v):
 
 class _Ahead:
     "What comes before G's loss: D as it will be"
+    looks_ahead = True   # by the gradient of this minibatch
     def __init__(self, game, steps, rate): self.game, self.steps, self.rate = game, steps, rate
 
     def __call__(self, x, fakes, z, labels, D, G, discriminator, generator, rng, iteration):

@@ -1123,7 +1123,10 @@ class App {
     this.lesson = h("div", { class: "gl-lesson", "aria-live": "polite" });
     const one = ([name, title]) =>
       button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
-    return h("div", {}, h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(one)), this.lesson);
+    const buttons = h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(one));
+    this.list = h("details", { class: "gl-list" }, h("summary", {}, "All lessons"), buttons);
+    this.list.open = true;
+    return h("div", {}, this.list, this.lesson);
   }
 
   knobBox() {
@@ -1357,15 +1360,16 @@ class App {
     this.repaint();
   }
 
-  /** The lesson: its text and question; the answer folded. */
+  /** The lesson: its text and question; the answer folded, with what to try next. The list makes room for it. */
   teach({ title, text, question, answer, ...more }) {
     const key = JSON.stringify([title, text, question, answer, more]);
     if (this.taught === key) return;
     this.taught = key;
+    this.list.open = !title;
     const p = (words, name) => words && h("p", { class: name }, words);
-    const folded = answer && h("details", {}, h("summary", {}, "Answer"), p(answer));
     const rest = Object.values(more).map((o) => p(o, "gl-next"));
-    const all = [title && h("strong", {}, title), p(text), p(question, "gl-question"), folded, ...rest];
+    const folded = answer && h("details", {}, h("summary", {}, "Answer"), ...[p(answer), ...rest].filter(Boolean));
+    const all = [title && h("strong", {}, title), p(text), p(question, "gl-question"), folded];
     this.lesson.replaceChildren(...all.filter(Boolean));
   }
 
