@@ -8,7 +8,7 @@ __all__ = ['gan_study']
 # %% ../nbs/12_study_command.ipynb #b554aab7
 import json, os, signal, threading
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -41,6 +41,8 @@ def _values_of(text:str # as 'k=1,5'
 def _begin_worker():
     "A worker leaves Ctrl-C to its parent, and ends when that one is gone"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from tqdm.std import tqdm
+    tqdm.set_lock(threading.RLock())   # its own is a semaphore, which one that is ended would leave behind
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 def _end_with_parent():
@@ -60,10 +62,7 @@ def _executor(workers, cluster):
             try: yield pool
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-                while left := active_children():   # again and again: one that has only begun does not hear it yet
-                    for p in left:
-                        with suppress(ProcessLookupError): os.kill(p.pid, signal.SIGINT)
-                    wait([p.sentinel for p in left], timeout=1)
+                for p in active_children(): p.terminate()   # one that has only begun would not hear Ctrl-C
     else: yield None
 
 def _experiment(config):

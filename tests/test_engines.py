@@ -571,13 +571,11 @@ def test_captured_weights_are_refused():
     with pytest.raises(ValueError, match='uses weights past the networks'): fit(t, 3)
 
 
-def test_what_is_moved_by_a_hook_is_found_by_comparing():
+def test_what_is_moved_by_a_hook_is_found_by_comparing(tmp_path):
     "The program holds the first value of what is seen nowhere; a comparison in the course of the run notices"
-    def hide(weight):   # in the frame of a generator
-        while True: weight = (yield weight) or weight
-    hidden = hide(1.)
-    def loss(real, fake): return games['minimax'].d_loss(real, fake)*next(hidden)
-    def later(t): hidden.send(3.)
+    (hidden := tmp_path/'weight').write_text('1')
+    def loss(real, fake): return games['minimax'].d_loss(real, fake)*float(hidden.read_text())
+    def later(t): hidden.write_text('3')
     t = make('recorded', game=Game(loss, games['minimax'].g_loss), hooks=[At(4, later)])
     fit(t, 4)
     t.made_engine[2].due = 0
@@ -649,7 +647,7 @@ def test_what_is_no_hook(hooks, why):
     assert str(e.value).count('\n') == 0
     if isinstance(hooks, list):
         t = make()
-        t.hooks += hooks
+        t.hooks.extend(hooks)
         with pytest.raises(ValueError, match=why): fit(t, 1)
         assert t.iteration == 0
 

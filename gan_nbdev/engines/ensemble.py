@@ -156,7 +156,6 @@ def _check_members(trainers):
     if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share a part of one')
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
-    if hidden in seen: raise ValueError(f'an ensemble cannot train what could look at {seen[hidden]}')
     for i, t in enumerate(trainers):
         if any(h is not t.ema for h in t.hooks): raise ValueError(f'member {i} has hooks, which an ensemble does not call')
         check_seen(t)
@@ -167,6 +166,7 @@ def _check_members(trainers):
         if other := differing(seen, mine := held(t, values=True)):
             raise ValueError(f'the members must have the same {other}, but member 0 has {seen.get(other)} and '
                              f'member {i} {mine.get(other)}')
+    if hidden in seen: raise ValueError(f'an ensemble cannot train what could look at {seen[hidden]}')
 
 # %% ../../nbs/engines/05_ensemble.ipynb #4e799997
 class Ensemble:
