@@ -19,7 +19,8 @@ def head(path):
     "Title and subtitle of a notebook"
     text = ''.join(json.loads(path.read_text(encoding='utf-8'))['cells'][0]['source'])
     title, _, rest = text.partition('\n')
-    return title.lstrip('# '), ' '.join(rest.split()).lstrip('> ')
+    said = [o.lstrip('> ') for o in rest.splitlines() if o.startswith('>')]
+    return title.lstrip('# '), ' '.join(said)
 
 # ---- look up: all public names
 
