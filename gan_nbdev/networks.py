@@ -278,6 +278,10 @@ def _check_apart(generator, discriminator):
             if first < last and start < end and (p.requires_grad or q.requires_grad):
                 raise ValueError(f'{a} and {b} are the same numbers, but what moves one player must not '
                                  'move the other: copy one of them, or freeze both')
+    both = {*discriminator.modules()}
+    for a, m in generator.named_modules(prefix='generator'):
+        if m in both and m.training and getattr(m, 'track_running_stats', False):
+            raise ValueError(f'{a} is in both networks, and its running means would move with neither: copy it, or set it to eval()')
 
 def _check_gan(networks, noise, classes, pack):
     for who, net in networks.items():

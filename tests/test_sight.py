@@ -394,3 +394,9 @@ def test_odd_records_and_places_are_one_line():
     packed = GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,), pack=2), noise=normal(2), pack=2)
     with pytest.raises(ValueError, match='2 items at once'): plot_probability(packed, ring())
     with pytest.raises(ValueError, match='not None'): plot_probability(t.gan, None)
+
+def test_players_share_no_running_means():
+    norm = nn.BatchNorm1d(2).requires_grad_(False)
+    def gan(): return GAN(nn.Sequential(nn.Linear(2, 2), norm), nn.Sequential(norm, nn.Linear(2, 1)), noise=normal(2))
+    with pytest.raises(ValueError, match='generator.1 is in both networks'): gan()
+    norm.eval(); gan()
