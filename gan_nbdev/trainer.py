@@ -75,8 +75,8 @@ class Trainer(Algorithm1):
         if self.ema: self.hooks.insert(0, self.ema)
 
     def __setattr__(self, name, v):
-        "A setting that is assigned is checked as by `change`"
-        if name in _assigned and name in vars(self) and (new := _assigned[name](self, v)) is not None: v = new
+        "A setting that is assigned is checked, and counts, as by `change`"
+        if name in _assigned and name in vars(self): v = _assigned[name](self, name, v)
         super().__setattr__(name, v)
 
     def __getstate__(self): return vars(self) | dict(made_engine=None)   # it can be made again
@@ -141,22 +141,17 @@ def _check_data(gan, data, batch_size):
                          f'{getattr(data, "classes", None) or "no labels"}')
     return batch_size
 
-def _keep_data(t, v):
+def _changed(t, name, v):
+    if v is None: raise ValueError(f'{name} must be as for `change`, not None')
+    return getattr(t.change(**{name: v}), name)
+
+def _keep_data(t, name, v):
     if v is not t.data: raise ValueError('the data of a trainer stay as they are: make another Trainer, or give these weights to it')
+    return v
 
-def _fitting(game, gan):
-    check_networks(game := find_game(game), gan)
-    return game
-
-def _set_rule_of(who):
-    def change(t, v):
-        if isinstance(v, Rule) and v is not getattr(t, f'{who}_rule'): t.change(**{f'{who}_rule': v})
-    return change
-
-_assigned = {**{k: lambda t, v, k=k: whole_number(k, v, 1) for k in ('k', 'k_g', 'accumulate')},
-             'batch_size': lambda t, v: t.change(batch_size=v).batch_size, 'game': lambda t, v: _fitting(v, t.gan),
-             'engine': lambda t, v: check_engine(v), 'precision': lambda t, v: check_precision(v), 'hooks': lambda t, v: check_hooks(v) or (v if isinstance(v, list) else [*v]),
-             'd_rule': _set_rule_of('d'), 'g_rule': _set_rule_of('g'), 'data': _keep_data}
+_assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed), 'data': _keep_data,
+             'accumulate': lambda t, name, v: whole_number(name, v, 1), 'precision': lambda t, name, v: check_precision(v) or v,
+             'hooks': lambda t, name, v: check_hooks(v) or (v if isinstance(v, list) else [*v])}
 
 
 # %% ../nbs/04_trainer.ipynb #be46355b
@@ -389,9 +384,9 @@ def _block(self:Trainer, engine, size, hooks):
 @patch
 def _ended(self:Trainer, engine, game):
     "The rows of the block that ends, by the game that it was begun with"
-    now, self.game = self.game, game
+    now, vars(self)['game'] = self.game, game   # past `change`: it was checked when it began
     try: return engine.end()
-    finally: self.game = now
+    finally: vars(self)['game'] = now
 
 @patch
 def _changed(self:Trainer, engine, before):

@@ -87,6 +87,13 @@ def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=
                    g_rule=rules[rule], seed=seed, device='cpu', **kw)
 
 
+class SetsMomentum:
+    "At the end of a block; the next one must find it so"
+    every = 5
+    def after_block(self, t):
+        if t.iteration == 5: t.d_opt.param_groups[0]['momentum'] = t.g_opt.param_groups[0]['momentum'] = .1
+
+
 # no batch norm with Adam, which makes whole steps of gradients that are 0 but for rounding
 cases = dict(plain=dict(dropout=0.), sgd=dict(), adam=dict(rule='adam'),
              batch_norm=dict(norm='batch'), minimax=dict(game='minimax', rule='adam', k=3),
@@ -94,7 +101,7 @@ cases = dict(plain=dict(dropout=0.), sgd=dict(), adam=dict(rule='adam'),
              flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images),
              penalty=dict(game=make_game('wgan-gp', weight=0.1), dropout=0.),
              noise=dict(game=make_game('non-saturating', noise=0.1, r1=0.1)),
-             pairs=dict(game='relativistic', dropout=0.))
+             pairs=dict(game='relativistic', dropout=0.), set_by_a_hook=dict(hooks=[SetsMomentum()]))
 
 
 def fit(t, n): return t.fit(n, progress=False)

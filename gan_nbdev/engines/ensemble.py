@@ -150,10 +150,8 @@ def _check_members(trainers):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
     if other := [t for t in trainers if not isinstance(t, Trainer)]:
         raise ValueError(f'the members must be trainers, not {short(other[0])}')
-    if len({id(t.gan) for t in trainers}) < len(trainers):
-        raise ValueError('the members must have networks of their own')
     tensors = [{*map(id, (*t.gan.parameters(), *t.gan.buffers()))} for t in trainers]
-    if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share a part of one')
+    if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share one, or a part of it')
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):

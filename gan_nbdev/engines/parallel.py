@@ -130,7 +130,7 @@ class Parallel(Eager):
         for opt, who in ((t.d_opt, 'd_rule'), (t.g_opt, 'g_rule')):
             rule, later = getattr(t, who), copy(getattr(t, who))
             later.clip_gradient = None   # it is the mean that is clipped
-            setattr(t, who, later)
+            vars(t)[who] = later   # past `change`, which would begin the rule anew
             self.hooks.append(opt.register_step_pre_hook(partial(_average, rule)))
 
     def step(self):
@@ -179,6 +179,12 @@ def _bytes(o):
         for v in o: yield from _bytes(v)
     else: yield repr(o).encode()
 
+def _tried(t):
+    "A minibatch to try, and what makes the generator of its draws"
+    def rng(): return torch.Generator(t.device).manual_seed(0)
+    data = t.data.labelled if t.gan.classes else t.data
+    return rng, t.gan.draw_noise(t.batch_size, rng()), data.sample(t.batch_size, rng(), t.device)
+
 def _check_means(t, n):
     "Losses must be means over rows: that of the whole minibatch is the mean of those of its shares"
     asked = {k for f in t.game.d_after for names in asks('what comes after', f) for k in names}
@@ -187,9 +193,7 @@ def _check_means(t, n):
                          f'networks, but this one asks for {", ".join(sorted(asked))}')
     if any(getattr(f, 'looks_ahead', False) for f in t.game.g_before):
         raise ValueError('in several processes no game may be unrolled: each would look ahead by the gradient of its share')
-    m, gan, data = t.batch_size, t.gan, t.data.labelled if t.gan.classes else t.data
-    def rng(): return torch.Generator(t.device).manual_seed(0)
-    z, x = gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
+    m, gan, (rng, z, x) = t.batch_size, t.gan, _tried(t)
     def waves(v, labels=None):   # for D: it must tell small differences apart
         return torch.sin(3*v).sum(1).unflatten(0, (-1, gan.pack)).sum(1)
     def losses(rows, masks):
@@ -208,9 +212,7 @@ def _check_means(t, n):
 
 def _check_steps(t, r, n):
     "What the networks do in training must be shared out, too: the mean of the shares' steps is that of the whole"
-    m, data = t.batch_size, t.data.labelled if t.gan.classes else t.data
-    def rng(): return torch.Generator(t.device).manual_seed(0)
-    z, x = t.gan.draw_noise(m, rng()), data.sample(m, rng(), t.device)
+    m, (rng, z, x) = t.batch_size, _tried(t)
     def played(rows, masks):
         gan, said = deepcopy(t.gan), {}
         for who, net, f, given in (('d_loss', gan.discriminator, t.game.d_turn, x), ('g_loss', gan.generator, t.game.g_turn, x if pairs(t.game) else None)):

@@ -207,7 +207,7 @@ def _stand_in(trainer, x, z, d, g, gan=None):
     t.terms, t.log, t.record, t.moves = {}, _no_log, _NoRecord(), _Watched(t.moves)
     t.gan, t.source = copy(gan or trainer.gan), _Feed(())
     t.gan.draw_noise, t.source.next = z, x
-    (t.d_opt, t.d_rule), (t.g_opt, t.g_rule) = d, g
+    vars(t).update(zip(('d_opt', 'd_rule', 'g_opt', 'g_rule'), (*d, *g)))
     return t
 
 @contextmanager
@@ -510,7 +510,7 @@ def _lines(trainer, gan, drawn, d, g):
     "The statistics that the trainer's own lines give for these draws; `d` and `g` move the players"
     feed = _Feed(drawn)
     t = _stand_in(trainer, feed.next, feed.next, d, g, gan)
-    t.game = deepcopy(trainer.game)
+    vars(t)['game'] = deepcopy(trainer.game)
     with MasksFrom(feed.next, t.rng): said = check_said('step', t.step())
     size = sum(o.abs().float().mean() for o in said[2:] if o is not None)
     return statistics(t, t.terms, *said), size

@@ -210,8 +210,7 @@ class App {
   build() {
     const f = this.fixed,
       range = (hint, attrs) => h("input", { type: "range", "aria-label": hint, step: "any", ...attrs });
-    const b = (label, what, hint, act = () => this.ask(what), more = {}) =>
-      h("button", { type: "button", title: hint, "data-do": what, onclick: act, ...more }, label);
+    const b = (label, what, hint, act = () => this.ask(what), more = {}) => button(label, what, hint, act, more);
     const sow = () => {
       // on Enter, on an arrow, or when the field is left; once
       if (this.editing) this.ask("new", { seed: Number(this.seed.value) });
