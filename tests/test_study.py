@@ -4,7 +4,7 @@ Nothing here waits for a time to pass: each step waits for a file that the one b
 """
 import csv, json, os, signal, subprocess, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -34,15 +34,18 @@ def until(true, of=None, seconds=120):
 def weights(trainer): return sum(p.double().abs().sum().item() for p in trainer.gan.parameters())
 
 def gate(trainer):
-    "`weights`; leaves a note, and lets runs with k > 1 pass only once there is a file `go`"
+    "`weights`; leaves a note, and lets runs of another k than the first that came pass only once there is a file `go`"
     d = Path(os.environ['GATE'])
+    with suppress(FileExistsError): os.symlink(str(trainer.k), d/'first')
     (d/f'{trainer.k}-{trainer.seed}-{os.getpid()}').touch()
-    if trainer.k > 1: until((d/'go').exists)
+    if trainer.k != first(d): until((d/'go').exists)
     return weights(trainer)
+
+def first(d): return int(os.readlink(d/'first'))
 
 def notes(d):
     "(k, seed, process) of all runs that came to the gate"
-    return sorted(tuple(map(int, p.name.split('-'))) for p in d.iterdir() if p.name != 'go')
+    return sorted(tuple(map(int, p.name.split('-'))) for p in d.glob('*-*'))
 
 @pytest.fixture
 def at_gate(tmp_path, monkeypatch):
@@ -155,7 +158,7 @@ def test_cluster(tmp_path, at_gate, figures):
         assert study(three, 2, dict(w=weights), executor=e, progress=False).values('w') == figures
         t = InThread(three, 2, dict(w=gate), tmp_path/'s', e)
         until(lambda: len(files(tmp_path/'s')) == 2)
-        held = until(lambda: len(o := [o for o in notes(at_gate) if o[0] > 1]) == 2 and o)
+        held = until(lambda: len(o := [o for o in notes(at_gate) if o[0] != first(at_gate)]) == 2 and o)
         before, victim = files(tmp_path/'s'), held[0]
         assert {o[2] for o in held} == set(workers)   # each has a group
         workers[victim[2]].kill()
