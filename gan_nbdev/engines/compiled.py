@@ -7,8 +7,10 @@ __all__ = ['machine_code', 'Compiled', 'has_compiler']
 
 # %% ../../nbs/engines/02_compiled.ipynb #de980982
 import os, shutil
+from contextlib import contextmanager, suppress
 
 import torch
+from fastcore.xdg import xdg_cache_home
 
 from .recorded import Recorded
 from ..support.devices import by_threads, threads_that_pay
@@ -34,6 +36,20 @@ def _small_products(x, y):
     products = [_small_product(a, b) for a, b in zip(x.unbind(), y.unbind())]
     return products[0] if products[0] is NotImplemented else torch.stack(products)
 
+@contextmanager
+def _kept():
+    "Inside, torch keeps its programs where they outlive the machine's next start, if it may"
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+    name = 'TORCHINDUCTOR_CACHE_DIR'
+    before, folder = os.environ.get(name), xdg_cache_home()/'gan_nbdev'/'programs'
+    own = before not in (None, '', default_cache_dir())   # torch writes its own choice there, too
+    with suppress(OSError): folder.mkdir(parents=True, exist_ok=True)
+    if not own and os.access(folder, os.W_OK): os.environ[name] = str(folder)
+    try: yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None: os.environ[name] = before
+
 def machine_code(program,     # from `Recorded`
                  inputs:list, # an example of its inputs
                 ) -> 'callable': # of such inputs
@@ -44,10 +60,11 @@ def machine_code(program,     # from `Recorded`
     aten, cpu = torch.ops.aten, inputs[0].device.type == 'cpu'
     table = {aten.mm.default: _small_product, aten.addmm.default: _affine,
              aten.bmm.default: _small_products}
-    on_cpu = dict(cpp_wrapper=True, compile_threads=1) if cpu else {}
+    # The processor's word on its vector instructions is taken: to try each in a process of its own takes seconds.
+    on_cpu = {'cpp_wrapper': True, 'compile_threads': 1, 'cpp.vec_isa_ok': True} if cpu else {}
     # One source for the calls and one for the arithmetic, where torch knows how: long programs compile sooner.
     if cpu and hasattr(config, 'cpp_wrapper_build_separate'): on_cpu['cpp_wrapper_build_separate'] = True
-    with config.patch(fallback_random=True, **on_cpu), torch.no_grad():
+    with _kept(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad():
         # Given to `compile_fx`, the table would keep torch from finding a program it has compiled.
         small = make_fx(program, table, tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
         return compile_fx(small, inputs)
