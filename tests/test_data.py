@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st, HealthCheck
 from hypothesis.extra import numpy as hnp
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 from gan_nbdev.datasets import samples
 from gan_nbdev.datasets.shapes import *
 from gan_nbdev.data import *
@@ -276,3 +276,49 @@ def test_noise_has_unit_covariance(name, dim):
     assert z.shape == (50_000, dim) and z.isfinite().all()
     assert z.mean(0).abs().max() < .03
     assert (torch.cov(z.T).reshape(dim, dim)-torch.eye(dim)).abs().max() < .03
+
+# ---- minibatches read at once
+
+class Many(Dataset):
+    "Counts how it is asked"
+    def __init__(self, items): self.items, self.one, self.many = items, 0, 0
+    def __len__(self): return len(self.items)
+    def __getitem__(self, i): self.one += 1; return self.items[i]
+    def __getitems__(self, numbers): self.many += 1; return [self.items[i] for i in numbers]
+
+@pytest.mark.parametrize('of', [
+    lambda x: x.float(), lambda x: x.to(torch.float16), lambda x: (x*40).to(torch.uint8), lambda x: x.double().numpy(),
+    lambda x: x.numpy().astype('int16'), lambda x: [o if i % 2 else o.double().numpy() for i, o in enumerate(x)]],
+    ids=['float32', 'half', 'uint8', 'double', 'int16', 'mixed'])
+@pytest.mark.parametrize('classes', [None, 3])
+def test_at_once_is_as_one_by_one(of, classes):
+    x = torch.rand(50, 3, generator=rng(0))
+    y, items = torch.arange(50) % 3, of(x)
+    pairs = [*zip(items, y)]
+    class Plain(Many): __getitems__ = None
+    sets = [Plain(pairs), many := Many(pairs), Subset(Many(pairs), range(50))]
+    if isinstance(items, torch.Tensor): sets.append(TensorDataset(items, y))
+    streams = [Stream(d, classes=classes, scale=None) for d in sets]
+    read = [(s.labelled if classes else s).source(20, rng(1)) for s in streams]
+    asked = many.one
+    for _ in range(5):
+        a, *others = [s.next() for s in read]
+        assert a.shape == (20, 3 + bool(classes)) and all(a.equal(o) for o in others)
+    assert many.one == asked and many.many == 5
+
+@pytest.mark.parametrize('wrong, why', [
+    (np.ma.array([1., 2.], mask=[False, True]), 'masked'), (np.array([np.nan, 1.]), 'item 7 holds nan'),
+    (np.ones(3), 'items differ in shape.*item 7'), (np.array([1 + 2j, 0]), 'numbers')], ids=['masked', 'nan', 'shape', 'complex'])
+def test_at_once_names_the_item_that_is_wrong(wrong, why):
+    items = [np.ones(2) for _ in range(40)]
+    source = Stream(Many(items), scale=None).source(40, rng(0))
+    items[7] = wrong
+    with pytest.raises(ValueError, match=why): source.next()
+    items[7] = np.ma.array([1., 2.], mask=False)   # nothing is hidden
+    assert (Stream(Many(items), scale=None).source(40, rng(0)).next() == 2).sum() == 1
+
+def test_a_label_that_is_none_is_named_in_columns():
+    y = torch.arange(40) % 2
+    source = Stream(TensorDataset(torch.rand(40, 2), y), classes=2, scale=None).labelled.source(40, rng(0))
+    y[3] = 2
+    with pytest.raises(ValueError, match='labels must be whole numbers from 0 to 1, not 2'): source.next()

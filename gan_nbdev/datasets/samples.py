@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import torch
 from fastcore.basics import patch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from ..data import Data, Source
 from ..support.chance import unchanged
 from ..support.checks import shape_words, warn, whole_number
@@ -254,7 +254,7 @@ def _raw(item):
 def _item(item): return real_tensor('item', _raw(item))
 
 class _Reader:
-    "Reads items and gathers them; a class so that worker processes can be sent it"
+    "Makes minibatches of items; a class so that worker processes can be sent it"
     def __init__(self, scaling, shape, span=None, classes=None):
         self.scaling, self.shape, self.span, self.classes = scaling, shape, span, classes
     def __call__(self, item, which):
@@ -269,18 +269,46 @@ class _Reader:
         if self.span and not self.span[0] <= (low := x.min().item()) <= (high := x.max().item()) <= self.span[1]:
             raise ValueError(f'the first items go from {self.span[0]:g} to {self.span[1]:g}, but {which} from '
                              f'{low:g} to {high:g}: give scale=(shift, factor)')
-    def gather(self, items):
-        x = self.scaling(torch.stack([o for o, _ in items]).reshape(len(items), -1))
-        return x if self.classes is None else torch.cat([x, torch.tensor([[y] for _, y in items])], 1)
+    def gather(self, numbered):
+        "Rows in model units of pairs (number, item), or (numbers, columns); item by item only to say which one is wrong"
+        try: rows = self._together(numbered)
+        except (ValueError, TypeError, RuntimeError): rows = None
+        if rows is None:
+            if isinstance(numbered, tuple): numbered = zip(numbered[0], zip(*numbered[1]))
+            x, y = zip(*(self(o, f'item {i:,}') for i, o in numbered))
+            rows = torch.stack(x), torch.tensor(y) if self.classes else None
+        x, y = rows
+        x = self.scaling(x.reshape(len(x), -1))
+        return x if self.classes is None else torch.cat([x, y.float()[:, None]], 1)
+    def _together(self, numbered):
+        "All at once, which is as one by one where they are alike"
+        if isinstance(numbered, tuple): x, *more = numbered[1]
+        else:
+            items = [o for _, o in numbered]
+            raw = [*map(_raw, items)]
+            stack = {torch.Tensor: torch.stack, np.ndarray: np.stack}.get(type(raw[0]))   # others, as masked arrays, hold more than numbers
+            if not stack or len({(type(o), o.dtype) for o in raw}) > 1: return
+            x, more = stack(raw), [torch.tensor([_label(o, self.classes) for o in items])] if self.classes else []
+        x = _item(x)
+        if x.shape[1:] != self.shape: return
+        if x.dtype != torch.uint8: self.check_numbers(x, 'an item')
+        if self.classes is None: return x, None
+        y = more[0]
+        return (x, y) if y.ndim == 1 and ((y == y.round()) & (y >= 0) & (y < self.classes)).all() else None
 
-class _Read(Dataset):
-    def __init__(self, dataset, read): self.dataset, self.read = dataset, read
+class _Numbered(Dataset):
+    "Pairs (number, item)"
+    def __init__(self, dataset): self.dataset = dataset
     def __len__(self): return len(self.dataset)
-    def __getitem__(self, i): return self.read(self.dataset[i], f'item {i:,}')
+    def __getitem__(self, i): return i, self.dataset[i]
+    def __getitems__(self, numbers):
+        if type(self.dataset) is TensorDataset: return numbers, self.dataset[numbers]
+        many = getattr(self.dataset, '__getitems__', None) or (lambda numbers: map(self.dataset.__getitem__, numbers))
+        return [*zip(numbers, many(numbers))]
 
-class _ReadInOrder(IterableDataset):
-    def __init__(self, dataset, read): self.dataset, self.read = dataset, read
-    def __iter__(self): return (self.read(o, f'item {i:,}') for i, o in enumerate(self.dataset))
+class _NumberedInOrder(IterableDataset):
+    def __init__(self, dataset): self.dataset = dataset
+    def __iter__(self): return enumerate(self.dataset)
 
 def _label(item, classes):
     "The label of an item (x, label)"
@@ -399,16 +427,15 @@ class Stream(_Told):
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
         read = self._reader
-        if self.iterable: items = list(islice(_ReadInOrder(self.dataset, read), n))
-        else: items = [_Read(self.dataset, read)[i] for i in torch.randint(
-            len(self), (n,), generator=generator, device=generator.device).tolist()]
+        if self.iterable: items = list(islice(enumerate(self.dataset), n))
+        else: items = _Numbered(self.dataset).__getitems__(torch.randint(
+            len(self), (n,), generator=generator, device=generator.device).tolist())
         if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
         return read.gather(items).to(generator.device) if n else torch.empty(0, self.dim)
     def source(self, m, generator=None, device=None):
         if hasattr(self.dataset, '__len__'): _enough(self, m)
-        read = self._reader
-        items = (_ReadInOrder if self.iterable else _Read)(self.dataset, read)
-        return StreamSource(items, m, generator, device, read.gather, self.num_workers)
+        items = (_NumberedInOrder if self.iterable else _Numbered)(self.dataset)
+        return StreamSource(items, m, generator, device, self._reader.gather, self.num_workers)
 
 def _of_some(x, scale, data):
     "The scaling of what is read as training goes on, by some of its items"
