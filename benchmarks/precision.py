@@ -82,7 +82,7 @@ def ring_by_precision(seeds=range(5), every=250):
                      f'{len(there)} of {len(runs)}',
                      f'{after.mean:,.0f}' if after else '–',
                      f'{took.mean:.1f} ± {took.error:.1f}' if took else '–'])
-    return ('## The ring: the default recipe, five seeds\n\n'
+    return ('## The ring: the recipe for points, five seeds\n\n'
             f'Modes and high-quality share after {steps:,} iterations; then how many seeds were '
             'seen with 8 of 8 modes and 95 % high quality, and after how many iterations and '
             'seconds of training (compiling not counted) the first time. Looked at every '

@@ -47,11 +47,12 @@ def falling(lr, steps, share):
 def by_hand(recipe, data, seed, steps):
     "Networks, D's rule, G's rule, minibatch"
     out = 'sigmoid' if data.bounded else None
-    if recipe == 'points':
+    if recipe in ('points', 'ring'):
         noise = normal(max(2, data.dim))
         gan = GAN(mlp_generator(noise.dim, data.dim, act='relu', out=out, seed=seed),
                   mlp_discriminator(data.dim, seed=seed + 1), noise)
-        return gan, adam(falling(1e-3, steps, .8)), adam(falling(1e-3/2, steps, .8)), 256
+        rate, share, m = (1e-3, .8, 256) if recipe == 'points' else (3e-3, .6, 128)
+        return gan, adam(falling(rate, steps, share)), adam(falling(rate/2, steps, share)), m
     if recipe == 'paper':
         gan = GAN(paper_generator(data.x.mean(0), seed=seed), paper_discriminator(seed=seed + 1),
                   uniform(100))
@@ -71,7 +72,7 @@ def fake_mnist():
 def table(): return Samples(torch.randn(300, 3, generator=torch.Generator().manual_seed(0)),
                             name='table')
 
-cases = [('points', ring, 8000), ('points', ring, 7), ('points', table, 200), ('points', fake_mnist,
+cases = [('points', ring, 8000), ('points', ring, 7), ('ring', ring, 6000), ('points', table, 200), ('points', fake_mnist,
     0),
          ('digits', digits, 14_000), ('images', fake_mnist, 20_000), ('paper', fake_mnist, 125_000)]
 @pytest.mark.parametrize('recipe, data, steps', cases)
@@ -92,12 +93,15 @@ def test_recipes(recipe, data, steps):
         assert names['trainer'].length == steps
 
 def test_recipes_fit_the_data():
-    assert experiment('ring', steps=8000) == experiment('ring', 'points')
+    assert experiment('ring') == experiment(ring()) == experiment('ring', 'ring', game='non-saturating')
+    for game in ('minimax', dict(name='non-saturating', r1=.1)):
+        assert experiment('ring', game=game) == experiment(ring(), 'points', game=game)
+    assert experiment('grid') == experiment('grid', 'points')
     assert experiment('digits') == experiment('digits', 'digits')
     assert experiment('mnist') == experiment('mnist', 'images')
     assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
-    assert {'points', 'tables', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
+    assert {'points', 'ring', 'tables', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
 
 def lab_by_hand(data, images):
     if images:
