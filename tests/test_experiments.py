@@ -191,8 +191,8 @@ def test_differences_are_the_changes(new):
 
 def test_changes_name_keeps_what_is_known():
     e = experiment('ring', **{'d_rule.name': 'rmsprop', 'data.n': 5})
-    assert e['d_rule'] == dict(name='rmsprop', lr=1e-3, schedule=dict(lr=dict(kind='linear', to=0,
-        share=.8)))
+    assert e['d_rule'] == dict(name='rmsprop', lr=3e-3, schedule=dict(lr=dict(kind='linear', to=0,
+        share=.6)))
     assert e.changed({'data.name': 'grid'})['data'] == dict(name='grid')
     assert e.changed({'data.name': 'ring', 'data.std': .1})['data'] == dict(name='ring', n=5,
         std=.1)
