@@ -262,6 +262,11 @@ def _try(who, net, v, labels):
         raise ValueError(f'the {who} must give a tensor, not a {type(out).__name__}')
     return out
 
+def _tried(who, net, v, labels):
+    "What it gives, and whether its first layer works in place, on what it was given"
+    before = v._version
+    return _try(who, net, v, labels), v._version != before
+
 def _takes(net, v, labels):
     try: net(v, *labels)
     except (RuntimeError, IndexError, ValueError, TypeError): return False
@@ -309,23 +314,29 @@ class GAN(nn.Module):
         super().__init__()
         _check_gan(dict(generator=generator, discriminator=discriminator), noise, classes, pack)
         self.generator, self.discriminator, self.noise = generator, discriminator, noise
-        self.classes, self.pack, self.shares = classes, pack, None
+        self.classes, self.pack, self.shares, self.shape = classes, pack, None, shape
+        self.check()
+
+    def check(self):
+        "`ValueError` unless noise and networks fit together, as they are now"
+        generator, pack = self.generator, self.pack
         with evaluating(self):
             z = self.draw_noise(2*pack, torch.Generator(self.device).manual_seed(0))
-            labels = [torch.zeros(2*pack, dtype=torch.int64, device=z.device)]*bool(classes)
+            labels = [torch.zeros(2*pack, dtype=torch.int64, device=z.device)]*bool(self.classes)
             self._as_image = not _takes(generator, z, labels) and _takes(generator, z[..., None, None], labels)
-            fake = _try('generator', generator, self._seen(z), labels)
+            fake, self._g_in_place = _tried('generator', generator, self._seen(z), labels)
             if fake.dim() < 2 or len(fake) != 2*pack:
                 raise ValueError('the generator must give shape (m, data dim), '
                                  f'not {tuple(fake.shape)} for m = {2*pack}')
             self.dim = fake[0].numel() # length of an item
-            self.shape = tuple(fake.shape[1:] if shape is None else shape) # of an item for D
+            self.shape = tuple(fake.shape[1:] if self.shape is None else self.shape) # of an item for D
             if math.prod(self.shape) != self.dim:
                 raise ValueError(f'shape must hold the {self.dim} numbers that the generator gives, '
                                  f'not {self.shape}')
             packed, labels = self._packed(fake.flatten(1)), [o[:2] for o in labels]
-            self._check_answer(2, _try('discriminator', discriminator, packed, labels))
-        _check_apart(generator, discriminator)   # lazy layers have their parameters now
+            said, self._d_in_place = _tried('discriminator', self.discriminator, packed, labels)
+            self._check_answer(2, said)
+        _check_apart(generator, self.discriminator)   # lazy layers have their parameters now
 
     @property
     def device(self): return next((p.device for p in self.parameters()), torch.device('cpu'))
@@ -350,9 +361,12 @@ class GAN(nn.Module):
         labels = [o[::self.pack] for o in self._with(labels)]
         return self._check_answer(len(x)//self.pack, self.discriminator(self._packed(x), *labels))
 
-    def _seen(self, z): return z[..., None, None] if getattr(self, '_as_image', False) else z
+    def _seen(self, z):
+        if getattr(self, '_g_in_place', False): z = z.clone()
+        return z[..., None, None] if getattr(self, '_as_image', False) else z
 
     def _packed(self, x):
+        if getattr(self, '_d_in_place', False): x = x.clone()   # others still need these items as they are
         if len(x) % self.pack: raise ValueError(f'{len(x)} rows are no packs of {self.pack}')
         x = x.unflatten(1, self.shape) if len(self.shape) > 1 else x
         return x if self.pack == 1 else x.unflatten(0, (-1, self.pack)).flatten(1, 2)

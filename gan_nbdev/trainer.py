@@ -7,7 +7,7 @@ __all__ = ['Trainer', 'check_hooks', 'statistics', 'Log', 'Eager', 'check_engine
 
 # %% ../nbs/04_trainer.ipynb #5e617165
 import math, sys, time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from importlib import import_module
 
@@ -68,7 +68,7 @@ class Trainer(Algorithm1):
         self.data, self.seed, self.hooks = data, seed, list(hooks)
         self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
-        self.stopped, self.length, self.remade = None, None, 0   # why; iterations planned, if that is known
+        self.stopped, self.length, self.remade, self.busy = None, None, 0, None   # why; iterations planned, if that is known
         self.moves = 0   # of one player alone, so far
         self.logged, self.looked = Log(), False
         self.ema = EMA(gan, positive_number('ema', ema)) if ema is not None else None
@@ -283,6 +283,17 @@ def _engine(self:Trainer, end):
     with until_given_up(): return _room('choice').engine_for(self, name)   # None when it was
 
 # %% ../nbs/04_trainer.ipynb #8e9613df
+@contextmanager
+def _under_way(trainer):
+    "Inside, no second `fit`; if torch fails, since a part was changed that no longer fits, that is said"
+    if trainer.busy == id(trainer): raise ValueError('fit is under way: a hook cannot call it for the trainer that calls the hook')
+    trainer.busy = id(trainer)   # a copy is another
+    try: yield
+    except (RuntimeError, TypeError):
+        with trainer.undisturbed(): trainer.gan.check()
+        raise
+    finally: trainer.busy = None
+
 @patch
 def fit(self:Trainer,
         n:int=None,         # iterations to train, ≥ 0
@@ -295,8 +306,8 @@ def fit(self:Trainer,
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
     hooks, end, size = first + last, self.iteration + n, 1
-    self.stopped, self.remade = None, 0
-    with self.lending(), _stop_button(self):
+    with _under_way(self), self.lending(), _stop_button(self):
+        self.stopped, self.remade = None, 0
         self._check_optimisers()
         if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
@@ -423,8 +434,9 @@ def _iterations(self:Trainer, epochs):
     if not hasattr(self.data, '__len__'):
         raise ValueError(f'epochs: {self.data.name} has no end, so give n, the number of iterations')
     if epochs: positive_number('epochs', epochs)
-    minibatches = self.accumulate*(self.k + self.k_g*pairs(self.game))
-    return math.ceil(epochs*len(self.data)/(self.batch_size*minibatches))
+    minibatches, once = self.accumulate*(self.k + self.k_g*pairs(self.game)), len(self.data)/self.batch_size
+    if not hasattr(self.source, 'generator'): once = int(once)   # what is streamed has no smaller minibatch at the end
+    return math.ceil(epochs*once/minibatches)
 
 @patch
 def _look_at_d(self:Trainer):
@@ -619,7 +631,10 @@ def sample(self:Trainer,
     "Fakes from the generator as it is now; training is not disturbed"
     gan = getattr(of := of or self.ema or self.gan, 'gan', of)
     if not isinstance(gan, GAN): raise ValueError(f'of must be an EMA or a GAN, not {short(of)}')
-    x, y = self._sample(n, seed, y, gan)
+    try: x, y = self._sample(n, seed, y, gan)
+    except RuntimeError as e:   # as torch says it on the CPU and on CUDA
+        if 'allocate' not in str(e) and not isinstance(e, torch.cuda.OutOfMemoryError): raise
+        raise ValueError(f'n={n:,} samples do not fit the memory: draw fewer at a time, each time with another seed') from None
     return self.data.items(x, y) if hasattr(self.data, 'items') else self.data.unscale(x).cpu()
 
 # %% ../nbs/04_trainer.ipynb #cfeedf69

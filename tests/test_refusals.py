@@ -1,10 +1,14 @@
 "What cannot be done as asked is refused in one line that names the value, before any work is begun."
+import copy
+
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.data import normal, ring
-from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.files import get_data
+from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.games.table import games
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
@@ -70,3 +74,61 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     do, line = refused[what]
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
+
+
+# ---- between two fits, and in hooks
+
+def small(D=None, data=None, game='non-saturating', **how):
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), D or mlp_discriminator(2, (8,), seed=1), normal(2))
+    return Trainer(gan, data or ring(), game, batch_size=16, device='cpu', **how)
+
+def wider(t): t.gan.noise = normal(3)
+
+@pytest.mark.parametrize('change, why', [
+    (lambda t: t.gan.double(), 'calculates in torch.float64, but items are torch.float32'),
+    (wider, r'the generator does not take rows of 3 numbers: its first layer takes 2')], ids=['double', 'noise'])
+def test_what_no_longer_fits_is_said(change, why):
+    t = small().fit(3, progress=False)
+    change(t)
+    with pytest.raises(ValueError, match=why): t.fit(3, progress=False)
+    assert t.iteration == 3
+
+@pytest.mark.parametrize('when', ['before_fit', 'after_iteration', 'after_block', 'after_fit'])
+def test_no_fit_within_a_fit(when):
+    said, twins = [], []
+    def hook(trainer, *_):
+        if len(said) > 2: return
+        try: trainer.fit(2, progress=False)
+        except ValueError as e: said.append(str(e))
+    t = small(hooks=[type('Hook', (), {when: lambda self, *a: hook(*a)})()]).fit(4, progress=False)
+    assert t.iteration == 4 and 'fit is under way' in said[0]
+    t.hooks.clear()
+    assert t.fit(2, progress=False).iteration == 6
+
+def test_a_hook_may_train_a_copy():
+    class Hook:
+        def after_block(self, trainer):
+            twin = copy.deepcopy(trainer)
+            twin.hooks.clear()
+            self.ahead = twin.fit(3, progress=False).iteration
+    t = small(hooks=[h := Hook()]).fit(1, progress=False)
+    assert (t.iteration, h.ahead) == (1, 4)
+
+def test_more_samples_than_memory():
+    with pytest.raises(ValueError, match='n=1,000,000,000,000 samples do not fit the memory'): small().sample(10**12)
+
+@pytest.mark.parametrize('game', ['non-saturating', 'wgan-gp', 'dragan', 'r3gan'])
+def test_a_first_layer_in_place(game):
+    def D(inplace): return torch.nn.Sequential(torch.nn.ReLU(inplace), torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    a, b = D(False), D(True)
+    b.load_state_dict(a.state_dict())
+    a, b = (small(o, game=game).fit(3, progress=False) for o in (a, b))
+    assert all(u.equal(v) for u, v in zip(a.gan.discriminator.parameters(), b.gan.discriminator.parameters()))
+
+def test_epochs_of_what_leaves_out_smaller_minibatches():
+    x = torch.rand(70, 2)
+    for drop in (False, True):
+        loader = get_data(DataLoader(TensorDataset(x), batch_size=16, drop_last=drop))
+        assert len(loader) == 64 and small(data=loader).fit(epochs=10, progress=False).iteration == 40
+    assert small(data=Stream(TensorDataset(x))).fit(epochs=10, progress=False).iteration == 40
+    assert small(data=get_data(x)).fit(epochs=10, progress=False).iteration == 44   # drawn anew each time

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import torch
 from fastcore.basics import patch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, TensorDataset
 from ..data import Data, Source
 from ..support.chance import unchanged
 from ..support.checks import shape_words, warn, whole_number
@@ -536,7 +536,10 @@ class Loaded(_Told):
         self._read = _Reader(None, x.shape[1:], self.span if scale == 'auto' else None)
         self.signed, self.bounded = self._read.span == (-1, 1), self._read.span not in (None, (-1, 1))
     def __repr__(self): return f'{self.name}: minibatches of {self.m} items of shape {shape_words(self.shape)}{self._told_of()}'
-    def __len__(self): return len(self.loader)*self.m
+    def __len__(self):
+        by = self.loader.batch_sampler
+        told = type(by) is BatchSampler and hasattr(by.sampler, '__len__')
+        return self.m*(len(by.sampler)//self.m if told else len(self.loader))
     def rows_of(self,
         batch, # as the loader gives it
     )->torch.Tensor: # (n, dim), model units; the class in one more column of labelled data
