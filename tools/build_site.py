@@ -41,7 +41,7 @@ def modules():
 
 def look_up():
     "A page of all public names, by module"
-    yield ('---\ntitle: Look up\ndescription: All public names by module, and the commands with their options\ntoc-depth: 2\n---\n\n'
+    yield ('---\ntitle: Look up\ndescription: All public names by module, and the commands with their options\ntoc-depth: 2\nrepo-actions: false\n---\n\n'
            'The commands, with their options: [`gan-train`, `gan-sample`, `gan-eval`](11_cli.ipynb) and '
            '[`gan-study`](12_study_command.ipynb). Everything below comes with `from gan_nbdev.all import *` or from the module that is named. '
            'The search at the top knows each of these names.\n')
@@ -178,7 +178,7 @@ def results():
         command = commands.get(md.stem, f'python benchmarks/{md.stem}.py')
         said = f'Made by `{command}`, and not edited since.'
         body = re.sub(r'!\[([^\]]+)\]\(([^)]+)\)(?!\{)', r'![\1](\2){fig-alt="\1"}', body)
-        page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\n---\n{body}'
+        page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\nrepo-actions: false\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 
 # ---- do: thumbnails of the notebooks' own pictures
@@ -217,7 +217,7 @@ def link_repository():
     "Links to a page's source and to issues, where the repository's address is known"
     yml = proc/'nbdev.yml'
     text = yml.read_text(encoding='utf-8')
-    if re.search(r'repo-url: "\S+"', text): yml.write_text(text.replace('website:\n', 'website:\n  repo-actions: [source, issue]\n'), encoding='utf-8')
+    if re.search(r'repo-url: "\S+"', text): yml.write_text(text.replace('website:\n', 'website:\n  repo-actions: [source, issue]\n  repo-subdir: nbs\n'), encoding='utf-8')
 
 def make_pages():
     "Write into _proc/ what is made of the rest of the project"
