@@ -359,6 +359,18 @@ def test_check_site(tmp_path, tools):
     write('index.html', 'Home', '')
     assert wrong('') == [('b.html', 'no page for b.ipynb')]
 
+@pytest.mark.skipif(not (shutil.which('chromium') or shutil.which('google-chrome')), reason='no Chromium')
+def test_browse_site(tmp_path, tools):
+    "It finds what is too wide, too pale in the light or in the dark, and what fails"
+    m = tools('browse_site')
+    (tmp_path/'a.html').write_text('''<link rel="icon" href="data:,"><style>body.dark { background: #000; color: #eee; }</style>
+        <script>function quartoToggleColorScheme() { document.body.className = "dark"; } throw Error("no");</script>
+        <p>a</p><p class="b" style="color: #888">a</p><p style="color: #888; font-size: 24px">a</p>
+        <p class="c" style="color: #222; opacity: .9">a</p><div style="width: 500px">a</div>''')
+    lines = [*m.wrong(m.browse(tmp_path, ['a.html']))]
+    assert lines == ['a.html: 508 pixels wide in a window of 390', 'a.html: no',
+                     'a.html: too pale where it is light: p.b 3.54', 'a.html: too pale where it is dark: p.c 1.27']
+
 # ---- modules
 
 def tree(name):
