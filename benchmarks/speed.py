@@ -131,7 +131,7 @@ def growth(device='cpu', rounds=5):
     axs[0].legend(fontsize=8)
     fig.tight_layout()
     fig.savefig(here/'speed_growth.png', dpi=110)
-    return text + '\n![curves](speed_growth.png)\n'
+    return text + '\n![Milliseconds an iteration against minibatch, width, k and rows, a line for each library](speed_growth.png)\n'
 
 
 def rows_of_data(ax, base, rounds):

@@ -589,6 +589,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._encoded': ( 'datasets/tables.html#_encoded',
                                                                                    'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._far_away': ( 'datasets/tables.html#_far_away',
+                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._finest': ( 'datasets/tables.html#_finest',
                                                                                   'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._kind': ( 'datasets/tables.html#_kind',

@@ -23,7 +23,7 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'lab', 'metrics', 'tables', 'parallel', 'cluster')}
+          for o in ('dev', 'lab', 'tables', 'parallel', 'cluster')}
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
@@ -245,6 +245,10 @@ proc_nbs(n_workers=2, **{only})'''
         assert not [o for o in outs if o['output_type'] == 'error'], name
         for c in cs:
             if c['cell_type'] == 'code': shown(name, c)
+        for c, following in zip(cs, cs[1:]):   # what prose promises with a colon is there
+            if c['cell_type'] != 'markdown' or not re.search('[^:]:$', ''.join(c['source']).rstrip()): continue
+            promised = ''.join(following['source'])
+            assert not re.match(r'#\| include: false' if following['cell_type'] == 'code' else r'\w|#', promised), f'{name}: {promised}'
         docs = [''.join(o.get('data', {}).get('text/markdown', '')) for o in outs]
         page = Path(name).with_name(front['output-file']).as_posix()
         pages[page] = front['title'], '\n'.join([*docs, *markdown(cs)])
@@ -303,9 +307,13 @@ def test_what_is_shown_of_a_cell(tools):
     assert kinds('def _own(): pass\n_own(); a._b; _c(); _, d = o._asdict()') == (False, {'_b', '_c'})
     assert m.sentences('# Head\nOne is `code` here. This one is [a link](x.html):') == ['One is code here.', 'This one is a link']
     assert m.as_mathml(r'$y\log x + (1-y) \log(z) - \max_D V \tag{3′}$') == r'$y\,\log\,x + (1-y)\,\log(z) - \max_D\,V \qquad\text{(3′)}$'
+    assert m.as_mathml(r'$\log\sigma(x) + \log\big(y\big) + \max\limits_D$') == r'$\log\,\sigma(x) + \log\big(y\big) + \max\limits_D$'
     code = '### adam\n\n```python\ndef adam(\n    net:torch.nn.modules.module.Module, # a\n    o:NoneType=None,\n    **kwargs\n)->__main__.Rule: # more for `torch.optim.Adam`, and for `Rule`\n```\n'
     assert m.signature(code).split('\n')[4:8] == ['    net:Module, # a', '    o=None,',
         '    **kwargs # more for `torch.optim.Adam`, and for `Rule`', ')->Rule:']
+    bare = '### {}\n\n```python\ndef {}(\n    *args, **kwargs\n):\n```\n'
+    assert m.signature(bare.format('Sampler', 'Sampler')).split('\n')[3] == 'class Sampler'
+    assert m.signature(bare.format('Estimate', 'Estimate')).split('\n')[3] == 'class Estimate(mean, error, n)'
 
 def test_pages_made_by_the_build(tools):
     "All public names and all records of measurements have a place"
@@ -350,6 +358,18 @@ def test_check_site(tmp_path, tools):
     (nbs/'b.ipynb').touch()
     write('index.html', 'Home', '')
     assert wrong('') == [('b.html', 'no page for b.ipynb')]
+
+@pytest.mark.skipif(not (shutil.which('chromium') or shutil.which('google-chrome')), reason='no Chromium')
+def test_browse_site(tmp_path, tools):
+    "It finds what is too wide, too pale in the light or in the dark, and what fails"
+    m = tools('browse_site')
+    (tmp_path/'a.html').write_text('''<link rel="icon" href="data:,"><style>body.dark { background: #000; color: #eee; }</style>
+        <script>function quartoToggleColorScheme() { document.body.className = "dark"; } throw Error("no");</script>
+        <p>a</p><p class="b" style="color: #888">a</p><p style="color: #888; font-size: 24px">a</p>
+        <p class="c" style="color: #222; opacity: .9">a</p><div style="width: 500px">a</div>''')
+    lines = [*m.wrong(m.browse(tmp_path, ['a.html']))]
+    assert lines == ['a.html: 508 pixels wide in a window of 390', 'a.html: no',
+                     'a.html: too pale where it is light: p.b 3.54', 'a.html: too pale where it is dark: p.c 1.27']
 
 # ---- modules
 

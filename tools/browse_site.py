@@ -1,4 +1,4 @@
-"Opens each page of the built site in a browser, narrow and wide: what is too wide, what fails, what is asked of others."
+"Opens each page of the built site in a browser, narrow and wide, light and dark: what is too wide, too pale, what fails, what is asked of others."
 import argparse, json, shutil, sys, threading
 from collections import Counter
 from functools import partial
@@ -19,12 +19,49 @@ measure = '''() => {
   };
 }'''
 
+# Text whose contrast is below that of WCAG 2, AA: 4.5, and 3 where it is large. What is behind it is put together from
+# the backgrounds of all that it stands in.
+pale = '''() => {
+  const rgba = (text) => { const o = text.match(/[\\d.]+/g).map(Number); return o.length < 4 ? [...o, 1] : o; };
+  const over = (a, b) => [0, 1, 2].map((i) => a[i]*a[3] + b[i]*(1 - a[3]));
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => v/255).map((v) => v <= .04045 ? v/12.92 : ((v + .055)/1.055)**2.4);
+    return .2126*r + .7152*g + .0722*b;
+  };
+  const found = new Set(), texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const at = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || at.closest("script, style, svg, [disabled]")) continue;
+    if (!at.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || !at.getClientRects().length) continue;
+    const style = getComputedStyle(at), color = rgba(style.color), grounds = [];
+    for (let o = at; o; o = o.parentElement) {
+      const own = getComputedStyle(o);
+      grounds.unshift(rgba(own.backgroundColor));
+      color[3] *= own.opacity;
+    }
+    const ground = grounds.reduce((under, o) => over(o, under), [255, 255, 255]);
+    const [a, b] = [light(over(color, ground)), light(ground)], ratio = (Math.max(a, b) + .05)/(Math.min(a, b) + .05);
+    const size = parseFloat(style.fontSize), large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
+    if (ratio < (large ? 3 : 4.5)) found.add(`${at.tagName.toLowerCase()}.${at.className} ${ratio.toFixed(2)}`);
+  }
+  return [...found];
+}'''
+
+turn_dark = '''() => new Promise((done) => {
+  const ground = () => getComputedStyle(document.body).backgroundColor, before = ground();
+  const settled = () => Promise.all(document.getAnimations().map((o) => o.finished)).then(done);
+  const wait = () => requestAnimationFrame(ground() === before ? wait : settled);
+  quartoToggleColorScheme();
+  wait();
+})'''
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args): pass
 
 def served(folder):
     "A server of `folder` on this machine, and its address"
     server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(folder)))
+    server.handle_error = lambda *_: None   # a browser that goes on before a file has come
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server, f'http://127.0.0.1:{server.server_port}/'
 
@@ -54,6 +91,12 @@ def browse(site, pages, pictures=None):
                 page.goto(home + name, wait_until='load')
                 seen |= {f'{k} at {width}': v for k,v in page.evaluate(measure).items()}
                 if pictures: page.screenshot(path=f'{pictures}/{name.replace("/", "_")}.{width}.png')
+                if width != widths[-1]: continue
+                seen['pale, light'] = page.evaluate(pale)
+                page.evaluate(turn_dark)
+                seen['pale, dark'] = page.evaluate(pale)
+                if pictures: page.screenshot(path=f'{pictures}/{name.replace("/", "_")}.dark.png')
+                page.evaluate('localStorage.clear()')
             page.close()
     server.shutdown()
     return found
@@ -65,6 +108,8 @@ def wrong(found):
             if (w := o[f'wide at {width}']) > width: yield f'{name}: {w} pixels wide in a window of {width}'
         for host in sorted({*o['hosts']}): yield f'{name}: asks {host}'
         for line in sorted({*o['errors']}): yield f'{name}: {line}'
+        for scheme in ('light', 'dark'):
+            for line in o[f'pale, {scheme}']: yield f'{name}: too pale where it is {scheme}: {line}'
         if o['bytes'] > most: yield f'{name}: {o["bytes"]:,} bytes'
 
 def main():

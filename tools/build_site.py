@@ -1,5 +1,5 @@
 "Builds the site into _docs/: the notebooks as nbdev processes them, pages made of what the project knows, and Quarto."
-import argparse, ast, base64, io, json, re, shutil, subprocess, sys
+import argparse, ast, base64, io, json, logging, re, shutil, subprocess, sys
 from pathlib import Path
 
 from fastcore.foundation import L
@@ -41,7 +41,7 @@ def modules():
 
 def look_up():
     "A page of all public names, by module"
-    yield ('---\ntitle: Look up\ndescription: All public names by module, and the commands with their options\ntoc-depth: 2\n---\n\n'
+    yield ('---\ntitle: Look up\ndescription: All public names by module, and the commands with their options\ntoc-depth: 2\nrepo-actions: false\n---\n\n'
            'The commands, with their options: [`gan-train`, `gan-sample`, `gan-eval`](11_cli.ipynb) and '
            '[`gan-study`](12_study_command.ipynb). Everything below comes with `from gan_nbdev.all import *` or from the module that is named. '
            'The search at the top knows each of these names.\n')
@@ -73,17 +73,25 @@ from_script = '''const response = await new Promise((done, failed) => {
     });'''
 
 word, rule = re.compile(r'[\w-]+'), re.compile(r'([^{}]+)\{([^{}]*)\}')
+parts = 'accordion alert callout card carousel floating listing modal offcanvas popover progress tippy toast'.split()   # scripts know them all
+variable = re.compile(r'(--[\w-]+):[^;{}]*(?:;|(?=\}))')
 equation = re.compile(r'<math display="block".*?</math>', flags=re.S)
 
 def lighten(site):
-    "Leave out of the style sheets what no page and no script of the site has: half of Bootstrap"
+    "Leave out of the style sheets what no page and no script of the site has: two thirds of Bootstrap"
     files = [*site.rglob('*.html'), *site.rglob('site_libs/**/*.js')]
-    used = {w for p in files for w in word.findall(p.read_text(encoding='utf-8'))}
+    texts = [p.read_text(encoding='utf-8') for p in files]
+    used = {w for o in texts for w in word.findall(o)}
+    classes = {c for o in texts for said in re.findall(r'class="([^"]*)"', o) for c in said.split()}
+    absent = '|'.join(o for o in parts if not any(c == o or c.startswith(f'{o}-') for c in classes))
+    absent = re.compile(rf'\.(?:{absent})\b')
     def kept(m):
-        heads = [o for o in re.split(r',(?![^(]*\))', m[1]) if {*re.findall(r'\.([A-Za-z_][\w-]*)', o)} <= used]
+        heads = [o for o in re.split(r',(?![^(]*\))', m[1]) if not absent.search(o) and {*re.findall(r'\.([A-Za-z_][\w-]*)', o)} <= used]
         return f'{",".join(heads)}{{{m[2]}}}' if heads else ''
     for p in site.glob('site_libs/bootstrap/*.css'):
         css = rule.sub(kept, re.sub(r'/\*[^!].*?\*/', '', p.read_text(encoding='utf-8'), flags=re.S))
+        read = used | {*re.findall(r'var\(\s*(--[\w-]+)', css)}
+        css = variable.sub(lambda m: m[0] if m[1] in read else '', css)
         p.write_text(re.sub(r'@media[^{}]+\{\s*\}', '', css), encoding='utf-8')
 
 imported = 'import * as tabsets from "./tabsets/tabsets.js";'
@@ -99,6 +107,7 @@ def lighten_pictures(site):
     folder = site/'site_libs/bootstrap'
     codes = re.findall(r'content: *"\\(f\w+)"', ''.join(p.read_text(encoding='utf-8') for p in folder.glob('*.css')))
     file = folder/'bootstrap-icons.woff'
+    logging.getLogger('fontTools').setLevel(logging.ERROR)   # of a table with two bytes too many
     font = subset.load_font(file, options := subset.Options(flavor='woff'))
     tool = subset.Subsetter(options)
     tool.populate(unicodes=[int(o, 16) for o in codes])
@@ -125,6 +134,26 @@ def let_equations_scroll(site):
         text = p.read_text(encoding='utf-8')
         p.write_text(equation.sub(r'<span class="equation">\g<0></span>', text), encoding='utf-8')
 
+drawn = re.compile(r'<img src="([^":]+\.png)" class="([^"]*\bfigure-img)"')
+
+def with_sizes(site):
+    "Pictures whose place is known before they come; on a phone wide ones stay readable, and scroll"
+    for p in site.rglob('*.html'):
+        def sized(m):
+            with Image.open(p.parent/m[1]) as image: w, h = image.size
+            return f'<img src="{m[1]}" width="{w}" height="{h}" class="{m[2]}{" wide"*(w > max(500, 1.6*h))}"'
+        p.write_text(drawn.sub(sized, p.read_text(encoding='utf-8')), encoding='utf-8')
+
+tippy = re.compile(r'<(?:script|link) (?:src|href)="[^"]*/quarto-html/tippy\.[^>]*>(?:</script>)?\n?')
+
+def without_tippy(site):
+    "Pages without a library that Quarto loads for what this site has switched off"
+    for p in site.rglob('*.html'):
+        page = p.read_text(encoding='utf-8')
+        if re.search(r'(?<!function )tippyHover\(', page): sys.exit(f'Quarto has changed: {p} uses tippy')
+        p.write_text(tippy.sub('', page), encoding='utf-8')
+    for o in (site/'site_libs/quarto-html').glob('tippy.*'): o.unlink()
+
 def search_anywhere(site, docs):
     "A search that works in a folder, too, where a browser fetches nothing, and that takes several words in any order"
     (site/'search.js').write_text(f'window.searchDocs = {json.dumps(docs, ensure_ascii=False)};\n', encoding='utf-8')
@@ -149,7 +178,7 @@ def results():
         command = commands.get(md.stem, f'python benchmarks/{md.stem}.py')
         said = f'Made by `{command}`, and not edited since.'
         body = re.sub(r'!\[([^\]]+)\]\(([^)]+)\)(?!\{)', r'![\1](\2){fig-alt="\1"}', body)
-        page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\n---\n{body}'
+        page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\nrepo-actions: false\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 
 # ---- do: thumbnails of the notebooks' own pictures
@@ -172,6 +201,10 @@ def card(path, folder):
         yield f'[![](images/thumbs/{name}){{fig-alt="A picture from: {title}"}}]({page})\n\n'
     yield f'[{title}]({page})\n\n{said}\n'
 
+def in_sidebar(folder):
+    "Notebooks of a folder, in the order of the site's sidebar"
+    return [nbs/o for o in re.findall(rf'- ({folder}/\S+\.ipynb)', (root/'_quarto.yml').read_text(encoding='utf-8'))]
+
 def gallery(paths):
     folder = proc/'images/thumbs'
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +217,7 @@ def link_repository():
     "Links to a page's source and to issues, where the repository's address is known"
     yml = proc/'nbdev.yml'
     text = yml.read_text(encoding='utf-8')
-    if re.search(r'repo-url: "\S+"', text): yml.write_text(text.replace('website:\n', 'website:\n  repo-actions: [source, issue]\n'), encoding='utf-8')
+    if re.search(r'repo-url: "\S+"', text): yml.write_text(text.replace('website:\n', 'website:\n  repo-actions: [source, issue]\n  repo-subdir: nbs\n'), encoding='utf-8')
 
 def make_pages():
     "Write into _proc/ what is made of the rest of the project"
@@ -198,7 +231,7 @@ def make_pages():
     (proc/'_results.md').write_text('\n'.join(lines), encoding='utf-8')
     for o in (root/'benchmarks').glob('*.png'): shutil.copy(o, proc/'images')
     for name in ('tutorials', 'theory'):
-        (proc/f'_{name}.md').write_text(gallery(sorted((nbs/name).glob('[!._]*.ipynb'))), encoding='utf-8')
+        (proc/f'_{name}.md').write_text(gallery(in_sidebar(name)), encoding='utf-8')
 
 def render():
     "Run Quarto on _proc/, and hand on what it warns of"
@@ -214,7 +247,9 @@ def render():
 def finish(site):
     search_anywhere(site, add_names(site))
     without_modules(site)
+    without_tippy(site)
     let_equations_scroll(site)
+    with_sizes(site)
     lighten(site)
     lighten_pictures(site)
 

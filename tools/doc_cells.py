@@ -10,8 +10,9 @@ directive = re.compile(r'^#\|.*\n?', flags=re.M)
 plain_names = {'_', '_asdict', '_fields', '_replace'}   # Python's own
 widget = 'application/vnd.jupyter.widget-view+json'
 path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
+no_init = re.compile(r'^def (\w+)\(\n    \*args, \*\*kwargs\n\):', flags=re.M)   # a class without an `__init__` of its own
 keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
-space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?) (?=[\w\\])(?!\\(?:big|Big|left|,))')
+space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?)(?: (?=\w)| ?(?=\\[A-Za-z]))(?!\\(?:big|Big|left|limits))')
 space_before = re.compile(r'(?<=[\w)}])\s*(?=\\(?:log|exp|min|max|sup|sin|cos|tanh|det)\b)')
 caption = re.compile(r'!\[([^\]"]+)\]\(([^)]+)\)(?!\{)')
 tag = re.compile(r'\\tag\{([^}]*)\}')
@@ -80,6 +81,12 @@ def keyword_comment(name):
         if arg and (m := re.search(r'#\s*(.+)', lines[arg.lineno - 1])): return m[1].strip()
     return ''
 
+def fields(name):
+    "What a named tuple is made of, in brackets; of any other class nothing"
+    classes = [o for o in parsed(sources()[name])[1] if isinstance(o, ast.ClassDef) and o.name == name] if name in sources() else []
+    calls = [b for o in classes for b in o.bases if isinstance(b, ast.Call) and b.func.id == 'namedtuple']
+    return ''.join(f'({", ".join(o.args[1].value.split())})' for o in calls)
+
 def signature(text):
     "The reference of a name, with types as one writes them and what is said of `**kwargs`"
     m = re.search(r'^#+ (\S+)$', text, flags=re.M)
@@ -90,6 +97,7 @@ def signature(text):
         if code.startswith(')') and comment == said: mark = comment = ''
         return code + mark + comment
     def fence(m): return '\n'.join(map(line, m[0].split('\n')))
+    text = no_init.sub(lambda m: f'class {m[1]}{fields(m[1])}', text)
     text = re.sub(r'^```python\n.*?^```', fence, text, count=1, flags=re.M|re.S)
     return keywords.sub(rf'    \1 # {said}', text, count=1) if said else text
 

@@ -28,12 +28,22 @@ _units = dict(day='D', second='s', microsecond='us')   # of dates
 _few, _most = 10, 1000   # values of a column of whole numbers, of a category
 _formats = 'ISO8601', '%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y'
 
+def _far_away(text, format):
+    "A date that pandas 2 cannot hold? (pandas 3 can.)"
+    try: pd.to_datetime(text, format=format)
+    except pd.errors.OutOfBoundsDatetime: return True
+    except ValueError: pass
+    return False
+
 def _dates(s, name, notes, format=None):
     "A column of texts as dates, or None"
     if not s.astype(str).str.contains(r'\d').all(): return None
     for i, o in enumerate([format] if format else _formats):
         found = pd.to_datetime(s, format=o, errors='coerce', utc=True)
-        if found.isna().any(): continue
+        if (missed := found.isna()).any():
+            if not all(_far_away(v, o) for v in s[missed].unique()): continue
+            raise ValueError(f'column {name!r} has dates from other centuries, as {s[missed].iloc[0]}, but only those '
+                             f'from 1678 to 2261 can be learned: drop=[{name!r}]')
         if s.astype(str).str.contains(r':.*(?:[+-]\d\d:?\d\d|Z)$').any(): notes.append(f'{name!r} comes back in UTC, without its time zone')
         others = [] if format or not i else [p for p in _formats[i+1:] if pd.to_datetime(s, format=p, errors='coerce').notna().all()]
         if others: notes.append(f'{name!r} is read as dates of the form {o}, and could be {others[0]}: date_format=… says which')
