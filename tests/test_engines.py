@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -571,17 +572,24 @@ def test_captured_weights_are_refused():
     with pytest.raises(ValueError, match='uses weights past the networks'): fit(t, 3)
 
 
-def test_what_is_moved_by_a_hook_is_found_by_comparing(tmp_path):
+def test_what_is_moved_by_a_hook_is_found_by_comparing(tmp_path, monkeypatch):
     "The program holds the first value of what is seen nowhere; a comparison in the course of the run notices"
     (hidden := tmp_path/'weight').write_text('1')
     def loss(real, fake): return games['minimax'].d_loss(real, fake)*float(hidden.read_text())
     def later(t): hidden.write_text('3')
     t = make('recorded', game=Game(loss, games['minimax'].g_loss), hooks=[At(4, later)])
     fit(t, 4)
-    t.made_engine[2].due = 0
+    a_day_later = SimpleNamespace(monotonic=lambda: time.monotonic() + 86_400)
+    monkeypatch.setattr('gan_nbdev.engines.recorded.time', a_day_later)
     before = held(t)
     with pytest.raises(ValueError, match='d_loss is .*, and by the lines .*, at iteration 4'): fit(t, 50)
     assert all(torch.equal(v, before[k]) for k, v in held(t).items()) and t.iteration == 4
+
+
+def test_the_optimisers_have_the_rates_of_the_last_iteration():
+    eager, fast = ([opt.param_groups[0]['lr'] for opt in (t.d_opt, t.g_opt)]
+                   for t in (fit(make(engine), 7) for engine in ('eager', 'recorded')))
+    assert eager == fast == [linear(0.02, 0.01, 200)(6)]*2
 
 
 @pytest.mark.parametrize('engine', ['recorded', compiled()])
