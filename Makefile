@@ -7,7 +7,7 @@ RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: help demo test hostile torture bench lab js docs site quarto readme prepare hooks clean
+.PHONY: help demo test hostile torture bench gpu lab js docs site quarto readme prepare hooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
@@ -34,6 +34,9 @@ js: ## format the windows' JavaScript; needs npm
 
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
+
+gpu: ## all that is to be known of a GPU in 9 minutes, by a python3 that has torch and JAX for it; writes benchmarks/gpu.md
+	$(or $(PYTHON),python3) benchmarks/gpu.py
 
 docs: quarto $(VENV)/.dev ## build the site into _docs/ and check it; needs Quarto
 	$(RUN) env PYTHONPATH=tools python tools/build_site.py

@@ -68,11 +68,14 @@ def ours(device):
             if p == 'float32' or e == 'compiled'}
 
 
-def others(device='cpu', rounds=ROUNDS):
+def others(device='cpu', rounds=ROUNDS, kinds=contenders, engines=None, share=1.):
+    "Beside contenders of these kinds; `share` of the iterations that make good figures"
     text = ''
     for task, n in ((ring_task(device), 1000), (mnist_task(device), 100)):
-        made = {name: kind(task) for name, kind in contenders.items()}
-        made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()}
+        made = {name: kind(task) for name, kind in kinds.items()}
+        made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()
+                 if engines is None or e in engines}
+        n = max(1, round(share*n))
         got = by_turns({name: per_iteration(c, n) for name, c in made.items()}, rounds)
         rows = [[f'{name} {getattr(contenders.get(name), "version", "")}', f'{mid:.3g}',
                  f'{best:.3g}', f'{ratio["plain"]:.2f}', f'{ratio.get("jax", nan):.2f}']
@@ -151,23 +154,24 @@ def rows_of_data(ax, base, rounds):
 
 # Many seeds
 
-def seeds(device='cpu', rounds=ROUNDS):
+def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', share=1.):
+    "So many members; `share` of the iterations that make good figures"
     task = ring_task(device)
-    one = Ours(task, engine='compiled')
+    one = Ours(task, engine=engine)
     rows = []
-    for S in (4, 16, 64):
+    for S in sizes:
         members = [trainer(task, seed=s) for s in range(S)]
-        many = Ensemble(members, engine='compiled').fit(3, progress=False)
-        n = max(3200//S, 100)   # so long that a block's own cost does not show
+        many = Ensemble(members, engine=engine).fit(3, progress=False)
+        n = max(1, round(share*max(3200//S, 100)))   # so long that a block's own cost does not show
         def run(many=many, n=n):
             start = time.perf_counter()
             many.fit(n, progress=False)
             return (time.perf_counter() - start)/n*1e3
-        got = by_turns({'one': per_iteration(one, 1000), 'many': run}, rounds)
+        got = by_turns({'one': per_iteration(one, max(1, round(1000*share))), 'many': run}, rounds)
         ms, _, ratio = got['many']
         rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}'])
         print(rows[-1], flush=True)
-    return ('## Many seeds at once\n\nThe ring by `Ensemble`, beside one run by the compiled '
+    return ('## Many seeds at once\n\n' f'The ring by `Ensemble`, beside one run by the {engine} '
             'engine.\n\n' + table(['members', 'ms an iteration', 'of one run',
                                    'of as many runs in a row'], rows))
 

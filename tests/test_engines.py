@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from gan_nbdev.engines.choice import choose
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.support.devices import computing
-from gan_nbdev.engines.ensemble import Ensemble
+from gan_nbdev.engines.ensemble import Ensemble, Stacked
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
@@ -415,6 +416,43 @@ def test_trainers_can_change_their_ensemble_but_keep_step():
     for t, alone in zip(all_, solo): assert deviation(t, fit(alone, 15)) < MANY[None]
 
 
+def test_members_keep_step_when_the_first_of_them_are_stopped_within_a_block():
+    ensemble, solo = Ensemble(members(), 'eager').fit(3, progress=False), members()
+    source, drawn = ensemble.trainers[0].source, []
+    def draw(next_x=source.next):
+        drawn.append(1)
+        if len(drawn) == 2: ensemble.stop('enough')   # the first of two iterations: blocks are of 1, 2, 4 …
+        return next_x()
+    source.next = draw
+    ensemble.fit(50, progress=False)
+    assert ensemble.stopped == 'enough' and {t.iteration for t in ensemble.trainers} == {5}
+    for t, alone in zip(ensemble.trainers, solo): assert deviation(t, fit(alone, 5)) < MANY[None]
+
+
+def test_rates_of_members_changed_between_two_iterations_hold_from_the_next_one():
+    def lower(t):
+        for opt in (t.d_opt, t.g_opt): opt.param_groups[0]['lr'] /= 4
+    def new(): return [make(seed=i, rule=momentum_sgd(0.02*(1 + i), 0.5)) for i in range(2)]
+    stack, solo = Stacked(new(), compiled=False), [fit(t, 1) for t in new()]
+    stack.begin(2)
+    stack.step()
+    for part in stack.parts: lower(part.trainer)
+    stack.step()
+    stack.end()
+    for part, alone in zip(stack.parts, solo):
+        lower(alone)
+        fit(alone, 1)
+        assert max((p - q).abs().max() for p, q in zip(part.trainer.gan.parameters(), alone.gan.parameters())) < 1e-6
+
+
+def test_members_have_the_averages_that_each_has_alone():
+    ensemble, solo = Ensemble(members(ema=5.), 'eager').fit(20, progress=False), members(ema=5.)
+    for t, alone in zip(ensemble.trainers, solo):
+        fit(alone, 20)
+        for p, q in zip(t.ema.gan.generator.parameters(), alone.ema.gan.generator.parameters()):
+            assert torch.allclose(p, q, atol=1e-5)
+
+
 cuda = dict(device='cuda')
 
 
@@ -571,17 +609,24 @@ def test_captured_weights_are_refused():
     with pytest.raises(ValueError, match='uses weights past the networks'): fit(t, 3)
 
 
-def test_what_is_moved_by_a_hook_is_found_by_comparing(tmp_path):
+def test_what_is_moved_by_a_hook_is_found_by_comparing(tmp_path, monkeypatch):
     "The program holds the first value of what is seen nowhere; a comparison in the course of the run notices"
     (hidden := tmp_path/'weight').write_text('1')
     def loss(real, fake): return games['minimax'].d_loss(real, fake)*float(hidden.read_text())
     def later(t): hidden.write_text('3')
     t = make('recorded', game=Game(loss, games['minimax'].g_loss), hooks=[At(4, later)])
     fit(t, 4)
-    t.made_engine[2].due = 0
+    a_day_later = SimpleNamespace(monotonic=lambda: time.monotonic() + 86_400)
+    monkeypatch.setattr('gan_nbdev.engines.recorded.time', a_day_later)
     before = held(t)
     with pytest.raises(ValueError, match='d_loss is .*, and by the lines .*, at iteration 4'): fit(t, 50)
     assert all(torch.equal(v, before[k]) for k, v in held(t).items()) and t.iteration == 4
+
+
+def test_the_optimisers_have_the_rates_of_the_last_iteration():
+    eager, fast = ([opt.param_groups[0]['lr'] for opt in (t.d_opt, t.g_opt)]
+                   for t in (fit(make(engine), 7) for engine in ('eager', 'recorded')))
+    assert eager == fast == [linear(0.02, 0.01, 200)(6)]*2
 
 
 @pytest.mark.parametrize('engine', ['recorded', compiled()])

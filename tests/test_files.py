@@ -210,6 +210,15 @@ def test_mnist_lookup_order(no_mnist, monkeypatch, tmp_path):
     monkeypatch.setenv('MNIST_DIR', str(tmp_path/'nowhere'))
     with pytest.raises(FileNotFoundError, match='nowhere: no such folder'): mnist()
 
+def test_some_of_the_images_have_their_own_labels(no_mnist, monkeypatch, tmp_path):
+    "As the paper's 50,000 of 60,000"
+    monkeypatch.setitem(idx._most, 'paper', 3)
+    fake_mnist(tmp_path, n=5)
+    (tmp_path/'train-labels-idx1-ubyte').write_bytes(idx_bytes(np.array([0, 1, 2, 1, 1], 'u1')))
+    data = mnist(tmp_path, 'paper')
+    assert len(data) == 3 and data.labels.tolist() == [0, 1, 2]
+    assert torch.allclose(data.shares, torch.tensor(1/3))
+
 @pytest.mark.parametrize('load', [mnist, fashion_mnist])
 def test_mnist_downloads_into_the_cache(no_mnist, monkeypatch, server, tmp_path, load):
     name = load.__name__

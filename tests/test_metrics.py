@@ -26,6 +26,13 @@ def masses(c): return torch.tensor(c, dtype=torch.float64)/sum(c)
 def kl(p, m): return (p*(p/m).log())[p > 0].sum().item()
 
 
+# coverage
+
+def test_a_sample_exactly_so_far_away_is_near():
+    one = GaussianMixture(torch.zeros(1, 2), std=1.)
+    assert coverage(torch.tensor([[3., 0.], [3.01, 0.]]), one).high_quality == .5
+
+
 # Jensen–Shannon divergence
 
 @given(counts, st.randoms())

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
 from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.engines.parallel import launch
+from gan_nbdev.engines.parallel import Parallel, launch
 from gan_nbdev.games.table import make_game
 from gan_nbdev.support.folders import writing
-from gan_nbdev.support.processes import parallel, processes, rank
+from gan_nbdev.support.processes import parallel, processes, rank, talk
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, Trainer
@@ -75,7 +76,7 @@ def images():
 
 
 def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=0, nets=0, m=48,
-         discriminator=None, **kw):
+         discriminator=None, device='cpu', **kw):
     "A trainer; `nets` is the seed of its weights, the other one that of data, noise and dropout"
     torch.manual_seed(nets)
     data, rules = datas[data], dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
@@ -84,7 +85,7 @@ def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=
     G = mlp_generator(2, data.dim, (16,), seed=nets, **how)
     D = discriminator or (lambda: mlp_discriminator(data.dim, (16,), seed=nets + 1, **how))
     return Trainer(GAN(G, D(), normal(2)), data, batch_size=m, d_rule=rules[rule],
-                   g_rule=rules[rule], seed=seed, device='cpu', **kw)
+                   g_rule=rules[rule], seed=seed, device=device, **kw)
 
 
 class SetsMomentum:
@@ -118,7 +119,8 @@ def found(t):
         kinds = {}
         for kind, v in named: kinds.setdefault(f'{who} {kind}', []).append(v.flatten().float())
         out |= {k: torch.cat(v) for k, v in kinds.items()}
-    return out | dict(rng=t.rng.get_state(), source=torch.tensor([*t.source.state_dict().values()]))
+    out |= dict(rng=t.rng.get_state(), source=torch.tensor([*t.source.state_dict().values()]))
+    return {k: v.cpu() for k, v in out.items()}
 
 
 def deviation(a, b):
@@ -160,6 +162,21 @@ def going_on(folder):
         t = make('adam', seed=5)
         t.load_state_dict(read(folder/f'{n}.state'))
         yield str(n), found(fit(t, 50))
+
+
+def by_itself(folder, device='cpu'):
+    "The engine of several processes where there is one: what it sends goes out and comes back"
+    yield 'sum', dict(x=talk(dist.all_reduce, torch.arange(3., device=device)).cpu())
+    for name in ('plain', 'batch_norm'):
+        t = make(**cases[name], device=device)
+        engine = Parallel(t)
+        engine.begin(5)
+        for _ in range(5): engine.step()
+        t.write_down(engine.end())
+        yield name, found(t)
+
+
+def by_itself_on_a_gpu(folder): return by_itself(folder, 'cuda')   # by NCCL
 
 
 class Asks:
@@ -275,7 +292,7 @@ def torchrun(n, *args, **kw):
     "Run a command in `n` processes"
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUNBUFFERED': '1', 'PATH': path,
-           'PYTHONPATH': str(Path(__file__).parent.parent)}
+           'PYTHONPATH': f'{Path(__file__).parent.parent}:{os.environ.get("PYTHONPATH", "")}'}
     cmd = [sys.executable, '-m', 'torch.distributed.run', '--standalone',
            '--local-addr', 'localhost', '--nproc-per-node', n, *args]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -402,6 +419,15 @@ def test_gan_train_is_interrupted_and_refuses(tmp_path):
         status, out, err = finish(gan_train(2, tmp_path, 'ring', '--force'))
     assert status == 1 and f'2 is being written by process {os.getpid()} on' in err
     assert json.loads((tmp_path/'2/metrics.json').read_text()) == measured
+
+
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
+def test_one_process_sends_to_itself(device, tmp_path):
+    told, = tell(1, tmp_path, story := 'by_itself_on_a_gpu' if device == 'cuda' else 'by_itself')
+    assert told[f'{story}: sum']['x'].tolist() == [0, 1, 2]
+    for name in ('plain', 'batch_norm'):
+        alone = found(fit(make(**cases[name], device=device), 5))
+        assert deviation(told[f'{story}: {name}'], alone) < BOUND[name == 'batch_norm'][50]
 
 
 def state_after(n): return fit(make('adam'), n).state_dict()

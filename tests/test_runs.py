@@ -35,6 +35,13 @@ def state(run):
 def new(data='ring'): return Run(experiment(data, **small), None if isinstance(data, str) else data)
 
 
+def test_the_last_tenth_of_the_record_is_measured():
+    run = new().fit(20, progress=False)
+    said, record = run.measure(), run.trainer.history
+    assert said['iterations'] == 20 and said['final_value'] != record['value'].mean()
+    for k, v in record.items(): assert said[f'final_{k}'] == v[-2:].mean()
+
+
 @pytest.fixture(scope='module', params=['ring', 'rows'])
 def whole(request, tmp_path_factory):
     "A run with every act in its story, done by hand as the Lab does, and saved"

@@ -103,6 +103,14 @@ def long_list():
     def change(): v[2000] = 5.
     return (lambda: v[2000]), change
 @place
+def long_dict():
+    d = dict.fromkeys(range(1000), 1.)
+    return (lambda: d[500]), lambda: d.update({500: 5.})
+@place
+def default_by_keyword():
+    def w(*, o=1.): return o
+    return w, lambda: w.__kwdefaults__.update(o=5.)
+@place
 def long_list_of_objects():
     v = [SimpleNamespace(w=1.) for _ in range(1500)]
     return (lambda: v[1400].w), lambda: setattr(v[1400], 'w', 5.)

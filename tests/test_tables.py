@@ -265,3 +265,14 @@ def test_classes_beside_a_missing_cell_stay_whole(tmp_path):
     data = text_table(tmp_path, 'a,lab\n' + '.5,1\n.25,2\n1.5,3\n'*5 + '7.5,\n', label='lab', missing='drop')
     assert data.class_names == ('1', '2', '3') and cells(data, 'lab') == [1, 2, 3] and "1 in 'lab' are missing" in repr(data)
     with pytest.raises(ValueError, match="1 in 'lab' are missing"): table(frame[['a']].assign(lab=['', *colours[1:]]), label='lab')
+
+@pytest.mark.parametrize('values, n, kind', [(10, 100, 'category'), (10, 99, 'whole'), (11, 110, 'whole')])
+def test_whole_numbers_are_categories_if_few_and_each_is_there_often(values, n, kind):
+    frame = pd.DataFrame(dict(x=np.arange(n) % values, y=np.linspace(0, 1, n)))
+    assert table(frame).columns[0].kind == kind
+
+def test_the_scale_unit_is_of_each_column_alone():
+    frame = pd.DataFrame(dict(a=[-3, 1, 5], b=[10, 20, 40]))
+    data = table(frame, scale='unit')
+    assert data.bounded and torch.allclose(data.x, torch.tensor([[0, 0], [.5, 1/3], [1, 1]]))
+    pd.testing.assert_frame_equal(data.items(data.x), frame)
