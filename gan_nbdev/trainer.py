@@ -22,7 +22,7 @@ from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import positive_number, seed_number, warn, whole_number
+from .support.checks import one_line, positive_number, seed_number, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, threads_that_pay
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
@@ -289,8 +289,11 @@ def _under_way(trainer):
     if trainer.busy == id(trainer): raise ValueError('fit is under way: a hook cannot call it for the trainer that calls the hook')
     trainer.busy = id(trainer)   # a copy is another
     try: yield
-    except (RuntimeError, TypeError):
-        with trainer.undisturbed(): trainer.gan.check()
+    except (RuntimeError, TypeError) as e:
+        try:
+            with trainer.undisturbed(): trainer.gan.check()
+        except ValueError as said:
+            if one_line(e) not in str(said): raise said from e   # else a network's own words, which stay what they are
         raise
     finally: trainer.busy = None
 
