@@ -287,9 +287,10 @@ class Pen {
     this.line(colour, 1.6, draw, { fill });
   }
 
-  /** A map from what is 0 to what is `top`: orange where D bets on fakes, blue where it bets on data. */
-  ground(map, n, { top = 255, from = this.c.fake, mid = this.c.low } = {}) {
+  /** What D says, 0 to `top`: orange where it bets on fakes, blue where on data; `plain`: blue grows with any number. */
+  ground(map, n, { top = 255, plain = false } = {}) {
     const { g, c } = this;
+    const [from, mid] = plain ? [c.low] : [c.fake, c.low];
     const make = () => bitmap(shade(map, n, from, c.high, top, mid), n);
     g.imageSmoothingEnabled = top > 254;
     g.drawImage(kept(map, `ground ${[from, mid, c.high]}`, make), 0, 0, this.w, this.h);

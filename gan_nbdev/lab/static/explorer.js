@@ -420,8 +420,7 @@ class App extends Frame {
     const v = view([pad, pad], p.w, p.h);
     p.g.globalAlpha = this.stale ? 0.35 : 1;
     if (map && this.images) p.grid(pictures(map, 81, small), 9, 0, p.w, true);
-    else if (map && this.padAnswers()) p.ground(map, 40);
-    else if (map) p.ground(map, 40, { from: p.c.low, mid: undefined });
+    else if (map) p.ground(map, 40, { plain: !this.padAnswers() });
     p.g.globalAlpha = 1;
     if (path) trail(p, v, path);
     const [x, y] = this.here().map((o) => clamp(o, ...pad));
