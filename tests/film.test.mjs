@@ -69,7 +69,7 @@ test("the cell of a place, and none outside", () => {
   );
 });
 
-function reel(kind = "plane") {
+function reel(kind = "plane", critic = false) {
   const heat = Object.assign([Uint8Array.of(0, 51, 102, 255), Uint8Array.of(255, 0, 0, 0)], { shape: [2, 2] });
   const answers = Object.assign(
     [51, 51].map((v) => new Uint8Array(64).fill(v)),
@@ -77,6 +77,7 @@ function reel(kind = "plane") {
   );
   const scene = {
     kind,
+    critic,
     box: [
       [0, 2],
       [0, 2],
@@ -132,4 +133,5 @@ test("D at a place is the byte of its cell; outside there is none", () => {
   );
   assert.equal(reel("images")[0].at({ x: [0.5, 0.5] }).D, 0.2);
   assert.equal(reel("images")[0].at({ x: [0.9, 0.9], near: true }).D, undefined);
+  assert.equal(reel("plane", true)[0].at({ x: [0.5, 0.5] }).D, undefined); // a critic's number is no probability
 });

@@ -218,6 +218,10 @@ def test_points(notebook, pictures, data):
     changes(nb, lambda: drag(nb, '.ge-pad', (.4, .4), (.3, .75)), '.ge-fake', '.ge-pad', '.ge-bars')
     x, y = nb.ask('e.z[0].tolist()')
     assert abs(x + 1.4) < .05 and abs(y + 1.75) < .05 and exact(nb)
+    if data == 'mixture_1d()':   # G(z) itself, from white to blue: nearly everywhere there is some blue
+        white = """c => { const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+            let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] > 253; return 4*n/d.length }"""
+        assert look(nb).locator('.ge-pad').evaluate(white) < .3
     before = pixels(nb, '.ge-fake')
     part(nb, 'a').click()
     nb.until(lambda: pixels(nb, '.ge-fake') != before, 'another trail')

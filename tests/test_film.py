@@ -84,6 +84,19 @@ def test_moving_pictures(tmp_path, name):
     with PIL.Image.open(film.save(tmp_path/'run.gif')) as o:
         assert o.n_frames == len(film) and o.info['loop'] == 0 and 100 < min(o.size) < 500
 
+def test_a_film_as_mp4(tmp_path, monkeypatch):
+    "By ffmpeg; where that is missing it is refused in one line, and no file is left"
+    film = record(experiment('ring', **small).trainer(), 6, frames=3)
+    if shutil.which('ffmpeg'): assert film.save(tmp_path/'run.mp4').read_bytes()[4:8] == b'ftyp'
+    monkeypatch.setenv('PATH', '')
+    with pytest.raises(FileNotFoundError, match='written by ffmpeg, which is not installed') as e: film.save(tmp_path/'none.mp4')
+    assert '\n' not in str(e.value) and not [*tmp_path.glob('*none*')]
+
+@pytest.mark.parametrize('game, critic', [('wgan-gp', True), ('non-saturating', False)])
+def test_a_film_knows_whether_d_gives_probabilities(game, critic):
+    "Its page and its pictures say ½ only where there is one"
+    assert record(experiment('ring', game=game, **small).trainer(), 6, frames=3).scene['critic'] is critic
+
 def test_a_film_of_a_run_folder(tmp_path):
     from gan_nbdev.cli import gan_train
     forms.people().to_csv(tmp_path/'people.csv', index=False)

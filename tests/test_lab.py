@@ -8,7 +8,7 @@ import pytest, torch
 import forms
 from gan_nbdev.all import *
 from gan_nbdev.experiments import experiment
-from gan_nbdev.lab import Lab
+from gan_nbdev.lab import Lab, record
 from gan_nbdev.lab.controls import control_values, controls, turned
 from gan_nbdev.lab.course import lessons
 from gan_nbdev.lab.rewinding import Rewindable
@@ -258,6 +258,13 @@ def test_two_sessions_do_not_disturb_each_other(session):
     ask(a, 'play'); ask(b, 'play')
     until(lambda: a.run.iteration > 60 and b.run.iteration > 60)
     assert torch.equal(end(a, 40), alone)
+
+def test_no_progress_bar_is_written(session, capfd):
+    "Neither by a run that is steered nor by a film of one"
+    s = session()
+    ask(s, 'step', n=5); ask(s, 'compare', name='game', value='minimax'); ask(s, 'step', n=5)
+    record(tiny(), 5, frames=2)
+    assert capfd.readouterr() == ('', '')
 
 def test_others_train_while_a_line_waits(session):
     "Another Lab, in full or slow; a trainer of one's own"

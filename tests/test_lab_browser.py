@@ -691,12 +691,28 @@ def test_the_cell_runs_again(notebook):
     button(nb, 'play').click()                   # to no effect
     assert nb.ask('lab.session.closed')
 
-def test_two_labs(notebook):
-    nb = notebook(small.replace('lab', 'one').replace('gan_nbdev.one', 'gan_nbdev.lab')
-                  + '\n__import__("IPython").display.display(one)\n' + small.split('\n', 1)[1])
-    assert nb.page.locator('.gan-lab').count() == 2
-    for i in (0, 1): nb.page.locator('.gan-lab').nth(i).locator('[data-do="play"]').click()
-    nb.until('one.run.iteration > 50 and lab.run.iteration > 50', seconds=60)
+def test_three_labs(notebook):
+    "Three windows of one notebook: each trains, steps and rewinds for itself"
+    nb = notebook('from gan_nbdev.lab import Lab\nfrom IPython.display import display\n'
+                  f'labs = [Lab(seed=i, **{widths}) for i in range(3)]\nfor o in labs: display(o)')
+    windows = nb.page.locator('.gan-lab')
+    def control(i, what): return windows.nth(i).locator(f'[data-do="{what}"]')
+    def shows(i, n): nb.until(lambda: windows.nth(i).get_attribute('data-iteration') == str(n), f'window {i} at {n}')
+    assert windows.count() == 3
+    control(0, 'play').click()
+    control(1, 'step').click()
+    control(2, 'play').click()
+    nb.until('labs[0].run.iteration > 30 and labs[2].run.iteration > 30', seconds=60)
+    control(0, 'pause').click()
+    nb.until('not labs[0].session.playing')
+    control(0, 'rewind').evaluate('e => { e.value = 0; e.dispatchEvent(new Event("input")) }')
+    nb.until('labs[0].run.iteration == 0')
+    there = nb.ask('labs[2].run.iteration')
+    nb.until(f'labs[2].run.iteration > {there + 20}', seconds=60)   # goes on, while the others stand
+    control(2, 'pause').click()
+    nb.until('not labs[2].session.playing')
+    for i, n in enumerate((0, 1, nb.ask('labs[2].run.iteration'))): shows(i, n)
+    assert nb.ask('[o.run.iteration for o in labs[:2]]') == [0, 1] and nb.errors == []
 
 def test_errors_in_training(notebook, pictures):
     own = '''import torch

@@ -105,7 +105,7 @@ def _(seed): within(first=(-LOG4 - .15, play('healthy', seed).V[0], -LOG4 + .15)
 
 # ---- saturation
 
-@says('saturation', 'From iteration 20 on D knows the fakes: the mean of D(G(z)) is below 0.05, and V is above −0.1.')
+@says('saturation', 'Between iterations 20 and 100 D knows the fakes: the mean of D(G(z)) is below 0.05, and V is above −0.1.')
 def _(seed):
     p = play('saturation', seed)
     within(**{f'D{n}': (0, D(p, n, p.at(n).fakes).mean(), .05) for n in (20, 60, 100)}, V=(-.1, p.V[20:].min(), 0))
@@ -126,7 +126,7 @@ def _(seed):
 
 def width(x): return (x - x.median(0).values).norm(dim=1).median()   # of the inner half, from the middle
 
-@says('collapse', 'From iteration 100 on its fakes are one heap, less than half as wide as the ring.')
+@says('collapse', 'Between iterations 100 and 300 its fakes are one heap, less than half as wide as the ring.')
 def _(seed):
     p = play('collapse', seed)
     within(**{f'width{n}': (0, width(p.at(n).fakes), .4) for n in (100, 150, 200, 250, 300)},
@@ -201,7 +201,7 @@ def _(seed):
     d, g, k = rates('k')
     assert d == g and k == 1
 
-@says('strong_d', 'From iteration 150 on the fakes are in one or two clouds, '
+@says('strong_d', 'At iterations 150 and 200 the fakes are in one or two clouds, '
       'and V is above −0.8: D is right about more than four items in five.')
 def _(seed):
     p = play('strong_d', seed)
@@ -214,9 +214,9 @@ def _(seed):
       'G feels the slope of D only where its fakes are.')
 def _(seed):
     p = play('strong_d', seed); m = p.trainer.data.means
-    there = [{*p.trainer.data.mahalanobis(p.at(n).fakes).argmin(1).tolist()} for n in (150, 200)]
-    empty = [i for i in range(8) if i not in there[0]]
-    within(empty=(5, len(empty), 7), D=(.9, D(p, 150, m[empty]).min(), 1), new=(0, len(there[1] - there[0]), 0))
+    far = {n: p.trainer.data.mahalanobis(p.at(n).fakes) for n in (150, 200)}   # of each fake from each cloud, in σ
+    empty = [i for i in range(8) if not (far[150].argmin(1) == i).any()]
+    within(empty=(5, len(empty), 7), D=(.9, D(p, 150, m[empty]).min(), 1), far=(6, far[200][:, empty].min(), inf))
 
 @says('strong_d', 'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.')
 def _(seed):
@@ -224,17 +224,17 @@ def _(seed):
 
 # ---- k
 
-@says('k', 'The fakes wander about, and from iteration 100 on they are never in more than two clouds at once.')
+@says('k', 'The fakes wander about, and between iterations 100 and 250 they are never in more than three clouds at once.')
 def _(seed):
     p = play('k', seed)
-    within(**{f'clouds{n}': (0, clouds(p, n), 2) for n in (100, 150, 200, 250)},
+    within(**{f'clouds{n}': (0, clouds(p, n), 3) for n in (100, 150, 200, 250)},
            way=(.3, sum((p.at(n).fakes.mean(0) - p.at(n + 50).fakes.mean(0)).norm() for n in (100, 150, 200)), inf))
 
-@says('k', 'With k = 4 the fakes are in at least seven clouds at iteration 100.')
-def _(seed): within(clouds=(7, clouds(play('k', seed, (('k', 4),)), 100), 8))
+@says('k', 'With k = 4 the fakes are in at least five clouds at iteration 100.')
+def _(seed): within(clouds=(5, clouds(play('k', seed, (('k', 4),)), 100), 8))
 
-@says('k', 'As many steps with k = 1 lead to iteration 250, and there they are not.')
-def _(seed): within(clouds=(0, clouds(play('k', seed), 250), 6))
+@says('k', 'As many steps with k = 1 lead to iteration 250, and there they are in three at most.')
+def _(seed): within(clouds=(0, clouds(play('k', seed), 250), 3))
 
 # ---- noise
 
@@ -255,15 +255,12 @@ def _(seed): within(filled=(2/3, filled(play('noise', seed, (('noise.dim', 2),))
 
 # ---- memorising
 
-@says('memorising', 'At iteration 400 D is higher at the five than midway '
-      'between them, and the fakes lie at the five more than twice as often as points of the circle would.')
+@says('memorising', 'At iteration 400 the fakes lie at the five more than twice as often as points of the circle would.')
 def _(seed):
     p = play('memorising', seed); m = p.trainer.data.means.float()
     turn = torch.rand(10_000, generator=torch.Generator().manual_seed(0))*2*math.pi
     def near(x): return (torch.cdist(x.float(), m).min(1).values < .12).float().mean()
-    between = (m + m.roll(1, 0))/2
-    within(D=(.1, D(p, 400, m).mean() - D(p, 400, between/between.norm(dim=1, keepdim=True)).mean(), 1),
-           copies=(2., near(p.at(400).fakes)/near(torch.stack([turn.cos(), turn.sin()], 1)), inf))
+    within(copies=(2., near(p.at(400).fakes)/near(torch.stack([turn.cos(), turn.sin()], 1)), inf))
 
 # ---- games
 

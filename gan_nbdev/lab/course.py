@@ -39,7 +39,7 @@ lessons = dict(
         'Rewind to 0 and go through the first iterations one by one: what does D learn before G moves far?'),
     saturation=Lesson('Saturation',
         'G descends log(1 − D(G(z))) by plain gradient steps, and D is much the quicker of the two. '
-        'From iteration 20 on D knows the fakes: the mean of D(G(z)) is below 0.05, and V is above −0.1. '
+        'Between iterations 20 and 100 D knows the fakes: the mean of D(G(z)) is below 0.05, and V is above −0.1. '
         'The arrows are too short to be seen, and the fakes stand still.',
         'D could not be clearer about what is fake. Why does that not help G?',
         _game(game='minimax', g_rule=_plain(.02), **{'d_rule.lr': 1e-2}),
@@ -48,7 +48,7 @@ lessons = dict(
         'Set the game to non-saturating, without a reset: long arrows appear at once, and 100 iterations later '
         'the fakes are far from where they stood.', layers=('arrows',)),
     collapse=Lesson('Mode collapse',
-        'G learns at ten times the rate of D. From iteration 100 on its fakes are one heap, less than half as wide as the ring. '
+        'G learns at ten times the rate of D. Between iterations 100 and 300 its fakes are one heap, less than half as wide as the ring. '
         'The heap runs from place to place, D always behind it. V says nothing of it: it stays close to −log 4.',
         'Why does G not spread its fakes over the clouds?',
         _game(batch_size=128, **{'d_rule.lr': 2e-4, 'g_rule.lr': 2e-3}),
@@ -66,7 +66,7 @@ lessons = dict(
         'Set the game to r3gan, which has such a price, without a reset: they spiral in, and after 400 iterations '
         'less than a tenth of the distance is left.'),
     strong_d=Lesson('A D that is too strong',
-        'D takes three steps for each step of G, at fifty times its rate. From iteration 150 on the fakes are in one or two clouds, '
+        'D takes three steps for each step of G, at fifty times its rate. At iterations 150 and 200 the fakes are in one or two clouds, '
         'and V is above −0.8: D is right about more than four items in five.',
         'Is so good a D a good teacher?',
         _game(k=3, **{'d_rule.lr': 1e-2, 'g_rule.lr': 2e-4}),
@@ -75,11 +75,11 @@ lessons = dict(
         'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.'),
     k=Lesson('k, the steps of D',
         'Both players learn at the same high rate, and D takes one step for each step of G: k = 1. '
-        'The fakes wander about, and from iteration 100 on they are never in more than two clouds at once.',
+        'The fakes wander about, and between iterations 100 and 250 they are never in more than three clouds at once.',
         'With k = 4 an iteration has five steps instead of two. Is that worth it?',
         _game(**{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-3}),
-        'Here it is. With k = 4 the fakes are in at least seven clouds at iteration 100. '
-        'As many steps with k = 1 lead to iteration 250, and there they are not.',
+        'Here it is. With k = 4 the fakes are in at least five clouds at iteration 100. '
+        'As many steps with k = 1 lead to iteration 250, and there they are in three at most.',
         'Compare k = 1 with k = 4. Then leave k at 1 and lower the rate of G: does that help as well?', compare=('k', 4)),
     noise=Lesson('Noise that is too small',
         'The data fill a square, and the noise is one number. G can only bend a line: at iteration 200 the fakes lie along a thread, '
@@ -89,8 +89,8 @@ lessons = dict(
         'It could wind the thread more tightly, but what a continuous G makes of a line is a line, and has no area.',
         'Set the noise size to 2: at iteration 200 the fakes reach more than two thirds of the square.', layers=('manifold',)),
     memorising=Lesson('Memorising',
-        'A circle was meant, but five of its points are all the data there are. At iteration 400 D is higher at the five than midway '
-        'between them, and the fakes lie at the five more than twice as often as points of the circle would.',
+        'A circle was meant, but five of its points are all the data there are. At iteration 400 the fakes lie at the five '
+        'more than twice as often as points of the circle would.',
         'G has found the five points. Has it learned what was meant?',
         _game(dict(name='drawn', strokes=[[list(p)] for p in _circle]), batch_size=128),
         'It has learned what it was shown. p_data is the distribution of the examples, and the game ends where p_g = p_data: with copies. '

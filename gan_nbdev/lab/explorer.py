@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from .latent import Latent, noise_range
 from .view import View, find_gan
 from .widgets import as_image, in_parts, one_line, show_window, window_class
-from ..plots import d_map, image_grid, palette
+from ..plots import d_colours, d_map, image_grid, palette
 
 # %% ../../nbs/lab/14_explorer.ipynb #48f84ac8
 def _message(arrays, **info):
@@ -64,7 +64,7 @@ def _fixed(self:Explorer):
     shape = arrays['fakes'].shape[1:] if v.kind == 'series' and arrays else v.shape
     small = v.sight.small if v.kind == 'images' else ()
     return _message(arrays, kind=v.kind, shape=[*shape], box=v.box, noise=repr(noise),
-                    dim=noise.dim, coordinate=coordinate, pad=pad, palette=palette, items=items,
+                    dim=noise.dim, coordinate=coordinate, pad=pad, palette=palette | d_colours, items=items,
                     small=[*small], names=v.sight.names, about=v.about, judged=v.judged)
 
 def _why(e):
@@ -177,12 +177,13 @@ def _others(v, l, fig, x, near):
         ax.plot(*walk.T, lw=2, color=palette['value'])
         for i, name in ((0, 'A'), (-1, 'B')): ax.text(*walk[i], name, weight='bold')
         ax.plot(*v.shown(x)[0], 'o', ms=10, color=palette['generator'], mec='black')
-    right.imshow(around['map'].reshape(40, 40), d_map, extent=(low, high)*2, origin='lower',
-                 vmin=0, vmax=255)
+    told = v.kind != 'line' and v.judged
+    ground = right.imshow(around['map'].reshape(40, 40)/255, d_map if told else 'Blues', extent=(low, high)*2,
+                          origin='lower', vmin=0, vmax=1)
+    if told: fig.colorbar(ground, ax=right, ticks=[0, .5, 1])
     at = [*l.z[0, :2].tolist(), 0][:2] if l.flat else l.at
     right.plot(*at, 'o', ms=10, color=palette['value'], mec='black')
-    right.set_title('D(G(z)) over the noise' if v.kind != 'line' and v.judged else 'G(z) over the noise',
-                    fontsize=9)
+    right.set_title(f'{"D(G(z))" if told else "G(z)"} over the noise', fontsize=9)
 
 # %% ../../nbs/lab/14_explorer.ipynb #9bda4606
 @patch

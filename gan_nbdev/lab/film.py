@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 from fastcore.basics import patch
+from matplotlib.animation import FFMpegWriter
 from matplotlib.figure import Figure
 
 from .eye import curve_table, first_layers, layer_table
 from .widgets import (as_image, small_png, static_text, window_script,
                                    window_style)
-from ..plots import d_map, palette
+from ..plots import d_colours, d_map, palette
 from ..support.safety import write_atomically
 
 # %% ../../nbs/lab/15_film.ipynb #1002bc2c
@@ -36,8 +37,9 @@ class Film:
         curves:dict,     # arrays by name, of the whole run
         said:list        # the diagnosis of each frame, a list of sentences
     ):
-        self.name, self.scene, self.still, self.iterations = name, scene, still, iterations
+        self.name, self.still, self.iterations = name, still, iterations
         self.frames, self.curves, self.said = frames, dict(sorted(curves.items())), said
+        self.scene = scene | dict(critic='d_real' not in curves)   # then what D says is no probability
 
     def __len__(self): return len(self.frames)
     def __repr__(self):
@@ -100,7 +102,7 @@ def _data(self:Film, size):
              for k, v in (still | frames).items()]
     parts, blobs = zip(*shown, *(_packed(k, v[None]) for k, v in self.curves.items()))
     there = {'real', 'fakes', *frames}
-    fixed = dict(palette=palette, curves=curve_table,
+    fixed = dict(palette=palette | d_colours, curves=curve_table,
                  layers={o[0]: o[0] in first_layers for o in layer_table},
                  layer_names=[o for o in layer_table if o[0] in there])
     info = dict(fixed=fixed, scene=self.scene, iterations=self.iterations, said=self.said,
@@ -121,7 +123,7 @@ def _draw(ax, scene, still, frame):
         ax.imshow(grid, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
     elif kind == 'series': _draw_series(ax, box, still['real'], frame['lines'])
     elif kind == 'line': _draw_line(ax, box[0], frame)
-    else: _draw_plane(ax, [*box[0], *box[1]], scene['cells'], still, frame)
+    else: _draw_plane(ax, [*box[0], *box[1]], scene, still, frame)
     for name, label in zip(scene.get('names', ()), (ax.set_xlabel, ax.set_ylabel)): label(name, fontsize=8)
 
 def _draw_series(ax, box, real, fakes):
@@ -130,15 +132,21 @@ def _draw_series(ax, box, real, fakes):
         for c in range(lines.shape[2]): ax.plot(at, lines[..., c].T, color=palette[colour], lw=.6, alpha=.35)
     ax.set(ylim=box[1])
 
-def _draw_plane(ax, extent, n, still, frame):
+def _draw_plane(ax, extent, scene, still, frame):
     if 'heat' in frame:
-        heat = frame['heat'].reshape(n, n)
-        ax.imshow(heat, extent=extent, origin='lower', cmap=d_map, vmin=0, vmax=255, aspect='auto')
-        if heat.min() < 127.5 < heat.max():
-            ax.contour(heat, [127.5], extent=extent, colors='black', linestyles='--', linewidths=.8)
+        heat = frame['heat'].reshape(scene['cells'], scene['cells'])/255
+        ax.imshow(heat, extent=extent, origin='lower', cmap=d_map, vmin=0, vmax=1, aspect='auto')
+        if not scene['critic'] and heat.min() < .5 < heat.max():
+            ax.contour(heat, [.5], extent=extent, colors='black', linestyles='--', linewidths=.8)
     ax.scatter(*still['real'].T, s=6, lw=.4, facecolors='none', edgecolors='black', alpha=.5)
     ax.scatter(*frame['fakes'].T, s=5, lw=.3, color=palette['generator'], edgecolors='white')
     ax.set(xlim=extent[:2], ylim=extent[2:])
+
+def _bar(fig, axes, scene):
+    "What the ground says: probabilities, or the answers of a critic, which have no scale of their own"
+    if scene['kind'] not in ('plane', 'table') or not axes[0].images: return
+    label, ticks = ('D(x), least to most', []) if scene['critic'] else ('D(x)', [0, .5, 1])
+    fig.colorbar(axes[0].images[0], ax=axes, label=label, ticks=ticks)
 
 def _draw_line(ax, box, frame):
     def at(v): return box[0] + (np.arange(len(v)) + .5)/len(v)*(box[1] - box[0])
@@ -159,11 +167,12 @@ def picture(self:Film) -> object: # IPython's `Image`
 @patch
 def _figure(self:Film):
     fig = Figure(figsize=(8, 2.25), layout='constrained')
-    chosen = np.linspace(0, len(self) - 1, 4).round().astype(int)
-    for ax, i in zip(fig.subplots(1, 4), chosen):
+    chosen, axes = np.linspace(0, len(self) - 1, 4).round().astype(int), fig.subplots(1, 4)
+    for ax, i in zip(axes, chosen):
         _draw(ax, self.scene, self.still, self.frames[i])
         ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=9)
         if self.scene['kind'] not in ('line', 'series'): ax.set_aspect('equal' if self._square() else 'auto')
+    _bar(fig, axes, self.scene)
     return fig
 
 @patch
@@ -226,35 +235,52 @@ def html(self:Film) -> str: # a div and a script
 # %% ../../nbs/lab/15_film.ipynb #515d62b1
 @patch
 def save(self:Film,
-         path,       # of an .html or a .gif file, overwritten
+         path,       # of a file, overwritten; its ending says which: .html, .gif or .mp4
         ) -> Path:   # the same
     "Write a page of its own, to be opened in any browser; or moving pictures, for slides and mails"
     path = Path(path)
-    if path.suffix == '.gif': return self._save_gif(path)
-    if path.suffix != '.html': raise ValueError(f'path must end in .html or .gif, not {path.name!r}')
+    ways = {'.html': self._save_html, '.gif': self._save_gif, '.mp4': self._save_mp4}
+    if path.suffix not in ways: raise ValueError(f'path must end in {", ".join(ways)}, not {path.name!r}')
+    ways[path.suffix](path)
+    return path
+
+@patch
+def _save_html(self:Film, path):
     head = ('<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" '
             f'content="width=device-width, initial-scale=1">\n<title>{self!r}</title>\n')
     page = f'{head}<body>\n{self.html()}\n'
     write_atomically(path, lambda p: Path(p).write_text(page, encoding='utf-8'))
-    return path
 
 @patch
 def _save_gif(self:Film, path):
     "Eight moments a second; the last one stays for two"
-    pictures = [self._moment(i) for i in range(len(self))]
+    pictures = [PIL.Image.open(BytesIO(small_png(self._moment(i))[0])).convert('P') for i in range(len(self))]
     times = [125]*(len(self) - 1) + [2000]
     write_atomically(path, lambda p: pictures[0].save(p, 'gif', save_all=True, append_images=pictures[1:],
                                                       duration=times, loop=0))
-    return path
 
 @patch
-def _moment(self:Film, i):
-    "As an image in 128 colours"
-    fig = Figure(figsize=(4, 4), layout='constrained')
+def _save_mp4(self:Film, path):
+    "As the GIF, by ffmpeg"
+    if not FFMpegWriter.isAvailable(): raise FileNotFoundError('an .mp4 is written by ffmpeg, which is not installed: install it, or save a .gif')
+    def write(p):
+        writer, fig = FFMpegWriter(fps=8), self._moment(0)
+        with writer.saving(fig, p, dpi=120):
+            for i in [*range(len(self)), *[len(self) - 1]*15]:
+                self._moment(i, fig)
+                writer.grab_frame()
+    write_atomically(path, write)
+
+@patch
+def _moment(self:Film, i, fig=None):
+    "A figure of one moment"
+    fig = fig or Figure(figsize=(4.8, 4), layout='constrained')
+    fig.clear()
     ax = fig.subplots()
     _draw(ax, self.scene, self.still, self.frames[i])
+    _bar(fig, [ax], self.scene)
     ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=10)
-    return PIL.Image.open(BytesIO(small_png(fig)[0])).convert('P')
+    return fig
 
 # %% ../../nbs/lab/15_film.ipynb #37179344
 @patch

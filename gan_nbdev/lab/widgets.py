@@ -63,10 +63,10 @@ def one_line(e:Exception, # what was raised
 # %% ../../nbs/lab/04_widgets.ipynb #e3aa6fda
 def small_png(fig,     # a matplotlib figure
              ) -> tuple: # the bytes, and [width, height] in pixels
-    "A figure in 128 colours, a third of the size"
+    "A figure in 256 colours, which is much smaller"
     png, small = BytesIO(), BytesIO()
     fig.savefig(png, dpi=80)
-    image = PIL.Image.open(png).convert('RGB').quantize(128)
+    image = PIL.Image.open(png).convert('RGB').quantize(256)
     image.save(small, 'png', optimize=True)
     return small.getvalue(), [*image.size]
 

@@ -22,7 +22,7 @@ from .session import Session
 from .sights import Sight
 from .slow import algorithm_lines, line_formulas
 from .widgets import as_image, in_parts, show_window, window_class
-from ..plots import palette, plot_fakes, plot_more, plot_probability, plot_value
+from ..plots import d_colours, palette, plot_fakes, plot_more, plot_probability, plot_value
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/11_window.ipynb #7d159fdb
@@ -30,7 +30,7 @@ def _fixed(run):
     "All that the window needs to know once"
     return dict(
         controls=told_controls(run), live=[c.name for c in controls.values() if c.live],
-        lines=algorithm_lines, formulas=line_formulas, first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette,
+        lines=algorithm_lines, formulas=line_formulas, first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette | d_colours,
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 
@@ -169,7 +169,7 @@ def picture(self:Lab,
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
-    if scene.kind == 'plane' and 'heat' in scene.layers: plot_probability(t.gan, scene.box, left, t.data.scale)
+    if scene.kind == 'plane' and 'heat' in scene.layers and 'd_real' in t.game.shows: plot_probability(t.gan, scene.box, left, t.data.scale)
     if scene.sight.names:
         with t.undisturbed(): fakes = (t.ema or t).gan.sample(1000, torch.Generator(t.device).manual_seed(0))
         scene.sight.draw(fakes, scene.rows, left)

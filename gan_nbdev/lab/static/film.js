@@ -111,7 +111,7 @@ export class Reel {
 
   /** Is anything known of what D says? */
   answers() {
-    return !!(this.arrays.heat || this.arrays.answers);
+    return !this.info.scene.critic && !!(this.arrays.heat || this.arrays.answers);
   }
 
   roll() {
@@ -130,7 +130,7 @@ export class Reel {
       kind === "images"
         ? [cell(x[0], [0, near ? 0.5 : 1], 8), cell(1 - x[1], [0, near ? 0.5 : 1], 8), answers, 8]
         : [cell(x[0], box[0], cells), kind === "line" ? 0 : cell(x[1], box[1] || box[0], cells), heat, cells];
-    if (!v || c < 0 || r < 0) return {};
+    if (!this.answers() || !v || c < 0 || r < 0) return {};
     const D = Math.round((v[this.i][r * n + c] / 255) * 100) / 100;
     const half = (o) => Math.floor(o / 2), // the best D is known in cells twice as wide
       best = this.arrays.star && this.arrays.star[this.i][(half(r) * n) / 2 + half(c)];
@@ -146,64 +146,48 @@ class Passing extends Curve {
     return x.filter((o) => o <= this.app.moment).length - 1;
   }
 
-  paint(runs) {
-    const X = super.paint(runs);
-    if (!X) return;
-    const g = this.canvas.getContext("2d"),
-      c = this.app.ink.now(),
-      x = X(this.app.moment);
-    const right = this.canvas.clientWidth - 4,
-      foot = this.canvas.clientHeight - 12;
-    g.fillStyle = c.ground;
-    g.globalAlpha = 0.7;
-    g.fillRect(x, 5, right - x, foot - 6);
-    g.globalAlpha = 1;
-    g.strokeStyle = c.text;
-    g.lineWidth = 1;
-    g.beginPath();
-    g.moveTo(x, 4);
-    g.lineTo(x, foot);
-    g.stroke();
+  lines(p) {
+    super.lines(p);
+    const x = this.X(this.app.moment);
+    const foot = p.h - 12;
+    p.g.globalAlpha = 0.7;
+    p.box(p.c.ground, x, 5, p.w - 4 - x, foot - 6);
+    p.line(p.c.text, 1, (g) => segment(g, x, 4, x, foot));
   }
 }
 
 /** The Lab's window, with those of its parts that need no kernel. */
 class Player extends App {
+  constructor(model, el) {
+    super(model, el, ".gl-film", "Recorded run");
+  }
+
   build() {
-    const [stage] = this.stages,
-      speeds = [
-        [4, "half speed"],
-        [8, "normal speed"],
-        [16, "double speed"],
-      ];
+    const [stage] = this.stages;
+    const speeds = Object.entries({ 4: "half speed", 8: "normal speed", 16: "double speed" });
     const toggle = () => this.send(this.state.playing ? "pause" : "play");
-    this.root.classList.add("gl-film");
-    this.root.setAttribute("aria-label", "Recorded run");
-    this.play = button("", "play", "", toggle, { class: "gl-main-button" });
+    this.play = button("", "play", "", toggle, { main: "gl-main-button" });
     const begin = () => {
       toggle();
       this.play.focus();
     };
-    this.big = button("▶", null, null, begin, { class: "gl-big", "aria-label": "Play the run" });
+    this.big = button("▶", null, null, begin, { main: "gl-big", "aria-label": "Play the run" });
     this.speed = select("Speed", "speed", speeds, (speed) => this.send("speed", { speed }));
-    const last = this.state.moments.length - 1,
-      oninput = (e) => this.slide(Number(e.target.value));
-    this.time = h("input", { type: "range", max: last, step: 1, "aria-label": "Time", "data-do": "rewind", oninput });
-    this.when = h("output", { class: "gl-when" });
-    this.lost = h("span", { hidden: true });
-    this.said = h("ul", { class: "gl-said", "aria-label": "Diagnosis" });
+    const range = { max: this.state.moments.length - 1, step: 1 };
+    this.time = slider("Time", "rewind", (i) => this.send("rewind", { iteration: this.state.moments[i] }), range);
+    this.when = h("output.gl-when");
+    this.said = h("ul.gl-said", { "aria-label": "Diagnosis" });
     this.plots = this.fixed.curves.map((c) => new Passing(this, c));
-    this.places = h("div", { class: "gl-stages" }, stage.el);
+    this.places = h("div.gl-stages", stage.el);
     stage.canvas.after(this.big);
     stage.hint = () => (this.model.answers() ? "Point at the picture to read off D." : "");
     put(stage.readout, stage.hint());
     this.root.append(
-      h("div", { class: "gl-bar", role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
+      h("div.gl-bar", { role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
       h(
-        "div",
-        { class: "gl-main" },
-        h("div", {}, this.places, h("div", { class: "gl-under" }, this.layerBox())),
-        h("div", { class: "gl-side" }, h("div", { class: "gl-plots" }, ...this.plots.map((p) => p.el)), this.said),
+        "div.gl-main",
+        h("div", this.places, h("div.gl-under", this.layerBox())),
+        h("div.gl-side", h("div.gl-plots", ...this.plots.map((p) => p.el)), this.said),
       ),
     );
   }
@@ -225,19 +209,14 @@ class Player extends App {
     }
   }
 
-  slide(i) {
-    this.send("rewind", { iteration: this.state.moments[i] });
-  }
-
   sync() {
     const s = (this.state = this.model.get("state"));
-    this.play.textContent = s.playing ? "❚❚ Pause" : "▶ Play";
-    this.play.dataset.do = s.playing ? "pause" : "play";
+    this.toggled(s.playing);
     this.speed.value = s.speed;
     this.time.value = s.moments.indexOf(s.iteration);
     this.when.textContent = `iteration ${short(s.iteration)}`;
     this.time.setAttribute("aria-valuetext", this.when.textContent);
-    if (this.said.textContent !== s.said.join("")) this.said.replaceChildren(...s.said.map((o) => h("li", {}, o)));
+    if (this.said.textContent !== s.said.join("")) this.said.replaceChildren(...s.said.map((o) => h("li", o)));
     this.said.hidden = !s.said.length;
     this.big.hidden = s.playing || s.iteration !== s.moments[s.moments.length - 1];
   }
@@ -246,9 +225,7 @@ class Player extends App {
   pulse() {
     const before = String(this.ink.c && this.ink.c.low);
     this.ink.at = -1e9;
-    if (String(this.ink.now().low) === before) return;
-    this.repaint();
-    this.repaintCurves();
+    if (String(this.ink.now().low) !== before) this.repaintAll();
   }
 }
 
@@ -277,7 +254,7 @@ export function open(bytes) {
 /** Put a player into `place`. */
 export function film(place, bytes, style) {
   const [info, arrays] = open(bytes);
-  place.replaceChildren(h("style", {}, style));
+  place.replaceChildren(h("style", style));
   new Player(new Reel(info, arrays), place);
   hidePicture(place, info.size);
 }

@@ -11,14 +11,13 @@ export function reach(length, scale, most = 26) {
 
 /** The opacity of a mesh that holds 1 / `meshes` of the fakes, by its area in pixels. */
 export function density(area, meshes, whole) {
-  return Math.min(0.75, Math.max(0.04, (0.05 * whole) / (meshes * Math.max(area, 1e-6))));
+  return clamp((0.05 * whole) / (meshes * Math.max(area, 1e-6)), 0.04, 0.75);
 }
 
 /** The ends of an axis: those of `limits`; else bounds of all finite numbers, with a little room, but not across 0. */
 export function bounds(series, [least, most] = []) {
-  let lo = Infinity,
-    hi = -Infinity;
-  for (const s of series) for (const y of s) if (Number.isFinite(y)) ((lo = Math.min(lo, y)), (hi = Math.max(hi, y)));
+  let [lo, hi] = [Infinity, -Infinity];
+  for (const s of series) for (const y of s) if (Number.isFinite(y)) [lo, hi] = [Math.min(lo, y), Math.max(hi, y)];
   if (lo > hi) return [0, 1];
   const room = (hi - lo || Math.abs(hi) || 1) * 0.08;
   const above = Number.isFinite(least) ? hi || 1 : lo < 0 && hi <= 0 ? Math.min(0, hi + room) : hi + room;
@@ -27,11 +26,7 @@ export function bounds(series, [least, most] = []) {
 
 /** The index of the number in `sorted` that is nearest to `v`. */
 export function nearest(sorted, v) {
-  let best = 0;
-  sorted.forEach((o, i) => {
-    if (Math.abs(o - v) < Math.abs(sorted[best] - v)) best = i;
-  });
-  return best;
+  return sorted.reduce((best, o, i) => (Math.abs(o - v) < Math.abs(sorted[best] - v) ? i : best), 0);
 }
 
 /** A number that changes: always as wide. */
@@ -45,40 +40,19 @@ export function verdict(p) {
   return p < 0.45 ? "D bets on fakes here." : "D cannot tell data from fakes here.";
 }
 
-const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-
-/** Histograms of data and fakes, and D, as lines across `w` × `hgt` pixels. */
-function figure1(g, c, f, on, w, hgt, small) {
-  const top = Math.max(...f.p) * 1.6,
-    Y = (o, most) => hgt - (Math.min(o, most) / most) * hgt * 0.9;
-  const line = (y, colour, width, path) => {
-    g.beginPath();
-    path(y);
-    g.strokeStyle = g.fillStyle = colour;
-    g.lineWidth = width;
-    g.stroke();
+/** Histograms of data and fakes, and D, as lines. */
+function figure1(p, f, on, small) {
+  const top = Math.max(...f.p) * 1.6;
+  const high = p.h * 0.9;
+  if (on.fakes) p.stairs(f.q, p.c.generator, top, high, p.h, 0.3);
+  if (on.real) p.stairs(f.p, p.c.data, top, high, p.h);
+  const answer = (y, most, dash) => {
+    const draw = (g) =>
+      y.forEach((o, i) => o <= most && g.lineTo(((i + 0.5) / y.length) * p.w, p.h - (o / most) * high));
+    p.line(p.c.discriminator, 1.8, draw, { dash });
   };
-  const steps = (y) => y.forEach((o, i) => [i, i + 1].forEach((x) => g.lineTo((x / y.length) * w, Y(o, top))));
-  if (on.fakes) {
-    line(f.q, c.generator, 1.6, steps);
-    g.lineTo(w, hgt);
-    g.lineTo(0, hgt);
-    g.globalAlpha = 0.3;
-    g.fill();
-    g.globalAlpha = 1;
-  }
-  if (on.real) line(f.p, c.data, 1.6, steps);
-  for (const [name, most, dash] of [
-    ["heat", 255, small ? [] : [6, 4]],
-    ["star", 254, [2, 3]],
-  ]) {
-    if (!on[name] || !f[name]) continue;
-    g.setLineDash(dash);
-    line(f[name], c.discriminator, 1.8, (y) =>
-      y.forEach((o, i) => o <= most && g.lineTo(((i + 0.5) / y.length) * w, Y(o, most))),
-    );
-    g.setLineDash([]);
-  }
+  if (on.heat && f.heat) answer(f.heat, 255, small ? [] : [6, 4]);
+  if (on.star && f.star) answer(f.star, 254, [2, 3]);
 }
 
 // ---- the stage: one canvas, one run
@@ -86,64 +60,62 @@ function figure1(g, c, f, on, w, hgt, small) {
 class Stage {
   constructor(app, who) {
     Object.assign(this, { app, who, scene: null, frame: null, minibatch: null, at: null });
-    this.canvas = h("canvas", { class: "gl-canvas", tabindex: 0, role: "img" });
-    this.caption = h("figcaption", { class: "gl-caption" });
-    this.about = h("div", { class: "gl-about", hidden: true });
-    this.ends = [h("span"), h("span", {}, "½"), h("span")];
-    this.scale = h("div", {
-      class: "gl-scale",
-      "data-tip": "What D says of each place: ½ where it cannot tell data from fakes.",
-    });
-    this.scale.append(this.ends[0], h("i", {}, this.ends[1]), this.ends[2]);
-    this.readout = h("div", { class: "gl-readout" });
-    this.el = h("figure", { class: "gl-stage" }, this.caption, this.canvas, this.scale, this.about, this.readout);
+    this.canvas = h("canvas.gl-canvas", { tabindex: 0, role: "img" });
+    this.caption = h("figcaption.gl-caption");
+    this.about = h("div.gl-about", { hidden: true });
+    this.ends = [h("span"), h("span", "½"), h("span")];
+    this.bar = h("i", this.ends[1]);
+    const tip = "What D says of each place: ½ where it cannot tell data from fakes.";
+    this.scale = h("div.gl-scale", { "data-tip": tip }, this.ends[0], this.bar, this.ends[2]);
+    this.readout = h("div.gl-readout");
+    this.el = h("figure.gl-stage", this.caption, this.canvas, this.scale, this.about, this.readout);
     put(this.readout, this.hint());
     this.pointer();
   }
 
   pointer() {
-    const c = this.canvas,
-      place = (e) => {
-        const b = c.getBoundingClientRect();
-        const at = this.view().back(e.clientX - b.left, e.clientY - b.top);
-        if (!this.app.drawing) return at;
-        return at.map((v, i) => Math.min(Math.max(v, this.box()[i][0]), this.box()[i][1]));
-      };
-    c.addEventListener("pointerdown", (e) => {
-      if (!this.app.drawing) return this.probe(place(e));
-      if (e.button || this.stroke) return;
-      c.setPointerCapture(e.pointerId);
-      this.stroke = [place(e)];
-      e.preventDefault();
-    });
-    c.addEventListener("pointermove", (e) => {
-      if (this.stroke) {
+    const c = this.canvas;
+    const place = (e) => {
+      const b = c.getBoundingClientRect();
+      const at = this.view().back(e.clientX - b.left, e.clientY - b.top);
+      return this.app.drawing ? at.map((v, i) => clamp(v, ...this.box()[i])) : at;
+    };
+    const on = {
+      pointerdown: (e) => {
+        if (!this.app.drawing) return this.probe(place(e));
+        if (e.button || this.stroke) return;
+        c.setPointerCapture(e.pointerId);
+        this.stroke = [place(e)];
+        e.preventDefault();
+      },
+      pointermove: (e) => {
+        if (!this.stroke) return this.probe(place(e));
         this.stroke.push(place(e));
         this.app.repaint();
-      } else this.probe(place(e));
-    });
-    c.addEventListener("pointerup", () => {
-      if (!this.stroke) return;
-      this.app.send("stroke", { points: this.stroke });
-      this.stroke = null;
-    });
-    c.addEventListener("pointercancel", () => {
-      this.stroke = null;
-      this.app.repaint();
-    });
-    c.addEventListener("pointerleave", (e) => {
-      if (!this.stroke && e.pointerType !== "touch") this.probe(null); // what a finger has asked for stays
-    });
-    // with the keyboard, what is read off is spoken
-    c.addEventListener("focus", () => this.readout.setAttribute("aria-live", "polite"));
-    c.addEventListener("blur", () => this.readout.setAttribute("aria-live", "off"));
-    c.addEventListener("keydown", (e) => {
-      const step = arrows[e.key];
-      if (!step || !this.scene) return;
-      e.preventDefault();
-      const at = this.spot || this.box().map(([a, b]) => (a + b) / 2);
-      this.probe(this.box().map(([a, b], i) => at[i] + (step[i] * (b - a)) / 40));
-    });
+      },
+      pointerup: () => {
+        if (this.stroke) this.app.send("stroke", { points: this.stroke });
+        this.stroke = null;
+      },
+      pointercancel: () => {
+        this.stroke = null;
+        this.app.repaint();
+      },
+      pointerleave: (e) => {
+        if (!this.stroke && e.pointerType !== "touch") this.probe(null); // what a finger has asked for stays
+      },
+      // with the keyboard, what is read off is spoken
+      focus: () => this.readout.setAttribute("aria-live", "polite"),
+      blur: () => this.readout.setAttribute("aria-live", "off"),
+      keydown: (e) => {
+        const step = steps[e.key];
+        if (!step || !this.scene) return;
+        e.preventDefault();
+        const at = this.spot || this.box().map(([a, b]) => (a + b) / 2);
+        this.probe(this.box().map(([a, b], i) => at[i] + (step[i] * (b - a)) / 40));
+      },
+    };
+    for (const [what, act] of Object.entries(on)) c.addEventListener(what, act);
   }
 
   probe(spot) {
@@ -175,12 +147,10 @@ class Stage {
     return this.scene && ["images", "series"].includes(this.scene.kind);
   }
 
-  /** What the axes are called. */
-  names() {
-    const { kind, names = [], box } = this.scene;
-    if (kind === "images") return [];
-    if (kind === "series") return ["moment", "value"];
-    return names.length ? names : ["x₁", "x₂"].slice(0, box.length);
+  /** Is what D says no probability, but a number without a scale? */
+  critic() {
+    const now = this.frame && this.frame.numbers;
+    return this.scene.critic || (!!now && now.d_real === undefined);
   }
 
   /** Another scene: what was read off was of the last one. */
@@ -196,13 +166,14 @@ class Stage {
     this.at = at;
     if (!this.spot) return;
     this.app.repaint();
+    const { kind, names = [] } = this.scene;
     if (this.noisy()) {
-      const what = this.scene.kind === "images" ? "picture" : "series";
+      const what = kind === "images" ? "picture" : "series";
       return put(this.readout, `D of the ${what} at this place in the noise: ${short(at.D)}`);
     }
     const words = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const read = Object.entries(words).filter(([k]) => at[k] !== undefined && at[k] !== null);
-    const place = this.names().map((o, i) => `${o} = ${short(this.spot[i])}`);
+    const place = axisNames(names, this.scene.box).map((o, i) => `${o} = ${short(this.spot[i])}`);
     const said = at.log_D === undefined ? [] : [verdict(at.D)];
     put(this.readout, [...place, ...read.map(([k, n]) => `${n} ${short(at[k])}`), ...said].join("   "));
   }
@@ -212,98 +183,52 @@ class Stage {
     const b = this.scene ? this.scene.box : [[0, 1]];
     return b.length > 1 ? b : [b[0], [0, 1]];
   }
+
   view() {
     return view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight);
   }
 
   paint() {
-    const s = this.scene,
-      f = this.frame,
-      on = this.app.layers;
-    this.canvas.style.aspectRatio = s && s.kind === "images" && on.near && !this.app.drawing ? "2 / 1.1" : "";
-    const [g, w, hgt] = sharp(this.canvas);
-    if (!w) return;
-    const c = this.app.ink.now();
-    g.fillStyle = c.ground;
-    g.fillRect(0, 0, w, hgt);
-    this.scale.hidden =
-      this.app.drawing || !(s && s.kind === "plane" && s.layers.includes("heat") && (on.heat || on.star));
-    if (this.app.drawing) return this.paintPad(g, c, w, hgt);
+    const { drawing, layers: on } = this.app;
+    const s = this.scene;
+    this.canvas.style.aspectRatio = s && s.kind === "images" && on.near && !drawing ? "2 / 1.1" : "";
+    const p = new Pen(this.canvas, this.app.ink);
+    if (!p.w) return;
+    p.box(p.c.ground, 0, 0, p.w, p.h);
+    this.scale.hidden = drawing || !(s && s.kind === "plane" && s.layers.includes("heat") && (on.heat || on.star));
+    if (drawing) return this.paintPad(p);
     if (!s) return;
-    const v = this.view();
-    if (s.kind === "images") return this.paintImages(g, c, w, hgt);
-    if (s.kind === "series") this.paintSeries(g, c, v);
-    else if (s.kind === "line") this.paintLine(g, c, v, w, hgt);
-    else this.paintPlane(g, c, v, w, hgt);
-    named(g, c, this.names(), this.box(), w, hgt);
-    if (this.spot && s.kind !== "series") this.cross(g, c, v, w, hgt);
-    if (f) this.describe();
+    const kinds = { images: "Images", series: "Series", line: "Line" };
+    this[`paint${kinds[s.kind] || "Plane"}`](p, s, this.frame || {}, on, this.view());
+    if (s.kind !== "images") p.axes(s.kind === "series" ? ["moment", "value"] : s.names || [], s.box);
+    if (this.spot && !this.noisy()) this.cross(p);
+    if (this.frame) this.describe();
   }
 
-  /** The ground: orange where D bets on fakes, blue where it bets on data. */
-  ground(g, name, n, c, w, hgt, top) {
-    const made = () => bitmap(shade(this.frame[name], n, c.fake, c.high, top, c.low), n);
-    g.imageSmoothingEnabled = top > 254;
-    g.drawImage(this.kept(name, this.frame[name], c, made), 0, 0, w, hgt);
-  }
-
-  paintPlane(g, c, v, w, hgt) {
-    const on = this.app.layers,
-      s = this.scene,
-      f = this.frame || {},
-      n = s.cells;
-    if (on.star && f.star) this.ground(g, "star", n / 2, c, w, hgt, 254);
-    else if (on.heat && f.heat) this.ground(g, "heat", n, c, w, hgt, 255);
-    if (on.heat && f.heat) this.half(g, c, w, hgt, n);
-    if (on.manifold && f.manifold) this.mesh(g, c, v, w * hgt);
+  paintPlane(p, s, f, on, v) {
+    const { c } = p;
+    if (on.star && f.star) p.ground(f.star, s.cells / 2, { top: 254 });
+    else if (on.heat && f.heat) p.ground(f.heat, s.cells);
+    if (on.heat && f.heat && !this.critic()) p.half(f.heat, s.cells);
+    if (on.manifold && f.manifold && this.app.morph() === 1) this.mesh(p, f.manifold, v);
     const told = this.minibatch || {};
-    if (on.real) this.dots(g, v, s.real, c.data, "ring", told.x ? 0.25 : 0.6);
-    if (on.fakes && f.fakes) this.dots(g, v, this.moved(f.fakes), c.generator, "dot", told.fakes ? 0.25 : 0.9);
-    if (on.arrows && f.arrows) this.arrows(g, c, v);
-    if (told.x) this.dots(g, v, told.x, c.data, "ring", 1, 3.5);
-    if (told.fakes) this.dots(g, v, told.fakes, c.generator, "dot", 1, 3);
-    if (told.z) this.dots(g, v, this.placed(told.z), c.value, "dot", 1, 2.5);
-    const critic = f.numbers && f.numbers.d_real === undefined;
-    const colours = [c.fake, c.low, c.high].map((o) => `rgb(${o})`);
-    this.scale.children[1].style.background = `linear-gradient(90deg, ${colours})`;
-    ["least", "", "most"].forEach((o, i) => put(this.ends[i], critic ? o : ["D = 0, fake", "½", "1, real"][i]));
-  }
-
-  /** What was made of `array` and the colours `c`, as long as both are the same. */
-  kept(name, array, c, make) {
-    const key = String([c.low, c.high]),
-      old = (this.cache ||= {})[name];
-    if (!old || old.array !== array || old.key !== key) this.cache[name] = { array, key, made: make() };
-    return this.cache[name].made;
-  }
-
-  half(g, c, w, hgt, n) {
-    const heat = this.frame.heat,
-      cuts = this.kept("half", heat, c, () => contour(heat, n, 127.5));
-    outline(g, cuts, n, w, hgt, c.text);
-  }
-
-  dots(g, v, xy, colour, kind, alpha, r = kind === "ring" ? 2.2 : 2) {
-    const ring = kind === "ring";
-    g.globalAlpha = alpha;
-    circles(g, v, xy, r);
-    g.strokeStyle = ring ? colour : this.app.ink.now().halo;
-    g.lineWidth = ring ? 1 : 0.8;
-    g.stroke();
-    g.fillStyle = colour;
-    if (!ring) g.fill();
-    g.globalAlpha = 1;
+    if (on.real) p.dots(v, s.real, c.data, told.x ? 0.25 : 0.6, 2.2);
+    if (on.fakes && f.fakes) p.dots(v, this.moved(f.fakes), c.generator, told.fakes ? 0.25 : 0.9);
+    if (on.arrows && f.arrows) this.arrows(p, v);
+    if (told.x) p.dots(v, told.x, c.data, 1, 3.5);
+    if (told.fakes) p.dots(v, told.fakes, c.generator, 1, 3);
+    if (told.z) p.dots(v, this.placed(told.z), c.value, 1, 2.5);
+    this.bar.style.background = `linear-gradient(90deg, ${[c.fake, c.low, c.high].map((o) => `rgb(${o})`)})`;
+    ["least", "", "most"].forEach((o, i) => put(this.ends[i], this.critic() ? o : ["D = 0, fake", "½", "1, real"][i]));
   }
 
   /** Noise in the picture: ±3 of the prior fills the box. */
   placed(z) {
-    const d = z.shape[1],
-      box = this.box(),
-      out = new Float32Array(2 * z.shape[0]);
-    for (let i = 0; i < z.shape[0]; i++)
-      box.forEach(([a, b], k) => {
-        out[2 * i + k] = (a + b) / 2 + ((k < d ? z[i * d + k] : 0) * (b - a)) / 6.5;
-      });
+    const [n, d] = z.shape;
+    const out = new Float32Array(2 * n);
+    this.box().forEach(([a, b], k) => {
+      for (let i = 0; i < n; i++) out[2 * i + k] = (a + b) / 2 + ((k < d ? z[i * d + k] : 0) * (b - a)) / 6.5;
+    });
     return out;
   }
 
@@ -315,228 +240,142 @@ class Stage {
     return fakes.map((o, i) => from[i] + t * (o - from[i]));
   }
 
-  mesh(g, c, v, whole) {
-    const m = this.frame.manifold,
-      [rows, cols] = this.scene.lattice;
-    if (this.app.morph() < 1) return;
-    g.fillStyle = g.strokeStyle = c.generator;
+  mesh(p, m, v) {
+    const [rows, cols] = this.scene.lattice;
     const at = (r, k) => [v.x(m[2 * (r * cols + k)]), v.y(m[2 * (r * cols + k) + 1])];
+    const [g, colour] = [p.g, p.c.generator];
+    Object.assign(g, { fillStyle: colour, strokeStyle: colour, lineWidth: 0.6 });
     for (let r = 0; r + 1 < rows; r++) {
       for (let k = 0; k < Math.max(cols - 1, 1); k++) {
-        const p = cols > 1 ? [at(r, k), at(r, k + 1), at(r + 1, k + 1), at(r + 1, k)] : [at(r, k), at(r + 1, k)];
-        let area = 0;
-        p.forEach(([x, y], i) => {
-          const [X, Y] = p[(i + 1) % p.length];
-          area += x * Y - X * y;
-        });
+        const corners = cols > 1 ? [at(r, k), at(r, k + 1), at(r + 1, k + 1), at(r + 1, k)] : [at(r, k), at(r + 1, k)];
+        const next = (i) => corners[(i + 1) % corners.length];
+        const area = corners.reduce((sum, [x, y], i) => sum + x * next(i)[1] - next(i)[0] * y, 0);
         g.beginPath();
-        p.forEach((o) => g.lineTo(...o));
+        corners.forEach((o) => g.lineTo(...o));
         g.closePath();
-        g.globalAlpha = density(Math.abs(area) / 2, rows * cols, whole);
+        g.globalAlpha = density(Math.abs(area) / 2, rows * cols, p.w * p.h);
         g.fill();
         g.globalAlpha = 0.5;
-        g.lineWidth = 0.6;
         g.stroke();
       }
     }
     g.globalAlpha = 1;
   }
 
-  arrows(g, c, v) {
-    const f = this.frame,
-      { pull } = this.scene,
-      [bx, by] = this.box();
-    g.beginPath();
-    for (let i = 0; i < f.arrows.length; i += 2) {
-      const dx = f.arrows[i] / (bx[1] - bx[0]), // as they lie in the picture
-        dy = f.arrows[i + 1] / (by[1] - by[0]),
-        size = Math.hypot(dx, dy);
-      if (!(size > 0)) continue;
-      const l = reach(Math.hypot(f.arrows[i] * pull[0], f.arrows[i + 1] * pull[1]), 1),
-        x = v.x(f.fakes[i]),
-        y = v.y(f.fakes[i + 1]);
-      const ux = dx / size,
-        uy = -dy / size,
-        X = x + l * ux,
-        Y = y + l * uy,
-        b = Math.min(4, l / 2);
-      g.moveTo(x, y);
-      g.lineTo(X, Y);
-      g.lineTo(X - b * (ux - 0.6 * uy), Y - b * (uy + 0.6 * ux));
-      g.moveTo(X, Y);
-      g.lineTo(X - b * (ux + 0.6 * uy), Y - b * (uy - 0.6 * ux));
-    }
-    this.outlined(g, c);
-  }
-
-  /** The path in the colour of V, with a rim: it lies on light and on dark. */
-  outlined(g, c) {
-    for (const [colour, width] of [
-      [c.halo, 3],
-      [c.value, 1.5],
-    ]) {
-      g.strokeStyle = colour;
-      g.lineWidth = width;
-      g.stroke();
-    }
+  arrows(p, v) {
+    const { fakes, arrows } = this.frame;
+    const { pull } = this.scene;
+    const [wide, high] = this.box().map(([a, b]) => b - a);
+    const draw = (g) => {
+      for (let i = 0; i < arrows.length; i += 2) {
+        const [dx, dy] = [arrows[i] / wide, -arrows[i + 1] / high]; // as they lie in the picture
+        const size = Math.hypot(dx, dy);
+        if (!(size > 0)) continue;
+        const l = reach(Math.hypot(arrows[i] * pull[0], arrows[i + 1] * pull[1]), 1);
+        const [ux, uy, b] = [dx / size, dy / size, Math.min(4, l / 2)];
+        const [x, y] = [v.x(fakes[i]), v.y(fakes[i + 1])];
+        const [X, Y] = [x + l * ux, y + l * uy];
+        segment(g, x, y, X, Y);
+        for (const s of [-0.6, 0.6]) segment(g, X, Y, X - b * (ux + s * uy), Y - b * (uy - s * ux));
+      }
+    };
+    p.rimmed(p.c.value, 1.5, draw);
   }
 
   /** The paper's Figure 1: densities of data and fakes, D and the best D. */
-  paintLine(g, c, v, w, hgt) {
-    const on = this.app.layers,
-      f = this.frame || {};
+  paintLine(p, s, f, on, v) {
     if (!f.p) return;
-    if (this.scene.layers.includes("heat")) {
-      g.strokeStyle = c.guide;
-      g.lineWidth = 0.6;
-      g.beginPath();
-      g.moveTo(0, hgt * 0.55);
-      g.lineTo(w, hgt * 0.55);
-      g.stroke();
-      g.fillStyle = c.text;
-      g.font = "11px sans-serif";
-      g.fillText("D = ½", 4, hgt * 0.55 - 4);
-      g.fillText(`D dashed${on.star && f.star ? ", best D dotted" : ""}`, 4, 14);
-    }
-    figure1(g, c, f, on, w, hgt);
+    const half = p.h * 0.55;
+    const answers = s.layers.includes("heat");
+    if (answers) p.line(p.c.guide, 0.6, (g) => segment(g, 0, half, p.w, half));
+    figure1(p, f, on);
+    if (answers) p.text("D = ½", 4, half - 4, { rim: p.c.ground });
+    if (answers) p.text(`D dashed${on.star && f.star ? ", best D dotted" : ""}`, 4, 14, { rim: p.c.ground });
     if (!on.arrows || !f.arrows) return;
-    const [pull] = this.scene.pull;
-    g.beginPath();
-    for (let i = 0; i < f.arrows.length; i++) {
-      const x = v.x(f.fakes[i]),
-        y = hgt - 14 - (i % 5) * 7,
-        l = Math.sign(f.arrows[i]) * reach(Math.abs(f.arrows[i]) * pull, 1);
-      g.moveTo(x, y);
-      g.lineTo(x + l, y);
-      for (const side of [-1, 1]) {
-        g.moveTo(x + l, y);
-        g.lineTo(x + 0.7 * l, y + side * Math.min(2.5, Math.abs(l) / 3));
-      }
-    }
-    this.outlined(g, c);
+    const draw = (g) =>
+      f.arrows.forEach((o, i) => {
+        const [x, y] = [v.x(f.fakes[i]), p.h - 14 - (i % 5) * 7];
+        const l = Math.sign(o) * reach(Math.abs(o) * s.pull[0], 1);
+        const b = Math.min(2.5, Math.abs(l) / 3);
+        segment(g, x, y, x + l, y);
+        for (const side of [-b, b]) segment(g, x + l, y, x + 0.7 * l, y + side);
+      });
+    p.rimmed(p.c.value, 1.5, draw);
   }
 
   /** Fakes over the data, and the one that the pointer has asked for. */
-  paintSeries(g, c, v) {
-    const { layers } = this.app,
-      s = this.scene,
-      f = this.frame || {};
-    const draw = (all, ...how) => series(g, v, all, s.shape, s.box, ...how);
-    if (layers.real && s.real) draw(s.real, c.data, 0.35, 1);
-    if (layers.fakes && f.lines) draw(f.lines, c.generator, 0.8, 1.2);
+  paintSeries(p, s, f, on, v) {
+    const draw = (all, ...how) => p.series(v, all, s.shape, s.box, ...how);
+    if (on.real && s.real) draw(s.real, p.c.data, 0.35, 1);
+    if (on.fakes && f.lines) draw(f.lines, p.c.generator, 0.8, 1.2);
     if (!this.spot || !this.at || !this.at.line) return;
-    draw(this.at.line, c.halo, 1, 5);
-    draw(this.at.line, c.value, 1, 2.5);
+    draw(this.at.line, p.c.halo, 1, 5);
+    draw(this.at.line, p.c.value, 1, 2.5);
   }
 
-  paintImages(g, c, w, hgt) {
-    const f = this.frame,
-      near = this.app.layers.near && f && f.near;
-    if (!f || !f.pictures) return;
-    const side = near ? Math.min(w / 2 - 4, hgt) : Math.min(w, hgt);
-    this.grid(g, c, "pictures", f.pictures, 8, near ? 0 : (w - side) / 2, side);
+  paintImages(p, { shape }, f, on) {
+    const near = on.near && f.near;
+    if (!f.pictures) return;
+    const side = near ? Math.min(p.w / 2 - 4, p.h) : Math.min(p.w, p.h);
+    p.grid(pictures(f.pictures, 64, shape), 8, near ? 0 : (p.w - side) / 2, side);
     if (near) {
-      this.grid(g, c, "near", f.near, 8, w - side, side);
-      g.fillStyle = c.text;
-      g.font = "12px sans-serif";
-      g.fillText("fakes", 2, side + 14);
-      g.fillText("nearest real items", w - side + 2, side + 14);
+      p.grid(pictures(f.near, 64, shape), 8, p.w - side, side);
+      p.text("fakes", 2, side + 14, { size: 12 });
+      p.text("nearest real items", p.w - side + 2, side + 14, { size: 12 });
     }
-    if (this.spot && this.at && this.at.picture) {
-      const [px, py] = [this.spot[0] * w, hgt - this.spot[1] * hgt],
-        d = Math.min(w, hgt) / 3.4;
-      const x = Math.min(Math.max(px - d / 2, 0), w - d),
-        y = Math.min(Math.max(py - d / 2, 0), hgt - d);
-      const [dx, dy, wide, high] = fitted(this.scene.shape, d, d);
-      g.fillStyle = c.generator;
-      g.fillRect(x + dx - 3, y + dy - 3, wide + 6, high + 6);
-      g.drawImage(pixels(Uint8Array.from(this.at.picture), this.scene.shape), x + dx, y + dy, wide, high);
-    }
-    this.describe();
-  }
-
-  /** The first n × n pictures of an array, from `x0` on. */
-  grid(g, c, name, v, n, x0, side) {
-    const { dim, shape } = this.scene,
-      size = side / n;
-    const all = () => Array.from({ length: n * n }, (_, i) => pixels(v.subarray(i * dim, (i + 1) * dim), shape));
-    g.imageSmoothingEnabled = false;
-    this.kept(name, v, c, all).forEach((o, i) =>
-      fit(g, o, x0 + (i % n) * size + 1, Math.floor(i / n) * size + 1, size - 2, size - 2),
-    );
+    if (!this.spot || !this.at || !this.at.picture) return;
+    const d = Math.min(p.w, p.h) / 3.4;
+    const x = clamp(this.spot[0] * p.w - d / 2, 0, p.w - d);
+    const y = clamp(p.h - this.spot[1] * p.h - d / 2, 0, p.h - d);
+    const [dx, dy, wide, high] = fitted(shape, d, d);
+    p.box(p.c.generator, x + dx - 3, y + dy - 3, wide + 6, high + 6);
+    p.fit(pixels(this.at.picture, shape), x, y, d, d);
   }
 
   /** A small picture for the diagram: of the noise, of the fakes, of the data, of what D says. */
   tile(name, canvas) {
-    const [g, w, hgt] = sharp(canvas),
-      c = this.app.ink.now(),
-      s = this.scene,
-      f = this.frame;
-    if (!w || !s || !f) return;
-    const v = view(this.box(), w, hgt),
-      fake = name === "fakes",
-      few = (xy) => xy.subarray(0, 240);
-    if (name === "z") return this.dots(g, v, few(this.placed(s.z)), c.value, "dot", 1, 1.2);
+    const p = new Pen(canvas, this.app.ink);
+    const { scene: s, frame: f } = this;
+    if (!p.w || !s || !f) return;
+    const { c } = p;
+    const v = view(this.box(), p.w, p.h);
+    const few = (xy) => xy.subarray(0, 240);
+    if (name === "z") return p.dots(v, few(this.placed(s.z)), c.value, 1, 1.2);
     if (name === "D") {
-      if (s.kind === "line") return f.p && figure1(g, c, f, { heat: true }, w, hgt, true);
+      if (s.kind === "line" && f.p) figure1(p, f, { heat: true }, true);
       if (s.kind !== "plane" || !f.heat || !this.app.layers.heat) return;
-      this.ground(g, "heat", s.cells, c, w, hgt, 255);
-      return this.half(g, c, w, hgt, s.cells);
+      p.ground(f.heat, s.cells);
+      return this.critic() || p.half(f.heat, s.cells);
     }
-    if (s.kind === "images") {
-      const v = fake ? f.pictures : s.examples;
-      if (v) this.grid(g, c, `${name}-tile`, v, 3, 0, w);
-    } else if (s.kind === "series") {
-      const v2 = view(s.box, w, hgt),
-        lines = fake ? f.lines : s.real;
-      if (lines)
-        series(
-          g,
-          v2,
-          lines.subarray(0, 8 * s.shape[0] * s.shape[1]),
-          s.shape,
-          s.box,
-          fake ? c.generator : c.data,
-          0.7,
-          0.8,
-        );
-    } else if (s.kind === "line") {
-      if (f.p) figure1(g, c, f, { fakes: fake, real: !fake }, w, hgt, true);
-    } else if (fake) this.dots(g, v, few(f.fakes), c.generator, "dot", 1, 1.4);
-    else this.dots(g, v, few(s.real), c.data, "ring", 0.8, 1.2);
+    const fake = name === "fakes";
+    const [own, colour] = fake ? [f, c.generator] : [s, c.data];
+    const images = fake ? f.pictures : s.examples;
+    const lines = fake ? f.lines : s.real;
+    if (s.kind === "images") return images && p.grid(pictures(images, 9, s.shape), 3, 0, p.w);
+    if (s.kind === "line") return f.p && figure1(p, f, { fakes: fake, real: !fake }, true);
+    if (s.kind !== "series") return p.dots(v, few(fake ? own.fakes : own.real), colour, fake ? 1 : 0.8, 1.3);
+    if (lines) p.series(v, lines.subarray(0, 8 * s.shape[0] * s.shape[1]), s.shape, s.box, colour, 0.7, 0.8);
   }
 
-  paintPad(g, c, w, hgt) {
-    const v = this.view(),
-      all = [...(this.app.state.strokes || []), ...(this.stroke ? [this.stroke] : [])];
-    g.strokeStyle = c.data;
-    g.lineWidth = 8;
-    g.lineCap = g.lineJoin = "round";
-    for (const s of all) {
-      g.beginPath();
-      g.moveTo(v.x(s[0][0]) - 0.1, v.y(s[0][1])); // or a single dot would not be seen
-      s.forEach(([x, y]) => g.lineTo(v.x(x), v.y(y)));
-      g.stroke();
-    }
-    g.fillStyle = c.text;
-    g.font = "14px sans-serif";
-    g.textAlign = "center";
-    g.fillText(all.length ? "Draw on, or press “Done drawing”" : "Draw the data here, with mouse or finger", w / 2, 22);
-    g.textAlign = "left";
+  paintPad(p) {
+    const v = this.view();
+    const all = [...(this.app.state.strokes || []), ...(this.stroke ? [this.stroke] : [])];
+    p.g.lineCap = "round";
+    for (const s of all)
+      p.line(p.c.data, 8, (g) => {
+        g.moveTo(v.x(s[0][0]) - 0.1, v.y(s[0][1])); // or a single dot would not be seen
+        s.forEach(([x, y]) => g.lineTo(v.x(x), v.y(y)));
+      });
+    const said = all.length ? "Draw on, or press “Done drawing”" : "Draw the data here, with mouse or finger";
+    p.text(said, p.w / 2, 22, { size: 14, align: "center" });
   }
 
-  cross(g, c, v, w, hgt) {
-    const [x, y] = [v.x(this.spot[0]), v.y(this.spot[1])];
-    g.strokeStyle = c.text;
-    g.lineWidth = 0.7;
-    g.beginPath();
-    g.moveTo(x, 0);
-    g.lineTo(x, hgt);
-    if (this.scene.kind !== "line") {
-      g.moveTo(0, y);
-      g.lineTo(w, y);
-    }
-    g.stroke();
+  cross(p) {
+    const [x, y] = [this.view().x(this.spot[0]), this.view().y(this.spot[1])];
+    p.line(p.c.text, 0.7, (g) => {
+      segment(g, x, 0, x, p.h);
+      if (this.scene.kind !== "line") segment(g, 0, y, p.w, y);
+    });
   }
 
   describe() {
@@ -565,9 +404,9 @@ const termsOf = (run) =>
 class Curve {
   constructor(app, [key, title, names, guide, hint, limits]) {
     Object.assign(this, { app, key, title, names, guide, limits: limits || [], hint, drawn: [] });
-    this.canvas = h("canvas", { class: "gl-curve", role: "img" });
+    this.canvas = h("canvas.gl-curve", { role: "img" });
     this.head = h("figcaption", { title: hint });
-    this.el = h("figure", { class: "gl-plot", "data-curve": key, "data-tip": hint }, this.head, this.canvas);
+    this.el = h("figure.gl-plot", { "data-curve": key, "data-tip": hint }, this.head, this.canvas);
     this.canvas.addEventListener("pointermove", (e) => this.read(e.offsetX));
   }
 
@@ -576,88 +415,70 @@ class Curve {
     return x.length - 1;
   }
 
-  paint(runs) {
-    const c = this.app.ink.now(),
-      series = [],
-      told = {};
-    runs.forEach((r, who) =>
-      (this.key === "terms" ? termsOf(r) : this.names).forEach(([name, label, colour]) => {
-        if (!r || !r[name] || !r[name].length) return;
-        const x = measured.includes(name) ? r.at : r.step,
-          n = x.length,
-          parts = r[name].length === 3 * n && n ? [0, 1, 2].map((k) => r[name].subarray(k * n, (k + 1) * n)) : null;
-        const y = parts ? parts[2] : r[name];
-        series.push({ x, y, band: parts, label, colour: c[colour], dash: who ? [4, 3] : [] });
-        (told[label] ||= [c[colour]]).push(y[this.until(x)]);
-      }),
-    );
-    this.drawn = series;
-    const before = !runs.some((r) => r && r.step && r.step.length);
-    this.el.hidden = !series.length && !(this.key === "losses" || (before && this.key === "value"));
-    const [g, w, hgt] = sharp(this.canvas); // only now, since what is hidden has no size
-    const nats = runs.some((r) => r && r.value),
-      number = (y) => short(this.key === "modes" ? Math.round(y) : y);
-    const one = ([label, [colour, ...all]]) =>
-      h(
-        "span",
-        {},
-        h("i", { class: "gl-swatch", style: `background:${colour}` }),
-        ` ${label} ${all.map(number).join(" | ")}`,
-      );
-    this.head.replaceChildren(
-      `${this.title}${this.key === "losses" && nats ? ", nats" : ""} `,
-      ...Object.entries(told).flatMap((o) => [" ", one(o)]),
-    );
-    this.canvas.setAttribute("aria-label", this.head.textContent);
-    if (!w) return;
-    if (series.length) return this.lines(g, w, hgt, c, series);
-    g.strokeStyle = c.guide;
-    g.lineWidth = 0.5;
-    g.strokeRect(40, 4, w - 44, hgt - 16);
+  /** One line of one run: where it is measured, what it is there, and from least to most where it stands for many. */
+  one(run, who, [name, label, colour]) {
+    if (!run || !run[name] || !run[name].length) return [];
+    const x = measured.includes(name) ? run.at : run.step;
+    const n = x.length;
+    const band = n && run[name].length === 3 * n ? [0, 1, 2].map((k) => run[name].subarray(k * n, (k + 1) * n)) : null;
+    return [
+      { x, y: band ? band[2] : run[name], band, label, colour: this.app.ink.now()[colour], dash: who ? [4, 3] : [] },
+    ];
   }
 
-  lines(g, w, hgt, c, series) {
-    const all = series.flatMap((s) => s.band || [s.y]);
-    const [lo, hi] = bounds(this.guide === null ? all : [...all, [this.guide]], this.limits);
-    const end = Math.max(1, ...series.map((s) => s.x[s.x.length - 1] || 0)),
-      left = 40;
-    const X = (x) => left + (x / end) * (w - left - 4),
-      Y = (y) => hgt - 12 - ((y - lo) / (hi - lo)) * (hgt - 18);
-    this.end = (px) => ((px - left) / (w - left - 4)) * end;
-    g.font = "10px sans-serif";
-    g.fillStyle = c.text;
-    g.globalAlpha = 0.75;
-    g.textAlign = "right";
-    const [low, high] = ticks(lo, hi);
-    g.fillText(high, left - 4, 11);
-    g.fillText(low, left - 4, hgt - 12);
-    g.fillText(`iteration ${short(end)}`, w - 2, hgt - 1);
-    g.textAlign = "left";
-    g.fillText("0", left, hgt - 1);
-    g.globalAlpha = 1;
-    g.strokeStyle = c.guide;
-    g.lineWidth = 0.5;
-    g.strokeRect(left, 4, w - left - 4, hgt - 16);
-    const path = (x, y, colour, width, dash) => {
-      g.strokeStyle = colour;
-      g.lineWidth = width;
-      g.setLineDash(dash);
-      g.beginPath();
-      y.forEach((o, i) => Number.isFinite(o) && g.lineTo(X(x[i]), Y(o)));
-      g.stroke();
-      g.setLineDash([]);
-    };
-    if (this.guide !== null) path([0, end], [this.guide, this.guide], c.guide, 1.2, [2, 3]);
-    for (const { x, y, band, colour, dash } of series) {
-      if (band && band[0].some((o, i) => o < band[1][i])) {
-        path([...x, ...[...x].reverse()], [...band[0], ...[...band[1]].reverse()], colour, 0.8, dash);
-        g.globalAlpha = dash.length ? 0.2 : 0.4;
-        g.fillStyle = colour;
-        g.fill();
-        g.globalAlpha = 1;
-      } else path(x, y, colour, 1.5, dash);
+  paint(runs) {
+    const names = (r) => (this.key === "terms" ? termsOf(r) : this.names);
+    this.drawn = runs.flatMap((r, who) => names(r).flatMap((o) => this.one(r, who, o)));
+    const before = !runs.some((r) => r && r.step && r.step.length);
+    this.el.hidden = !this.drawn.length && !(this.key === "losses" || (before && this.key === "value"));
+    const p = new Pen(this.canvas, this.app.ink); // only now, since what is hidden has no size
+    this.entitle(this.key === "losses" && runs.some((r) => r && r.value));
+    if (p.w && this.drawn.length) this.lines(p);
+    else if (p.w) this.frame(p);
+  }
+
+  /** The title, with the figures of now. */
+  entitle(nats) {
+    const told = {};
+    const number = (y) => short(this.key === "modes" ? Math.round(y) : y);
+    for (const { x, y, label, colour } of this.drawn) (told[label] ||= [colour]).push(number(y[this.until(x)]));
+    const one = ([label, [colour, ...all]]) =>
+      h("span", h("i.gl-swatch", { style: `background:${colour}` }), ` ${label} ${all.join(" | ")}`);
+    const title = `${this.title}${nats ? ", nats" : ""} `;
+    this.head.replaceChildren(title, ...Object.entries(told).flatMap((o) => [" ", one(o)]));
+    this.canvas.setAttribute("aria-label", this.head.textContent);
+  }
+
+  frame(p) {
+    p.line(p.c.guide, 0.5, (g) => g.rect(40, 4, p.w - 44, p.h - 16));
+  }
+
+  lines(p) {
+    const all = this.drawn.flatMap((s) => s.band || [s.y]);
+    const ends = bounds(this.guide === null ? all : [...all, [this.guide]], this.limits);
+    const end = Math.max(1, ...this.drawn.map((s) => s.x[s.x.length - 1] || 0));
+    const v = view([[0, end], ends], p.w - 44, p.h - 18);
+    const [X, Y] = [(x) => 40 + v.x(x), (y) => 6 + v.y(y)];
+    this.X = X;
+    this.end = (px) => v.back(px - 40, 0)[0];
+    p.g.globalAlpha = 0.75;
+    const [low, high] = ticks(...ends);
+    p.text(high, 36, 11, { size: 10, align: "right" });
+    p.text(low, 36, p.h - 12, { size: 10, align: "right" });
+    p.text(`iteration ${short(end)}`, p.w - 2, p.h - 1, { size: 10, align: "right" });
+    p.text("0", 40, p.h - 1, { size: 10 });
+    this.frame(p);
+    const path = (x, y, colour, width, more) =>
+      p.line(colour, width, (g) => y.forEach((o, i) => Number.isFinite(o) && g.lineTo(X(x[i]), Y(o))), more);
+    if (this.guide !== null) path([0, end], [this.guide, this.guide], p.c.guide, 1.2, { dash: [2, 3] });
+    for (const { x, y, band, colour, dash } of this.drawn) {
+      if (!band || !band[0].some((o, i) => o < band[1][i])) path(x, y, colour, 1.5, { dash });
+      else {
+        const [home, least] = [x, band[1]].map((o) => [...o].reverse());
+        const fill = dash.length ? 0.2 : 0.4;
+        path([...x, ...home], [...band[0], ...least], colour, 0.8, { dash, fill });
+      }
     }
-    return X;
   }
 
   /** What the curves were under the pointer. */
@@ -665,8 +486,8 @@ class Curve {
     const at = this.end && this.drawn.length ? this.end(px) : -1;
     if (at < 0) return;
     const one = ({ x, y, band, label }) => {
-      const i = nearest(x, at),
-        wide = band && band[0][i] < band[1][i];
+      const i = nearest(x, at);
+      const wide = band && band[0][i] < band[1][i];
       return `${label} ${wide ? `${short(band[0][i])} to ${short(band[1][i])}` : short(y[i])}`.trim();
     };
     this.app.tip(`${this.hint}. At iteration ${short(Math.round(at))}: ${this.drawn.map(one).join(", ")}`);
@@ -675,31 +496,26 @@ class Curve {
 
 // ---- the living diagram
 
-const part = (name, x, y, side, label, tip, on, more = "") => `
-  <g class="gl-node" data-part="${name}" data-on="${on}" data-tip="${tip}" ${more}>
+const tiles = { z: [4, 38, 56], fakes: [194, 32, 64], data: [194, 126, 64], D: [322, 66, 84] };
+const part = (name, label, tip, on, [x, y, side] = tiles[name]) => `
+  <g class="gl-node" data-part="${name}" data-on="${on}" data-tip="${tip}">
     <rect x="${x}" y="${y}" width="${side}" height="${side}" rx="6"/><text x="${x + side / 2}" y="${y - 6}">${label}</text></g>`;
 const way = (d, on, tip, name = "") =>
   `<path class="${name}" d="${d}" data-on="${on}"/><path class="gl-hit" d="${d}" data-tip="${tip}"/>`; // wide enough to be hit
 const loss = (name, y, label, on, tip) => `
   <g class="gl-node gl-loss-${name}" data-on="${on}" data-tip="${tip}"><rect x="458" y="${y}" width="98" height="44" rx="6"/>
     <text x="507" y="${y + 18}">${label}</text><text x="507" y="${y + 36}" data-number="${name}_loss">–</text></g>`;
-const tiles = [
-  ["z", 4, 38, 56],
-  ["fakes", 194, 32, 64],
-  ["data", 194, 126, 64],
-  ["D", 322, 66, 84],
-];
 const flow = `
 <svg viewBox="0 0 560 196" class="gl-flow" role="img" aria-label="Noise z goes through G to fakes; D judges fakes and data x. D's loss sends its gradient to D; G's loss sends its own through D and the fakes to G">
   <defs><marker id="gl-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="10" markerHeight="10" markerUnits="userSpaceOnUse" orient="auto-start-reverse">
     <path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>
-  ${part("z", 4, 38, 56, "noise z", "z: random numbers, drawn anew for each minibatch. G has nothing else to go by.", "2 6")}
+  ${part("z", "noise z", "z: random numbers, drawn anew for each minibatch. G has nothing else to go by.", "2 6")}
   <g class="gl-node gl-g" data-on="4 7 8" data-tip="G, the generator: a network that turns noise into fakes. Click to watch it carry z to G(z)."
     tabindex="0" data-lm-suppress-shortcuts="true" role="button" aria-label="G: play the way from z to G(z)">
     <rect x="98" y="44" width="54" height="44" rx="8"/><text x="125" y="72">G</text></g>
-  ${part("fakes", 194, 32, 64, "fakes G(z)", "G(z): the fakes that G makes of the noise. It wants D to take them for data.", "4 7 8")}
-  ${part("data", 194, 126, 64, "data x", "x: examples of the data. Only D sees them; G learns of them through D alone.", "3 4")}
-  ${part("D", 322, 66, 84, "D", "D, the discriminator: a network that says how likely an item is to be real. Blue: real; orange: fake.", "4 5 7 8")}
+  ${part("fakes", "fakes G(z)", "G(z): the fakes that G makes of the noise. It wants D to take them for data.", "4 7 8")}
+  ${part("data", "data x", "x: examples of the data. Only D sees them; G learns of them through D alone.", "3 4")}
+  ${part("D", "D", "D, the discriminator: a network that says how likely an item is to be real. Blue: real; orange: fake.", "4 5 7 8")}
   <g class="gl-way">
     ${way("M62 58H95", "4 7", "Noise goes into G.")}${way("M154 58H191", "4 7", "G makes a fake of each noise vector.")}
     ${way("M260 58 319 88", "4 7", "D judges the fakes: it should say 0, and G wants it to say 1.")}
@@ -721,17 +537,11 @@ const flow = `
 class Flow {
   constructor(app) {
     this.app = app;
-    this.el = h("div", { class: "gl-diagram" });
+    this.el = h("div.gl-diagram");
     this.el.innerHTML = flow;
-    this.tiles = tiles.map(([name, x, y, side]) => {
-      const place = { left: x / 5.6, top: y / 1.96, width: side / 5.6, height: side / 1.96 };
-      const style = Object.entries(place).map(([k, v]) => `${k}:${v}%`);
-      const canvas = h("canvas", {
-        class: "gl-tile",
-        "data-tile": name,
-        "aria-hidden": "true",
-        style: style.join(";"),
-      });
+    this.tiles = Object.entries(tiles).map(([name, [x, y, side]]) => {
+      const style = `left:${x / 5.6}%;top:${y / 1.96}%;width:${side / 5.6}%;height:${side / 1.96}%`;
+      const canvas = h("canvas.gl-tile", { "data-tile": name, "aria-hidden": "true", style });
       this.el.prepend(canvas);
       return [name, canvas];
     });
@@ -748,8 +558,8 @@ class Flow {
   }
 
   paint() {
-    const [stage] = this.app.stages,
-      now = stage.frame && stage.frame.numbers;
+    const [stage] = this.app.stages;
+    const now = stage.frame && stage.frame.numbers;
     for (const [name, canvas] of this.tiles) stage.tile(name, canvas);
     if (!now || now === this.now) return;
     this.now = now;
@@ -769,24 +579,15 @@ class Slow {
     this.app = app;
     this.clear();
     this.lines = app.fixed.lines.map((l) => {
-      const [text, formula, told] = ["gl-line", "gl-formula", "gl-number"].map((k) => h("span", { class: k }));
+      const [text, formula, told] = ["line", "formula", "number"].map((k) => h(`span.gl-${k}`));
       const e = h("li", { style: `padding-left:${2 * (l.length - l.trimStart().length)}ch` }, text, formula, told);
       return { e, text, formula, told, said: l.trim() };
     });
-    this.told = h("p", { class: "gl-told", "aria-live": "polite" });
+    this.told = h("p.gl-told", { "aria-live": "polite" });
     this.back = button("◀ Back", "line-back", "The line before, as it was", () => this.go(-1));
-    this.el = h(
-      "div",
-      { class: "gl-slow" },
-      h("ol", { class: "gl-lines", "aria-label": "Algorithm 1" }, ...this.lines.map((l) => l.e)),
-      h(
-        "div",
-        { class: "gl-buttons" },
-        this.back,
-        button("Next line ▶", "line", "One line of Algorithm 1", () => this.go(1)),
-      ),
-      this.told,
-    );
+    const next = button("Next line ▶", "line", "One line of Algorithm 1", () => this.go(1));
+    const list = h("ol.gl-lines", { "aria-label": "Algorithm 1" }, ...this.lines.map((l) => l.e));
+    this.el = h("div.gl-slow", list, h("div.gl-buttons", this.back, next), this.told);
     this.show();
   }
 
@@ -824,17 +625,14 @@ class Slow {
   }
 
   show(said) {
-    const now = this.on ? this.log[this.at] : null,
-      game = this.app.state.settings ? this.app.state.settings.game : "";
+    const now = this.on ? this.log[this.at] : null;
+    const { game = "", k } = this.app.state.settings || {};
     const there = now ? this.log.slice(0, this.at + 1).filter((o) => o.turn === now.turn) : [];
     this.lines.forEach((l, i) => {
       const f = this.app.fixed.formulas[i] || "";
-      put(
-        l.text,
-        l.said.replace("k steps", this.app.state.settings ? `k = ${this.app.state.settings.k} steps` : "k steps"),
-      );
-      const told = there.filter((o) => o.line === i).pop(),
-        lit = !!now && now.line === i;
+      const told = there.filter((o) => o.line === i).pop();
+      const lit = !!now && now.line === i;
+      put(l.text, k ? l.said.replace("k steps", `k = ${k} steps`) : l.said);
       put(l.formula, told && !lit ? told.told.split(";")[0] : typeof f === "string" ? f : (f[game] ?? f[""]));
       put(l.told, lit ? told.told : "");
       l.e.classList.toggle("gl-lit", lit);
@@ -844,8 +642,8 @@ class Slow {
     this.app.flow.light(now ? now.line : null);
     put(this.told, now ? now.said : said || "Press “Next line”, or choose the speed “line by line”.");
     this.back.disabled = !now || this.at < 1;
-    const [stage] = this.app.stages,
-      last = this.at === this.log.length - 1;
+    const [stage] = this.app.stages;
+    const last = this.at === this.log.length - 1;
     stage.minibatch = now ? now.arrays : null;
     if (now && now.frame && !last) stage.frame = now.frame;
     else if (this.newest) stage.frame = this.newest;
@@ -856,14 +654,10 @@ class Slow {
 // ---- controls
 
 function control(app, c) {
-  const id = `gl-${app.id}-${c.name}`,
-    send = (value) => app.change(c, value);
-  let input;
-  if (c.options) input = select(null, null, c.options, send, { id });
-  else {
-    const kind = c.text
-      ? { type: "text", placeholder: c.text }
-      : { type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any" };
+  const id = `gl-${app.id}-${c.name}`;
+  const send = (value) => app.change(c, value);
+  const field = () => {
+    const text = { type: "text", placeholder: c.text };
     const commit = () => {
       // on Enter, or when the field is left
       if (input.dataset.editing) send(c.text ? input.value : Number(input.value));
@@ -872,69 +666,47 @@ function control(app, c) {
     const oninput = () => (input.dataset.editing = "yes");
     const onkeydown = (e) => {
       if (e.key === "Enter") commit();
-      const up = { ArrowUp: 1, ArrowDown: -1 }[e.key];
+      const [, up] = steps[e.key] || [];
       if (!up || c.text || c.whole) return;
       e.preventDefault(); // the browser's step would be 1
-      const v = Number(input.value),
-        next = c.name.endsWith(".lr") ? v * 1.25 ** up : v + 0.05 * up;
-      input.value = Number(Math.min(Math.max(next, c.low), c.high).toPrecision(3));
+      const v = Number(input.value);
+      const next = c.name.endsWith(".lr") ? v * 1.25 ** up : v + 0.05 * up;
+      input.value = Number(clamp(next, c.low, c.high).toPrecision(3));
       oninput();
     };
-    input = h("input", { id, ...kind, onchange: commit, oninput, onkeydown });
-  }
+    const kind = c.text ? text : { type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any" };
+    return h("input", { id, ...kind, onchange: commit, oninput, onkeydown });
+  };
+  const input = c.options ? select(null, null, c.options, send, { id }) : field();
   input.dataset.name = c.name;
-  const mark = c.live ? [] : [h("span", { class: "gl-again", "aria-hidden": "true" }, " ↺")];
   input.title = c.hint + (c.live ? "" : " A change starts the run again.");
-  return h("div", { class: "gl-knob", "data-tip": input.title }, h("label", { for: id }, c.label, ...mark), input);
+  const mark = c.live ? null : h("span.gl-again", { "aria-hidden": "true" }, " ↺");
+  return h("div.gl-knob", { "data-tip": input.title }, h("label", { for: id }, c.label, mark), input);
 }
 
 // ---- the whole window
 
-let count = 0;
-
-class App {
-  constructor(model, el) {
-    this.model = model;
-    this.id = ++count;
+class App extends Frame {
+  constructor(model, el, name = "", label = "GAN Lab") {
+    super(model, name, label);
     this.window = `${Date.now()}-${Math.random()}`;
-    this.sent = 0;
-    this.fixed = model.get("fixed");
     this.state = model.get("state");
     this.layers = { ...this.fixed.layers };
-    this.morphStart = -1e9;
-    this.curves = [];
-    this.painted = [];
-    this.heard = performance.now();
-    this.root = h("div", { class: "gan-lab", role: "region", "aria-label": "GAN Lab" });
-    this.ink = new Ink(this.root, this.fixed.palette);
+    Object.assign(this, { sent: 0, morphStart: -1e9, curves: [], painted: [], heard: performance.now() });
     this.stages = [new Stage(this, 0)];
     this.build();
-    el.append(this.root);
-    this.onMessage = (m, buffers) => this.message(m, buffers);
-    this.onState = () => this.sync();
-    model.on("msg:custom", this.onMessage);
-    model.on("change:state", this.onState);
-    this.watch = new ResizeObserver(() => this.repaintAll());
-    this.watch.observe(this.root);
-    this.theme = new MutationObserver(() => {
-      this.ink.at = -1e9;
-      this.repaintAll();
-    });
-    this.theme.observe(document.body, { attributes: true });
-    this.timer = setInterval(() => this.pulse(), 2000);
-    this.root.addEventListener("pointerover", (e) => this.explain(e.target));
-    this.root.addEventListener("focusin", (e) => this.explain(e.target));
+    this.listen("msg:custom", (m, buffers) => this.message(m, buffers));
+    this.listen("change:state", () => this.sync());
+    const timer = setInterval(() => this.pulse(), 2000);
+    this.last.push(() => clearInterval(timer));
+    for (const what of ["pointerover", "focusin"]) this.root.addEventListener(what, (e) => this.explain(e.target));
+    this.enter(el);
     this.sync();
     this.send("hello");
   }
 
   close() {
-    clearInterval(this.timer);
-    this.watch.disconnect();
-    this.theme.disconnect();
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:state", this.onState);
-    this.closed = true;
+    super.close();
     this.lost.hidden = false;
   }
 
@@ -954,109 +726,88 @@ class App {
   pulse() {
     const silent = performance.now() - this.heard;
     this.lost.hidden = silent < 7000;
-    if (silent > 1500) {
-      try {
-        this.send("ping");
-      } catch {
-        this.lost.hidden = false;
-      } // the connection is gone
-    }
+    if (silent < 1500) return;
+    try {
+      this.send("ping");
+    } catch {
+      this.lost.hidden = false;
+    } // the connection is gone
   }
 
   // -- building
 
   build() {
     const b = (label, what, hint, name, args) => button(label, name || what, hint, () => this.forking(what, args));
-    this.play = button("", "play", "", () => (this.state.playing ? this.send("pause") : this.forking("play")), {
-      class: "gl-main-button",
-    });
+    const toggle = () => (this.state.playing ? this.send("pause") : this.forking("play"));
+    this.play = button("", "play", "", toggle, { main: "gl-main-button" });
     this.speed = select("Speed", "speed", this.fixed.speeds, (speed) => this.send("speed", { speed }));
-    const slide = (e) => this.slide(Number(e.target.value));
-    this.time = h("input", {
-      type: "range",
-      min: 0,
-      step: 1,
-      "aria-label": "Time: rewind to a recorded moment",
-      "data-do": "rewind",
-      oninput: slide,
-    });
-    this.when = h("span", { class: "gl-when" });
-    this.note = h("p", { class: "gl-note", role: "status", "aria-live": "polite" });
-    this.error = h("p", { class: "gl-error", role: "alert", hidden: true });
-    const gone = "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.";
-    this.lost = h("p", { class: "gl-error gl-lost", role: "alert", hidden: true }, gone);
-    this.places = h("div", { class: "gl-stages" }, this.stages[0].el);
+    const rest = { min: 0, step: 1 };
+    this.time = slider("Time: rewind to a recorded moment", "rewind", (v) => this.slide(v), rest);
+    this.when = h("span.gl-when");
+    this.note = h("p.gl-note", { role: "status", "aria-live": "polite" });
+    this.places = h("div.gl-stages", this.stages[0].el);
     this.plots = this.fixed.curves.map((c) => new Curve(this, c));
     const [losses, value, ...more] = this.plots.map((p) => p.el);
-    this.said = h("div", { class: "gl-said", "aria-label": "Diagnosis" });
+    this.said = h("div.gl-said", { "aria-label": "Diagnosis" });
     this.flow = new Flow(this);
     this.slow = new Slow(this);
+    const tabs = this.tabs({
+      now: ["Diagnosis", this.said],
+      curves: ["Curves", h("div.gl-plots", ...more)],
+      lines: ["Line by line", this.slow.el],
+      lessons: ["Lessons", this.lessonBox()],
+      knobs: ["Settings", this.knobBox()],
+      compare: ["Compare", this.compareBox()],
+      code: ["Share", this.codeBox()],
+    });
     this.root.append(
       h(
-        "div",
-        { class: "gl-bar", role: "toolbar", "aria-label": "Time" },
+        "div.gl-bar",
+        { role: "toolbar", "aria-label": "Time" },
         this.play,
         b("1 iteration", "step", "One turn of both players"),
         b("only D", "alone", "One step of D against a G that stands still", "alone-d", { player: "d" }),
         b("only G", "alone", "One step of G against a D that stands still", "alone-g", { player: "g" }),
         b("↺ Reset", "reset", "Back to iteration 0, same seed"),
         this.speed,
-        h("label", { class: "gl-time" }, h("span", {}, "Rewind"), this.time, this.when),
+        h("label.gl-time", h("span", "Rewind"), this.time, this.when),
       ),
       this.lost,
       this.error,
       h(
-        "div",
-        { class: "gl-main" },
-        h("div", { class: "gl-left" }, this.places, h("div", { class: "gl-under" }, this.layerBox(), this.penBox())),
-        h(
-          "div",
-          { class: "gl-side" },
-          this.flow.el,
-          h("div", { class: "gl-plots" }, losses, value),
-          this.tabs({
-            now: ["Diagnosis", this.said],
-            curves: ["Curves", h("div", { class: "gl-plots" }, ...more)],
-            lines: ["Line by line", this.slow.el],
-            lessons: ["Lessons", this.lessonBox()],
-            knobs: ["Settings", this.knobBox()],
-            compare: ["Compare", this.compareBox()],
-            code: ["Share", this.codeBox()],
-          }),
-        ),
+        "div.gl-main",
+        h("div.gl-left", this.places, h("div.gl-under", this.layerBox(), this.penBox())),
+        h("div.gl-side", this.flow.el, h("div.gl-plots", losses, value), tabs),
       ),
     );
   }
 
   /** Everything that is not seen at once: one click away, and there again next time. */
   tabs(all) {
-    const one = ([name, [title]]) =>
-      button(title, `tab-${name}`, null, () => this.open(name, true), { role: "tab", id: `gl-${this.id}-tab-${name}` });
-    this.heads = Object.entries(all).map(one);
-    this.panels = Object.entries(all).map(([name, [, e]]) =>
-      h(
-        "div",
-        { class: `gl-panel gl-panel-${name}`, role: "tabpanel", "aria-labelledby": `gl-${this.id}-tab-${name}` },
-        e,
-      ),
-    );
+    const id = (name) => `gl-${this.id}-tab-${name}`;
     this.names = Object.keys(all);
-    const list = h("div", { class: "gl-tabs", role: "tablist", "aria-label": "More" }, ...this.heads);
-    list.addEventListener("keydown", (e) => {
-      const step = (arrows[e.key] || [0])[0],
-        i = this.heads.indexOf(e.target);
+    this.heads = this.names.map((o) =>
+      button(all[o][0], `tab-${o}`, null, () => this.open(o, true), { role: "tab", id: id(o) }),
+    );
+    this.panels = this.names.map((o) =>
+      h(`div.gl-panel.gl-panel-${o}`, { role: "tabpanel", "aria-labelledby": id(o) }, all[o][1]),
+    );
+    const onkeydown = (e) => {
+      const [step] = steps[e.key] || [];
+      const i = this.heads.indexOf(e.target);
       if (!step || i < 0) return;
       e.preventDefault();
       const to = this.heads[(i + step + this.heads.length) % this.heads.length];
       to.click();
       to.focus();
-    });
+    };
     let last = null;
     try {
       last = localStorage.getItem("gan-lab-tab");
     } catch {} // where pages may keep nothing
     this.open(this.names.includes(last) ? last : "now");
-    return h("div", { class: "gl-more" }, list, this.note, ...this.panels);
+    const list = h("div.gl-tabs", { role: "tablist", "aria-label": "More", onkeydown }, ...this.heads);
+    return h("div.gl-more", list, this.note, ...this.panels);
   }
 
   open(name, keep) {
@@ -1067,9 +818,8 @@ class App {
     });
     this.root.dataset.tab = name;
     this.repaintAll();
-    if (!keep) return;
     try {
-      localStorage.setItem("gan-lab-tab", name);
+      if (keep) localStorage.setItem("gan-lab-tab", name);
     } catch {} // as above
   }
 
@@ -1094,73 +844,52 @@ class App {
         this.send("layers", { layers: Object.keys(this.layers).filter((k) => this.layers[k]) });
         this.repaint();
       };
-      this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange });
-      this.boxes[name].checked = this.layers[name];
-      return h(
-        "label",
-        { "data-tip": `${hint}.` },
-        this.boxes[name],
-        h("i", { class: `gl-key gl-key-${name}` }),
-        label,
-      );
+      const box = (this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange }));
+      box.checked = this.layers[name];
+      return h("label", { "data-tip": `${hint}.` }, box, h(`i.gl-key.gl-key-${name}`), label);
     };
     this.layerLabels = this.fixed.layer_names.map(one);
-    this.morphButton = button("z → G(z)", "morph", "Watch the noise being carried to the fakes", () =>
-      this.playMorph(),
-    );
-    const group = { class: "gl-layers", role: "group", "aria-label": "Layers" };
-    return h("div", group, ...this.layerLabels, this.morphButton);
+    const hint = "Watch the noise being carried to the fakes";
+    this.morphButton = button("z → G(z)", "morph", hint, () => this.playMorph());
+    return h("div.gl-layers", { role: "group", "aria-label": "Layers" }, ...this.layerLabels, this.morphButton);
   }
 
   penBox() {
     this.pen = button("✎ Draw data", "draw", "Draw data of your own", () => this.draw(!this.drawing));
     this.undo = button("Undo", "undo", null, () => this.send("undo"));
     this.clear = button("Clear", "clear", null, () => this.send("clear"));
-    return h("div", { class: "gl-pen" }, this.pen, this.undo, this.clear);
+    return h("div.gl-pen", this.pen, this.undo, this.clear);
   }
 
   lessonBox() {
-    this.lesson = h("div", { class: "gl-lesson", "aria-live": "polite" });
+    this.lesson = h("div.gl-lesson", { "aria-live": "polite" });
     const one = ([name, title]) =>
       button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
-    const buttons = h("div", { class: "gl-buttons" }, ...this.fixed.lessons.map(one));
-    this.list = h("details", { class: "gl-list" }, h("summary", {}, "All lessons"), buttons);
-    this.list.open = true;
-    return h("div", {}, this.list, this.lesson);
+    const buttons = h("div.gl-buttons", ...this.fixed.lessons.map(one));
+    this.list = h("details.gl-list", { open: true }, h("summary", "All lessons"), buttons);
+    return h("div", this.list, this.lesson);
   }
 
   knobBox() {
     this.knobs = {};
-    const { first, controls } = this.fixed,
-      every = controls.flatMap(([, items]) => items);
+    const { first, controls } = this.fixed;
+    const every = controls.flatMap(([, items]) => items);
     const make = (c) => {
       const e = control(this, c);
       this.knobs[c.name] = e.querySelector("[data-name]");
       return e;
     };
-    const group = (title, items) => h("fieldset", {}, h("legend", {}, title), ...items.map(make));
-    const rest = controls.map(([title, items]) =>
-      group(
-        title,
-        items.filter((c) => !first.some(([name]) => name === c.name)),
-      ),
-    );
-    return h(
-      "div",
-      {},
-      h(
-        "div",
-        { class: "gl-knobs gl-first" },
-        ...first.map(([name, label]) => make({ ...every.find((c) => c.name === name), label })),
-      ),
-      h("p", { class: "gl-small" }, "↺: a change starts the run again."),
-      h("details", { class: "gl-all" }, h("summary", {}, "All settings"), h("div", { class: "gl-knobs" }, ...rest)),
-    );
+    const other = (c) => !first.some(([name]) => name === c.name);
+    const few = first.map(([name, label]) => make({ ...every.find((c) => c.name === name), label }));
+    const rest = controls.map(([title, items]) => h("fieldset", h("legend", title), ...items.filter(other).map(make)));
+    const note = h("p.gl-small", "↺: a change starts the run again.");
+    const all = h("details.gl-all", h("summary", "All settings"), h("div.gl-knobs", ...rest));
+    return h("div", h("div.gl-knobs.gl-first", ...few), note, all);
   }
 
   compareBox() {
     const all = this.fixed.controls.flatMap(([title, items]) => items.map((c) => ({ ...c, title })));
-    const value = h("span", {});
+    const value = h("span");
     const fits = (c) => !["data.file", "data.name"].includes(c.name) && (c.live || !this.state.given);
     const names = all.filter(fits).map((c) => [c.name, `${c.title}: ${c.label}`]);
     const pick = (name) => {
@@ -1181,23 +910,20 @@ class App {
     };
     this.alone = button("Back to one run", "uncompare", null, () => this.send("uncompare"));
     const start = button("Compare from iteration 0", "compare", null, go);
-    return h("div", { class: "gl-buttons" }, "The second run has ", which, " = ", value, start, this.alone);
+    return h("div.gl-buttons", "The second run has ", which, " = ", value, start, this.alone);
   }
 
   codeBox() {
-    this.code = h("pre", { class: "gl-code", tabindex: 0, "aria-label": "Code of this state" });
-    const copy = () => {
-      getSelection().selectAllChildren(this.code); // for Ctrl-C, where the clipboard is out of reach
-      if (navigator.clipboard) navigator.clipboard.writeText(this.code.textContent).catch(() => {});
-    };
+    const [code, copy] = copied("Code of this state");
+    this.code = code;
     const b = (label, what, hint) => button(label, what, hint, () => this.send(what));
     const all = [
       b("Show me the code", "code", "Python that does this run again, to the bit"),
       b("A cell that opens this", "text", "A short text for others: it opens the Lab in this very state"),
-      button("Copy", "copy", null, copy),
+      copy,
       b("Save the run", "save", "Write a run folder for gan-eval and gan-sample"),
     ];
-    return h("div", {}, h("div", { class: "gl-buttons" }, ...all), this.code);
+    return h("div", h("div.gl-buttons", ...all), code);
   }
 
   // -- what the user does
@@ -1209,15 +935,12 @@ class App {
 
   /** What takes another way forgets the moments after this one: it has to be asked for twice. */
   forking(what, args = {}) {
-    const { future } = this.state,
-      key = JSON.stringify([what, args, this.state.iteration]);
+    const { future, iteration } = this.state;
+    const key = JSON.stringify([what, args, iteration]);
     const loses = ["step", "play"].includes(what) ? future === "other" : future && ["alone", "set"].includes(what);
     if (loses && this.warned !== key) {
       this.warned = key;
-      put(
-        this.note,
-        `This forgets what is recorded after iteration ${short(this.state.iteration)}. Once more, to go on.`,
-      );
+      put(this.note, `This forgets what is recorded after iteration ${short(iteration)}. Once more, to go on.`);
       return this.sync();
     }
     this.send(what === "again" ? "set" : what, args);
@@ -1295,19 +1018,13 @@ class App {
     put(this.when, `iteration ${short(i)}${rate ? `, ${short(rate)}/s` : ""}`);
   }
 
-  repaint() {
-    if (this.asked || this.closed) return;
-    this.asked = true;
-    requestAnimationFrame(() => {
-      this.asked = false;
-      if (!this.root.isConnected) return;
-      for (const s of this.stages) s.paint();
-      if (this.flow) this.flow.paint();
-      if (this.fresh) this.painted.push(performance.now());
-      this.fresh = false;
-      this.painted = this.painted.filter((t) => t > performance.now() - 2000);
-      this.root.dataset.fps = (this.painted.length / 2).toFixed(1);
-    });
+  paint() {
+    for (const o of this.stages) o.paint();
+    if (this.flow) this.flow.paint();
+    if (this.fresh) this.painted.push(performance.now());
+    this.fresh = false;
+    this.painted = this.painted.filter((t) => t > performance.now() - 2000);
+    this.root.dataset.fps = (this.painted.length / 2).toFixed(1);
   }
 
   repaintCurves() {
@@ -1319,13 +1036,17 @@ class App {
     this.repaintCurves();
   }
 
+  toggled(playing) {
+    this.play.textContent = playing ? "❚❚ Pause" : "▶ Play";
+    this.play.dataset.do = playing ? "pause" : "play";
+  }
+
   sync() {
     const s = (this.state = this.model.get("state"));
     this.heard = performance.now();
     if (!s.settings) return;
     const late = this.late();
-    this.play.textContent = s.playing ? "❚❚ Pause" : "▶ Play";
-    this.play.dataset.do = s.playing ? "pause" : "play";
+    this.toggled(s.playing);
     this.play.title = s.playing ? "Stop after this iteration" : "Train, until you press Pause";
     this.root.classList.toggle("gl-playing", s.playing);
     this.root.classList.toggle("gl-given", s.given);
@@ -1346,7 +1067,7 @@ class App {
     const runs = (s.said || []).map((said, i) => [s.compare ? s.compare[i] : "", ...said]);
     if (this.said.textContent !== runs.flat().join(""))
       this.said.replaceChildren(
-        ...runs.flatMap(([run, ...said]) => [h("strong", {}, run), h("ul", {}, ...said.map((o) => h("li", {}, o)))]),
+        ...runs.flatMap(([run, ...said]) => [h("strong", run), h("ul", ...said.map((o) => h("li", o)))]),
       );
     this.code.hidden = !s.code;
     put(this.code, s.code || "");
@@ -1366,10 +1087,10 @@ class App {
     if (this.taught === key) return;
     this.taught = key;
     this.list.open = !title;
-    const p = (words, name) => words && h("p", { class: name }, words);
-    const rest = Object.values(more).map((o) => p(o, "gl-next"));
-    const folded = answer && h("details", {}, h("summary", {}, "Answer"), ...[p(answer), ...rest].filter(Boolean));
-    const all = [title && h("strong", {}, title), p(text), p(question, "gl-question"), folded];
+    const p = (words, name = "") => (words ? h(`p${name}`, words) : null);
+    const rest = Object.values(more).map((o) => p(o, ".gl-next"));
+    const folded = answer && h("details", h("summary", "Answer"), p(answer), ...rest);
+    const all = [title && h("strong", title), p(text), p(question, ".gl-question"), folded];
     this.lesson.replaceChildren(...all.filter(Boolean));
   }
 
