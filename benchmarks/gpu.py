@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import print_exc
@@ -34,6 +35,7 @@ from torch.profiler import ProfilerActivity, profile
 from contenders import contenders, mnist_task, ring_task
 from machine import by_turns, machine, report, table
 from speed import Ours, others, per_iteration, seeds
+from gan_nbdev.support.checks import one_line
 from gan_nbdev.all import Samples, coverage, experiment, mnist, parzen, parzen_sigma, ring
 
 PARTS = dict(tests=('Tests', 200), others=('Against others', 110), kernels=("Against the kernels' own time", 50),
@@ -44,7 +46,7 @@ LIMIT = 538   # seconds for all, the imports not counted
 # What the parts do, with few iterations where the CPU stands in
 
 class Parts:
-    "Each part is a method, which gives its text"
+    "Each part is a method, which gives its text, or more and more of it: what there is when it fails is kept"
     def __init__(self, device, keyword=''):
         self.device, self.keyword, self.real = device, keyword, device == 'cuda'
         self.engines = ('eager', 'graphed', 'compiled') if self.real else ('eager',)
@@ -72,14 +74,19 @@ class Parts:
             p.wait()
         ways = [*got.values()]
         bad = ''.join(f'- `{name}` {reasons[name] or ""}\n' for name, way in got.items() if way in ('FAILED', 'ERROR'))
-        return (f'Those marked `gpu`: parity of the engines, exact resume, NCCL, no waiting within a block.{why} '
+        yield (f'Those marked `gpu`: parity of the engines, exact resume, NCCL, no waiting within a block.{why} '
                 f'The last line: {lines[-1] if lines else "none"}.\n\n'
                 + table(['', 'tests'], [[way.lower(), ways.count(way)] for way in dict.fromkeys(ways)])
                 + f'\nThese failed:\n\n{bad}'*bool(bad))
 
     def others(self):
-        kinds = {k: v for k, v in contenders.items() if k in ('plain', 'jax', 'jax-bf16')}
-        return others(self.device, self.rounds, kinds, self.engines, self.share)
+        kinds, lost = {}, []
+        for name in [o for o in ('plain', 'jax', 'jax-bf16') if o in contenders]:
+            try: contenders[name](ring_task(self.device))
+            except Exception as e: lost.append(f'{name} failed: {one_line(e)}.\n')
+            else: kinds[name] = contenders[name]
+        yield '\n'.join(lost)
+        yield '\n'.join([others(self.device, self.rounds, kinds, self.engines, self.share), *lost])
 
     def kernels(self):
         rows, n = [], 200 if self.real else 2
@@ -92,17 +99,22 @@ class Parts:
                 busy = sum(getattr(e, spent) for e in prof.key_averages())/n/1e3
                 ms = by_turns({engine: per_iteration(ours, n)}, self.rounds)[engine][0]
                 rows.append([task.name, engine, f'{ms:.3g}', f'{busy:.3g}', f'{ms/busy:.2f}'])
-                print(rows[-1], flush=True)
-        return ('ms an iteration, beside the sum of what its kernels, copies included, take by the profiler.\n\n'
-                + table(['', 'engine', 'iteration', 'kernels', 'ratio'], rows))
+                yield ('ms an iteration, beside the sum of what its kernels, copies included, take by the profiler.\n\n'
+                       + table(['', 'engine', 'iteration', 'kernels', 'ratio'], rows))
 
     def many_seeds(self):
         sizes = (1, 4, 16, 64, 256) if self.real else (1, 2)
-        return seeds(self.device, min(self.rounds, 3), sizes, self.engines[-1], self.share)
+        rows = []
+        for S in sizes:
+            *head, row = seeds(self.device, min(self.rounds, 3), [S], self.engines[-1], self.share).splitlines()
+            rows.append(row)
+            yield '\n'.join([*head, *rows])
 
     def recipe(self):
-        rows = [self.default(), *map(self.paper, ('float32', 'tf32'))]
-        return 'Seconds with everything, compiling too.\n\n' + table(['', 'iterations', 'seconds', 'at the end'], rows)
+        rows = []
+        for run in (self.default, partial(self.paper, 'float32'), partial(self.paper, 'tf32')):
+            rows.append(run())
+            yield 'Seconds with everything, compiling too.\n\n' + table(['', 'iterations', 'seconds', 'at the end'], rows)
 
     def run(self, data, **changes):
         "A run of the recipe for this data, and its seconds"
@@ -120,7 +132,7 @@ class Parts:
 
     def paper(self, precision):
         there = bool(os.environ.get('MNIST_DIR'))
-        data = mnist(n=50_000) if there else Samples(torch.rand(50_000, 28, 28), name='random pixels')
+        data = mnist(n=50_000) if there else Samples(torch.rand(50_000 if self.real else 500, 28, 28), name='random pixels')
         t, seconds = self.run(data, recipe='paper', precision=precision)
         row = [f"the paper's recipe, {data.name}, {precision}", f'{t.iteration:,}', f'{seconds:.1f}']
         if not there: return [*row, '']
@@ -146,12 +158,14 @@ def at_most(seconds):
 def tried(title, part, seconds):
     "Its text under its title, or what went wrong"
     if seconds < 5: return f'## {title}\n\nLeft out for lack of time.'
+    said = ''
     try:
-        with at_most(seconds): said = part()
+        with at_most(seconds):
+            for said in part(): print(said, flush=True)
     except Exception as e:
         print_exc()
-        said = f'It failed: {type(e).__name__}: {" ".join(str(e).split())[:500]}'
-    return f'## {title}\n\n' + re.sub(r'^## .*\n+', '', said)
+        said += f'\n\nIt failed: {type(e).__name__}: {one_line(e)}'
+    return f'## {title}\n\n' + re.sub(r'^## .*\n+', '', said).strip()
 
 
 def main(device, out, names, keyword):

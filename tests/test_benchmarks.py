@@ -23,11 +23,13 @@ def whole(out):
 def with_faults(out):
     "One part fails, one is late, one would begin after its time"
     gpu = load()
-    def fails(self): raise ValueError('no luck\nhere')
+    def fails(self):
+        yield 'So far.'
+        raise ValueError('no luck\nhere')
     def late(self):
         with gpu.at_most(.01):
-            while True: pass
-    gpu.Parts.tests, gpu.Parts.others, gpu.Parts.kernels = fails, late, lambda self: 'Done.'
+            while True: yield ''
+    gpu.Parts.tests, gpu.Parts.others, gpu.Parts.kernels = fails, late, lambda self: ['Done.']
     gpu.PARTS = dict(tests=('One', 50), others=('Two', 50), kernels=('Three', 50), recipe=('Four', -200))
     gpu.main('cpu', out, [*gpu.PARTS], '')
 
@@ -56,7 +58,7 @@ def test_parts_that_fail_say_so_and_the_rest_goes_on(tmp_path):
     r, _, parts = page(with_faults, tmp_path/'gpu.md')
     assert r.returncode == 0, r.stderr
     assert {k: v.strip() for k, v in parts.items()} == {
-        'One': 'It failed: ValueError: no luck here', 'Two': 'It failed: TimeoutError: it was not done in 0 s',
+        'One': 'So far.\n\nIt failed: ValueError: no luck here', 'Two': 'It failed: TimeoutError: it was not done in 0 s',
         'Three': 'Done.', 'Four': 'Left out for lack of time.'}
 
 

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
-from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, latest_checkpoint, pack,
+from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint, latest_checkpoint, pack,
                                    read_checkpoint, write_checkpoint)
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
@@ -299,6 +299,23 @@ def test_declared_sizes_are_held_against_the_file(tmp_path):
     for head in (b'\xff'*8, (10**10).to_bytes(8, 'little'), (2).to_bytes(8, 'little') + b'{}'):
         with open(path, 'wb') as f: f.write(head); f.truncate(60*10**9)
         with pytest.raises(ValueError, match='is not a valid checkpoint'): read_checkpoint(path)
+
+
+class Own:
+    name = 'own'
+    def __init__(self, x): self.x = x
+
+
+def test_the_same_numbers_in_another_shape_are_other_data():
+    x = torch.arange(6.)
+    assert len({fingerprint(Own(o)) for o in (x, x.reshape(2, 3), x.reshape(3, 2))}) == 3
+
+
+def test_another_precision_is_never_taken_for_the_same_run(tmp_path):
+    make().save(tmp_path/'c.safetensors')
+    for exact in (True, False):
+        with pytest.raises(ValueError, match='precision differs'):
+            make(precision='bf16').load(tmp_path/'c.safetensors', exact)
 
 
 def test_no_pickle_is_read(tmp_path):

@@ -239,10 +239,23 @@ def test_a_trainer_with_an_engine_can_be_copied_and_pickled():
         assert same(t, other) and same(fit(other, 10), fit(make('recorded'), 20))
 
 
+def test_steps_of_both_players_count_where_an_engine_pays():
+    few, many = (lib.seconds_saved(make(**kw), 1000) for kw in (dict(), dict(k_g=11)))
+    assert many > 5*few
+
+
 def test_auto_keeps_short_runs_eager():
     t = fit(make('auto'), 50)
     assert t.made_engine is None and same(t, fit(make(), 50))
     assert choose(t, 10**7) == ('compiled' if has_compiler() else 'eager')
+
+
+@pytest.mark.parametrize('planned, wanted', [(None, 50), (10, 50), (10**7, 10**7)])
+def test_auto_goes_by_the_length_that_is_planned(planned, wanted, monkeypatch):
+    monkeypatch.setattr(lib, 'choose', lambda trainer, iterations: iterations)
+    t = make('auto')
+    t.length = planned
+    assert t.engine_name(50) == wanted
 
 
 class Branches(nn.Module):

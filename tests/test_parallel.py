@@ -80,6 +80,7 @@ def make(rule='sgd', norm=None, dropout=0.3, data='distribution', rate=1., seed=
     "A trainer; `nets` is the seed of its weights, the other one that of data, noise and dropout"
     torch.manual_seed(nets)
     data, rules = datas[data], dict(sgd=momentum_sgd(linear(0.02*rate, 0.01*rate, 200), 0.5),
+                                    clipped=momentum_sgd(0.1*rate, clip_gradient=0.05),
                                     adam=adam(linear(1e-3*rate, 5e-4*rate, 200)))
     how = dict(act='tanh', norm=norm, dropout=dropout)
     G = mlp_generator(2, data.dim, (16,), seed=nets, **how)
@@ -96,7 +97,7 @@ class SetsMomentum:
 
 
 # no batch norm with Adam, which makes whole steps of gradients that are 0 but for rounding
-cases = dict(plain=dict(dropout=0.), sgd=dict(), adam=dict(rule='adam'),
+cases = dict(plain=dict(dropout=0.), sgd=dict(), clipped=dict(rule='clipped', dropout=0.), adam=dict(rule='adam'),
              batch_norm=dict(norm='batch'), minimax=dict(game='minimax', rule='adam', k=3),
              memory=dict(data='memory', k=3), stream=dict(data='stream', k=3),
              flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images),

@@ -137,6 +137,20 @@ def test_user_frozen_parameters_stay_frozen():
     assert torch.equal(first, before) and not first.requires_grad
 
 
+@pytest.mark.parametrize('kw, n', [(dict(k=2, accumulate=2), 16), (dict(k=2, accumulate=2, k_g=3), 16),
+                                   (dict(k=2, accumulate=2, k_g=3, game='relativistic'), 7)])
+def test_epochs_count_every_minibatch_of_data_that_is_drawn(kw, n):
+    "200 rows ten times, by 32; G's turns need some where the game asks for pairs"
+    assert make(datas['memory'], **kw).fit(epochs=10, progress=False).iteration == n
+
+
+def test_a_new_rule_begins_where_its_schedule_stands():
+    t = make(ring(), momentum_sgd(0.1)).fit(5, progress=False)
+    kept = t.d_opt
+    t.change(d_rule=momentum_sgd(linear(0.4, 0., 10)))
+    assert t.d_opt is kept and kept.param_groups[0]['lr'] == 0.2
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize('data', datas)
 def test_gpu_trains_and_keeps_the_opponent_still(data):
