@@ -107,7 +107,7 @@ _points = dict(about='points', **_common, noise=dict(name='normal', dim='auto'),
                generator=dict(hidden=[128]*3, act='relu'),
                discriminator=dict(hidden=[128]*3, act='leaky_relu'),
                d_rule=_adam(1e-3, 0.8), g_rule=_adam(5e-4, 0.8), batch_size=256, steps=8_000)
-_ring = dict(_points, about='the ring, in half the time', d_rule=_adam(3e-3, 0.6), g_rule=_adam(1.5e-3, 0.6),
+_ring = dict(_points, about='the ring, in few seconds', d_rule=_adam(3e-3, 0.6), g_rule=_adam(1.5e-3, 0.6),
              batch_size=128, steps=6_000)
 
 # %% ../nbs/07_experiments.ipynb #176048a1
