@@ -1,6 +1,6 @@
 """How fast is training, against others and as the work grows? Writes speed.md and speed_*.png.
 
-    python benchmarks/speed.py [others growth seeds start]
+    python benchmarks/speed.py [others growth limit seeds start]
 
 The contenders need what requirements.txt names; those that are missing are left out, by name.
 """
@@ -23,6 +23,7 @@ from contenders import contenders, mnist_task, ring_task
 from machine import by_turns, machine, report, table
 from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, linear,
                            mlp_discriminator, mlp_generator, normal, uniform)
+from gan_nbdev.support.devices import arithmetic
 
 here = Path(__file__).parent
 ROUNDS = int(os.environ.get('ROUNDS', 9))
@@ -176,6 +177,61 @@ def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', sha
                                    'of as many runs in a row'], rows))
 
 
+# Near the limit
+
+def best_rate(side=2048, n=5):
+    "Operations a second in a product of two large matrices"
+    a = torch.randn(side, side)
+    def one():
+        start = time.perf_counter()
+        a @ a
+        return time.perf_counter() - start
+    return 2*side**3/min(one() for _ in range(n))
+
+
+def bandwidth(size, seconds=0.1):
+    "Bytes a second, read and written, where a loop goes through so many bytes again and again, in caches if they fit"
+    a, b = (torch.zeros(max(size//8, 1024)) for _ in 'ab')
+    n, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        b.copy_(a)
+        n += 1
+    return n*2*a.nbytes/(time.perf_counter() - start)
+
+
+def moved(recorded):
+    "Bytes that an iteration cannot spare: what each product reads and writes, and the state, which each step reads and writes"
+    aten, size = torch.ops.aten, lambda n: n.meta['val'].nbytes
+    products = [n for n in recorded.program.graph.nodes if n.target in (aten.mm.default, aten.addmm.default)]
+    return sum(size(o) for n in products for o in (n, *n.all_input_nodes)) + 2*sum(v.nbytes for v in recorded.fixed)
+
+
+def limit(rounds=5):
+    base = ring_task()
+    tiny = replace(base, batch=1, nets=lambda: (mlp_generator(2, 2, (2, 2), seed=0), mlp_discriminator(2, (2, 2), seed=1)))
+    sizes = {f'm = {m:,}': replace(base, batch=m) for m in (32, 256, 2048, 16384)}
+    sizes |= {f'width {w:,}': replace(base, nets=wider(w)) for w in (64, 256, 1024, 4096)}
+    sizes["the paper's, MNIST"] = mnist_task()
+    rate, made = best_rate(), {'nothing': Ours(tiny, engine='compiled')}
+    rows, calls = [], turns(made, rounds)['nothing']
+    for name, task in sizes.items():
+        ours = Ours(task, engine='compiled')
+        ms, size = turns({name: ours}, rounds)[name], moved(ours.trainer.made_engine[2])
+        products, memory = arithmetic(ours.trainer)/rate*1e3, size/bandwidth(size)*1e3
+        floor = max(products, memory) + calls
+        rows.append([name, *(f'{o:.3g}' for o in (products, memory, calls, floor, ms)), f'{ms/floor:.2f}'])
+        print(rows[-1], flush=True)
+    return ("""## Near the limit
+
+The ring's networks and others, compiled, ms an iteration. Products: their arithmetic at the rate of the best product here, \
+of two matrices of 2,048 × 2,048. Memory: what the products and the optimisers must read and write, at the speed at which as \
+many bytes are copied again and again. Calls: an iteration with next to nothing to do, which is Python, random numbers and \
+what a call of compiled code costs. The floor is the larger of the first two, and the calls. What is above it: products too \
+small to reach the best rate, and the operations between them.
+
+""" + table(['', 'products', 'memory', 'calls', 'floor', 'measured', 'of the floor'], rows))
+
+
 # The start
 
 def start(rounds=5):
@@ -203,7 +259,7 @@ cli.gan_train('ring', out=sys.argv[1], quiet=True)
 
 
 if __name__ == '__main__':
-    wanted = sys.argv[1:] or ['others', 'growth', 'seeds', 'start']
+    wanted = sys.argv[1:] or ['others', 'growth', 'limit', 'seeds', 'start']
     report(here/'speed.md', '# Speed\n\n'
            f'Measured on {machine()}; written by `benchmarks/speed.py`. These machines are noisy: '
            'compare within a table.', [globals()[name] for name in wanted])

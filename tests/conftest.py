@@ -3,10 +3,13 @@
 Where it is missing the test is skipped with the reason; it fails instead if `GAN_REQUIRE`
 (names, with commas) says that it must be there.
 """
-import os, psutil, pytest
+import os, psutil, pytest, signal
 from contextlib import suppress
 
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
+
+# A shell's job in the background ignores Ctrl-C, and so would all that is begun here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def _gpu():
     import torch

@@ -386,7 +386,7 @@ def gan_train(n, cwd, *args):
 def test_gan_train_writes_the_same_run(tmp_path):
     history, config = {}, {}
     for n in (1, 2):
-        status, out, err = finish(gan_train(n, tmp_path, 'ring', '--steps', 10))
+        status, out, err = finish(gan_train(n, tmp_path, 'ring', '--recipe', 'points', '--steps', 10))
         assert status == 0, err
         assert out.count('10 iterations on') == out.count('pictures:') == 1
         with open(tmp_path/f'{n}/history.csv') as f: lines = [*csv.reader(f)]

@@ -430,7 +430,7 @@ class Stream(_Told):
         if self.iterable: items = list(islice(enumerate(self.dataset), n))
         else: items = _Numbered(self.dataset).__getitems__(torch.randint(
             len(self), (n,), generator=generator, device=generator.device).tolist())
-        if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
+        if self.iterable and len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
         return read.gather(items).to(generator.device) if n else torch.empty(0, self.dim)
     def source(self, m, generator=None, device=None):
         if hasattr(self.dataset, '__len__'): _enough(self, m)
