@@ -25,7 +25,7 @@ class Painter(Worker):
         line_s:float=3.,  # seconds a line of Algorithm 1 stays lit, while it plays
     ):
         self.layers, self.eyes, self.hz = [*first_layers], [], hz
-        self.rate, self.clock, self.odd, self.halfway = 0., None, False, False
+        self.rate, self.clock, self.halfway = 0., None, False
         super().__init__(run, tell, line_s)
         self.start(self._paint)
 
@@ -82,16 +82,11 @@ def _undisturbed(trainer, f, *args):
 def _show(self:Painter, who, eye, curves):
     "Send a frame, and what has to go before it"
     if eye.scene is None: eye.open()
-    whole = not eye.sent
-    if whole:
+    if not eye.sent:
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
         eye.sent = True
-    if not who: self.odd = not self.odd
-    points_only = self.playing and self.odd and eye.scene.kind == 'plane' and not whole
-    layers = {*self.layers} - ({'heat', 'star'} if points_only else set())
-    numbers = {} if points_only else dict(numbers=eye.numbers())
-    self.tell('frame', dict(who=who, iteration=eye.iteration, **numbers), eye.frame(layers))
+    self.tell('frame', dict(who=who, iteration=eye.iteration, numbers=eye.numbers()), eye.frame({*self.layers}))
     if not curves: return
     if not self.playing or eye.iteration not in eye.figures: eye.measure()  # D alone may have moved
     self.tell('curves', dict(who=who), eye.curves())
