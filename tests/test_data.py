@@ -322,3 +322,7 @@ def test_a_label_that_is_none_is_named_in_columns():
     source = Stream(TensorDataset(torch.rand(40, 2), y), classes=2, scale=None).labelled.source(40, rng(0))
     y[3] = 2
     with pytest.raises(ValueError, match='labels must be whole numbers from 0 to 1, not 2'): source.next()
+
+def test_labels_asked_of_tensors_that_have_none():
+    source = Stream(TensorDataset(torch.rand(40, 2)), classes=2, scale=None).labelled.source(20, rng(0))
+    with pytest.raises(ValueError, match='a pair'): source.next()

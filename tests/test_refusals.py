@@ -95,7 +95,7 @@ def test_what_no_longer_fits_is_said(change, why):
 
 @pytest.mark.parametrize('when', ['before_fit', 'after_iteration', 'after_block', 'after_fit'])
 def test_no_fit_within_a_fit(when):
-    said, twins = [], []
+    said = []
     def hook(trainer, *_):
         if len(said) > 2: return
         try: trainer.fit(2, progress=False)

@@ -272,7 +272,7 @@ class _Reader:
     def gather(self, numbered):
         "Rows in model units of pairs (number, item), or (numbers, columns); item by item only to say which one is wrong"
         try: rows = self._together(numbered)
-        except (ValueError, TypeError, RuntimeError): rows = None
+        except (ValueError, TypeError, RuntimeError, IndexError): rows = None
         if rows is None:
             if isinstance(numbered, tuple): numbered = zip(numbered[0], zip(*numbered[1]))
             x, y = zip(*(self(o, f'item {i:,}') for i, o in numbered))
@@ -427,10 +427,11 @@ class Stream(_Told):
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
         read = self._reader
-        if self.iterable: items = list(islice(enumerate(self.dataset), n))
+        if self.iterable:
+            items = list(islice(enumerate(self.dataset), n))
+            if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
         else: items = _Numbered(self.dataset).__getitems__(torch.randint(
             len(self), (n,), generator=generator, device=generator.device).tolist())
-        if self.iterable and len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
         return read.gather(items).to(generator.device) if n else torch.empty(0, self.dim)
     def source(self, m, generator=None, device=None):
         if hasattr(self.dataset, '__len__'): _enough(self, m)
