@@ -36,6 +36,7 @@ def notebook(url, chromium):
         nb = tool.Notebook(chromium, *url, sources, name=f'n{len(books)}', **kw)
         books.append(nb)
         nb.run()
+        if any('Lab(' in o for o in sources): nb.until(lambda: begun(nb), 'the first frame')
         return nb
     yield make
     for nb in books:
@@ -47,7 +48,7 @@ def shared(url, chromium):
     "One Lab for the tests that only press buttons"
     nb = tool.Notebook(chromium, *url, [small], name='shared')
     nb.run()
-    nb.until(lambda: int(look(nb).get_attribute('data-iteration') or -1) == 0, 'the first frame')
+    nb.until(lambda: begun(nb), 'the first frame')
     nb.at_first = nb.ask('lab.session.report()["settings"]')
     yield nb
     nb.close()
@@ -69,6 +70,11 @@ def do(nb, what, **how):
     nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result({60*tool.patience}))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
+def begun(nb):
+    "Does every Lab of the page show an iteration?"
+    labs = nb.page.locator('.gan-lab').all()
+    return labs and all(o.get_attribute('data-iteration') for o in labs)
+
 def count(nb): return look(nb).locator('.gl-when').inner_text()
 def button(nb, what): return look(nb).locator(f'[data-do="{what}"]')
 
@@ -698,7 +704,7 @@ def test_three_labs(notebook):
     windows = nb.page.locator('.gan-lab')
     def control(i, what): return windows.nth(i).locator(f'[data-do="{what}"]')
     def shows(i, n): nb.until(lambda: windows.nth(i).get_attribute('data-iteration') == str(n), f'window {i} at {n}')
-    assert windows.count() == 3
+    nb.until(lambda: windows.count() == 3, 'three windows')
     control(0, 'play').click()
     control(1, 'step').click()
     control(2, 'play').click()
