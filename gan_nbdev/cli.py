@@ -48,6 +48,7 @@ def gan_train(
     device:str=None,       # cpu, cuda, mps; the fastest there is if not given
     k:int=None,            # discriminator steps per iteration, ≥ 1
     k_g:int=None,          # generator steps per iteration, ≥ 1
+    order:str=None,        # alternating, as in the paper, or simultaneous, as in its authors' code
     batch_size:int=None,   # minibatch size m, ≥ 1
     lr:float=None,         # learning rate of the faster player at the start, > 0
     recipe:str=None,       # points, digits, images, paper, … (default: what fits the data)
@@ -80,7 +81,7 @@ def gan_train(
     if resume and (config or force):
         raise ValueError(f'give --resume or --{"config" if config else "force"}, not both')
     if config and recipe: raise ValueError('give --config or --recipe, not both')
-    given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, batch_size=batch_size,
+    given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, order=order, batch_size=batch_size,
                  game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
                  engine=engine, precision=precision, threads=threads, data_dir=data_dir, size=size,
                  label=label, columns=_names(columns), drop=_names(drop), missing=missing, sep=sep, decimal=decimal,

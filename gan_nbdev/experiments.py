@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
+from .algorithm import check_order, orders
 from .data import Data
 from .datasets.files import get_data, reader_of, say_which
 from .datasets.tables import table
@@ -39,7 +40,7 @@ _numbers = dict(k=_count, k_g=_count, batch_size=_count, seed=kinds.whole(0),
                 precision=kinds.one_of(*precisions), engine=kinds.one_of('auto', *engines),
                 device=kinds.just(None) | Kind("a device, as 'cpu' or 'cuda'", _is_device),
                 steps=kinds.just(None) | kinds.whole(0))
-_more = dict(accumulate=(1, _count), pack=(1, _count),   # written only where they differ from this
+_more = dict(accumulate=(1, _count), order=('alternating', kinds.one_of(*orders)), pack=(1, _count),   # written only where they differ from this
              ema=(None, kinds.just(None) | kinds.above_0), threads=(None, kinds.just(None) | _count),
              classes=(None, kinds.just(None) | kinds.whole(2)))
 _all = 'schema', *parts, *_numbers, *_more
@@ -63,6 +64,7 @@ def _description(v):
     if 'out_bias' in g and out not in ('auto', 'sigmoid'):
         raise ValueError(f'generator.out_bias needs out "auto" or "sigmoid", not {short(out)}')
     more = {k: kind(k, v.get(k, usual)) for k, (usual, kind) in _more.items()}
+    check_order(more['order'], numbers['k'], numbers['k_g'], more['accumulate'])
     return {'schema': schema, **made, **numbers, **{k: o for k, o in more.items() if o != _more[k][0]}}
 
 # %% ../nbs/07_experiments.ipynb #e89f4eb1

@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .algorithm import Algorithm1, Rule, check_players, check_said
+from .algorithm import Algorithm1, Rule, check_order, check_players, check_said
 from .games.game import check_networks, pairs, recorded
 from .games.table import find_game, games
 from .networks import GAN, evaluating
@@ -52,8 +52,10 @@ class Trainer(Algorithm1):
                                 # then makes the samples; None: G itself does
         threads:int=None,       # of the CPU in an iteration, ≥ 1; None: 1 for small networks, as many
                                 # as torch has for large ones
+        order='alternating',    # D moves, then G; or 'simultaneous': both from the same point
     ):
         check_players(game, k, d_rule, g_rule, k_g)
+        check_order(order, k, k_g, accumulate)
         if not isinstance(gan, GAN): raise ValueError(f'gan must be a GAN, not {short(gan)}')
         data = _as_data(data)
         if batch_size is None: batch_size = getattr(data, 'm', 256)
@@ -64,7 +66,7 @@ class Trainer(Algorithm1):
         rng = torch.Generator(self.device).manual_seed(seed)
         if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
         source = (data.labelled if gan.classes else data).source(batch_size, rng, self.device)
-        super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate)
+        super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate, order)
         self.data, self.seed, self.hooks = data, seed, list(hooks)
         self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
@@ -150,7 +152,8 @@ def _keep_data(t, name, v):
     return v
 
 _assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed), 'data': _keep_data,
-             'accumulate': lambda t, name, v: whole_number(name, v, 1), 'precision': lambda t, name, v: check_precision(v) or v,
+             'accumulate': lambda t, name, v: check_order(t.order, accumulate=whole_number(name, v, 1)) and int(v),
+             'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v,
              'hooks': lambda t, name, v: check_hooks(v) or (v if isinstance(v, list) else [*v])}
 
 
@@ -370,7 +373,7 @@ def _again(self:Trainer, engine, end):
 def _settings(trainer):
     "What a hook may change that belongs to the block that is under way"
     t = trainer
-    return t.game, t.k, t.k_g, t.batch_size, t.accumulate, t.d_opt, t.g_opt, t.d_rule, t.g_rule, len(t.d_opt.state), len(t.g_opt.state)
+    return t.game, t.k, t.k_g, t.batch_size, t.accumulate, t.order, t.d_opt, t.g_opt, t.d_rule, t.g_rule, len(t.d_opt.state), len(t.g_opt.state)
 
 @patch
 def _block(self:Trainer, engine, size, hooks):
@@ -437,7 +440,8 @@ def _iterations(self:Trainer, epochs):
     if not hasattr(self.data, '__len__'):
         raise ValueError(f'epochs: {self.data.name} has no end, so give n, the number of iterations')
     if epochs: positive_number('epochs', epochs)
-    minibatches, once = self.accumulate*(self.k + self.k_g*pairs(self.game)), len(self.data)/self.batch_size
+    of_g = pairs(self.game) and self.order == 'alternating'   # otherwise both see the same
+    minibatches, once = self.accumulate*(self.k + self.k_g*of_g), len(self.data)/self.batch_size
     if not hasattr(self.source, 'generator'): once = int(once)   # what is streamed has no smaller minibatch at the end
     return math.ceil(epochs*once/minibatches)
 
@@ -575,8 +579,9 @@ def change(self:Trainer,
           ) -> Trainer:          # itself
     "Change settings between two iterations; `ValueError`, and nothing changed, if they do not fit"
     if game is not None: check_networks(game := find_game(game), self.gan)
-    check_players(game or self.game, self.k if k is None else k, d_rule, g_rule,
-                  self.k_g if k_g is None else k_g)
+    new_k, new_k_g = self.k if k is None else k, self.k_g if k_g is None else k_g
+    check_players(game or self.game, new_k, d_rule, g_rule, new_k_g)
+    check_order(self.order, new_k, new_k_g)
     if engine is not None: check_engine(engine)
     if batch_size is not None: self._check_batch(batch_size)
     new = dict(game=game, engine=engine)

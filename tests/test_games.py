@@ -12,6 +12,7 @@ from torch import nn
 
 from gan_nbdev.all import (GAN, Ensemble, Reconstruction, Trainer, adam, experiment, mlp, mlp_discriminator, mlp_generator,
                            momentum_sgd, normal, ring)
+from gan_nbdev.algorithm import orders
 from gan_nbdev.engines.choice import engines
 from gan_nbdev.engines.parts import describe
 from gan_nbdev.engines.recorded import Recorded
@@ -101,14 +102,26 @@ def one_by_hand(name, t, clip=0.01):
     rng, data = draws(t), t.data
     z = t.gan.noise.sample(m, rng); x = data.sample(m, rng)
     with torch.no_grad(): ahead = .5*judge(x).mean() - judge(G(z)).mean()
-    opts[0].zero_grad(); d_hand(judge, x, G(z).detach(), rng).backward(); opts[0].step()
-    with torch.no_grad():
-        if name == 'wasserstein':
-            for p in D.parameters(): p.clamp_(-clip, clip)
-        if name == 'began': D.balance.add_(.001*ahead).clamp_(0, 1)
-    z = t.gan.noise.sample(m, rng)
-    x = data.sample(m, rng) if name in ('relativistic', 'r3gan') else None
-    opts[1].zero_grad(); g_hand(judge, G(z), x).backward(); opts[1].step()
+    def after_d():
+        with torch.no_grad():
+            if name == 'wasserstein':
+                for p in D.parameters(): p.clamp_(-clip, clip)
+            if name == 'began': D.balance.add_(.001*ahead).clamp_(0, 1)
+    def gradient(opt, loss):
+        opt.zero_grad()
+        for p, g in zip(ps := opt.param_groups[0]['params'], torch.autograd.grad(loss, ps)): p.grad = g
+    gradient(opts[0], d_hand(judge, x, G(z).detach(), rng))
+    if t.order == 'simultaneous':
+        gradient(opts[1], g_hand(judge, G(z), x))
+        for opt in opts: opt.step()
+        after_d()
+    else:
+        opts[0].step()
+        after_d()
+        z = t.gan.noise.sample(m, rng)
+        x = data.sample(m, rng) if name in ('relativistic', 'r3gan') else None
+        gradient(opts[1], g_hand(judge, G(z), x))
+        opts[1].step()
     return [v for net in (G, D) for v in net.state_dict().values()]
 
 def weights(t): return [v.clone() for net in (t.gan.generator, t.gan.discriminator) for v in net.state_dict().values()]
@@ -119,37 +132,65 @@ def furthest(a, b): return max((u - v).abs().max().item() for u, v in zip(a, b))
 # clipped, a gradient of D between drawn points, one with real items in G's loss, a number of D's own, exp.
 compiled = ['wasserstein', 'wgan-gp', 'r3gan', 'began', 'hellinger']
 
-@pytest.mark.parametrize('name, engine', [
-    *[(name, engine) for name in games for engine in ('eager', 'recorded')],
-    *[(name, 'compiled') for name in compiled]])
-def test_each_step_is_the_one_by_hand(name, engine):
+@pytest.mark.parametrize('name, engine, order', [
+    *[(name, engine, order) for name in games for engine in ('eager', 'recorded') for order in orders],
+    *[(name, 'compiled', 'alternating') for name in compiled], ('wgan-gp', 'compiled', 'simultaneous')])
+def test_each_step_is_the_one_by_hand(name, engine, order):
     "Twenty iterations, each from the same state, with Adam or momentum for D and momentum for G"
     # Where only differences of D's answers count, some gradients cancel but for rounding, by which
     # Adam would divide
     d_rule = adam(2e-3) if name in ('non-saturating', 'minimax', 'least-squares') else momentum_sgd(.002)
     of = GAN(mlp_generator(2, 2, (24, 24), seed=0), Reconstruction(mlp(2, 2, (24, 24), seed=1)), normal(2))
-    t = make(name, engine, of if name == 'began' else None, d_rule=d_rule, g_rule=momentum_sgd(.02))
+    t = make(name, engine, of if name == 'began' else None, d_rule=d_rule, g_rule=momentum_sgd(.02), order=order)
     for _ in range(20):
         wanted, before = one_by_hand(name, t), weights(t)
         t.fit(1, progress=False)
         assert furthest(weights(t), wanted) <= 1e-5
         assert furthest(weights(t), before) > 0   # it moved
 
-@pytest.mark.parametrize('name', list(games))
-def test_every_game_is_the_same_in_every_engine(name):
+@pytest.mark.parametrize('name, order', [*[(name, 'alternating') for name in games], ('r3gan', 'simultaneous')])
+def test_every_game_is_the_same_in_every_engine(name, order):
     "Six iterations; an ensemble of two has what each has alone"
-    kw = dict(d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02), of=None)
+    kw = dict(d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02), order=order)
     def of(): return None if name != 'began' else experiment('ring', game='began').gan()
-    runs = {e: make(name, e, **{**kw, 'of': of()}).fit(6, progress=False) for e in ('eager', 'recorded')}
+    runs = {e: make(name, e, of(), **kw).fit(6, progress=False) for e in ('eager', 'recorded')}
     a, b = (weights(t) for t in runs.values())
     assert furthest(a, b) <= 1e-5
-    two = [make(name, of=of(), d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02)) for _ in range(2)]
+    two = [make(name, of=of(), **kw) for _ in range(2)]
     Ensemble(two, 'eager').fit(6, progress=False)
     assert furthest(weights(two[1]), a) <= 1e-5
     tables = [t.history for t in (*runs.values(), two[0])]
     assert {*map(tuple, tables)} == {recorded(games[name])}
     for k in tables[0]:
         for o in tables[1:]: np.testing.assert_allclose(o[k], tables[0][k], atol=1e-4, rtol=1e-4)
+
+def test_both_players_at_once_see_the_same_fakes_and_masks():
+    t = Trainer(gan(dropout=.5), ring(), batch_size=m, order='simultaneous', d_rule=momentum_sgd(1e-9), g_rule=momentum_sgd(1e-9))
+    passes = []
+    t.gan.discriminator.register_forward_hook(lambda *a: passes.append(a))
+    for _ in range(3): t.step()
+    d_loss, g_loss, real, fake = t.step()
+    assert len(passes) == 4 and g_loss.item() == pytest.approx(ce(fake, 1.).item(), rel=1e-6)
+    assert d_loss.item() == pytest.approx((ce(real, 1.) + ce(fake, 0.)).item(), rel=1e-6)
+
+@pytest.mark.parametrize('set', [lambda t: t.change(k=2), lambda t: setattr(t, 'k_g', 3), lambda t: setattr(t, 'accumulate', 2)])
+def test_both_players_at_once_move_once(set):
+    t = make('minimax', order='simultaneous')
+    with pytest.raises(ValueError, match=r'must be 1 where both players move at once \(order simultaneous\), not [23]'): set(t)
+    assert (t.k, t.k_g, t.accumulate) == (1, 1, 1)
+    t.order = 'alternating'
+    set(t)
+    with pytest.raises(ValueError, match='must be 1 where both players'): t.order = 'simultaneous'
+
+def test_the_order_is_part_of_the_description(tmp_path):
+    e = experiment('ring', order='simultaneous', steps=20, device='cpu')
+    assert describe(e.trainer())['order'] == e['order'] == 'simultaneous' and "order='simultaneous'" in e.code()[-2]
+    assert experiment('ring')['order'] == 'alternating' and 'order' not in experiment('ring').entries
+    with pytest.raises(ValueError, match='k must be 1 where'): e.changed({'k': 2})
+    t = e.trainer().fit(4, progress=False)
+    t.save(tmp_path/'x')
+    assert e.trainer().load(tmp_path/'x').iteration == 4
+    with pytest.raises(ValueError, match='order'): experiment('ring', steps=20, device='cpu').trainer().load(tmp_path/'x')
 
 def test_relativistic_losses_by_hand():
     real, fake = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))

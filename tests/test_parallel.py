@@ -103,7 +103,8 @@ cases = dict(plain=dict(dropout=0.), sgd=dict(), clipped=dict(rule='clipped', dr
              flow=dict(data='flow', norm='batch'), images=dict(data='memory', discriminator=images),
              penalty=dict(game=make_game('wgan-gp', weight=0.1), dropout=0.),
              noise=dict(game=make_game('non-saturating', noise=0.1, r1=0.1)),
-             pairs=dict(game='relativistic', dropout=0.), set_by_a_hook=dict(hooks=[SetsMomentum()]))
+             pairs=dict(game='relativistic', dropout=0.), set_by_a_hook=dict(hooks=[SetsMomentum()]),
+             at_once=dict(order='simultaneous', dropout=0.))
 
 
 def fit(t, n): return t.fit(n, progress=False)

@@ -140,7 +140,7 @@ class Stacked:
 def _kind(t):
     "What members have in common"
     def rule(opt, rule): return type(opt).__name__, *terms(opt, rule)
-    return dict(kind=type(t).__name__, networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, batch_size=t.batch_size,
+    return dict(kind=type(t).__name__, networks=str(list(t.gan.children())), k=t.k, k_g=t.k_g, order=t.order, batch_size=t.batch_size,
                 game=t.game, precision=t.precision, threads=t.threads, device=t.device, iteration=t.iteration,
                 d_rule=rule(t.d_opt, t.d_rule), g_rule=rule(t.g_opt, t.g_rule),
                 modes=[m.training for m in t.gan.modules()],

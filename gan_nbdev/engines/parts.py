@@ -317,5 +317,5 @@ def describe(trainer     # a `Trainer`
         if v[k].get('seed', 'auto') == seed % 2**63: del v[k]['seed']
     if v['generator'].get('out', 'auto') == output_for(t.data): del v['generator']['out']
     numbers = {k: getattr(t, k) for k in ('k', 'k_g', 'batch_size', 'seed', 'precision', 'engine')}
-    more = dict(accumulate=t.accumulate, ema=t.ema and t.ema.half_life, threads=t.threads, classes=gan.classes, pack=gan.pack)
+    more = dict(accumulate=t.accumulate, order=t.order, ema=t.ema and t.ema.half_life, threads=t.threads, classes=gan.classes, pack=gan.pack)
     return dict(v, **numbers, device=str(t.device), steps=getattr(t, 'length', None), **more)

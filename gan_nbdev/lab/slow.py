@@ -87,6 +87,8 @@ def _told_trainer(trainer, tell):
 def slow_iteration(trainer:Trainer, # moves by one iteration, by the eager engine
                    tell):           # called with an index into `algorithm_lines`, and what it gave
     "One iteration, exactly as `fit(1)` does it, told line by line"
+    if trainer.order != 'alternating':
+        raise ValueError(f'line by line needs players who move in turns, not order {trainer.order}')
     told, engine = _told_trainer(trainer, tell), trainer.engine
     def step():
         said = type(trainer).step(told)
