@@ -450,7 +450,7 @@ live = 'game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule', 'steps'
 
 @patch
 def change_calls(self:Experiment,
-                 new:Experiment, # what it shall be from now on
+                 new:Experiment, # what it is from now on
                 ) -> list:       # of `Assign` and `Call`, for a `trainer`
     "What turns a run of this experiment into one of `new`; `ValueError` if it must begin anew"
     a, b = self._entries, new._entries
