@@ -144,7 +144,6 @@ _lab_images = dict(_lab, about='small images, to be steered by hand',
                    discriminator=dict(hidden=[256]*2, act='leaky_relu', dropout=0.3),
                    d_rule=_adam(4e-4), g_rule=_adam(1e-3), batch_size=100)
 
-# on few real rows, D without R1's penalty soon knows them by heart, and G narrows (benchmarks/tables.md)
 recipes = {'points': _points, 'ring': _ring,
            'tables': dict(_points, about='tables and series', game=dict(name='non-saturating', r1=1.0)),
            'digits': _images('images of less than 256 pixels', 256, 32, 14_000, dropout=0.3),
