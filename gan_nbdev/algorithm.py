@@ -297,7 +297,7 @@ class Algorithm1:
         return loss, turn
 
     def both_step(self) -> tuple: # as `step`
-        "Move θd and θg down their losses at once: both see the same x, z, fakes and dropout, and the old other"
+        "Move θd and θg down their losses at once: both see the same x, z, fakes and dropout, and each the other as it was"
         turn = self.turn(self.gan.draw_noise(self.batch_size, self.rng), self.source.next())
         d_loss, d_terms, seen = self.game.d_turn(turn)
         g_loss, g_terms, _ = self.game.g_turn(turn)

@@ -21,7 +21,7 @@ class Sampler:
     def sample(self,
         n:int, # how many rows, at least 0
         generator:torch.Generator=None, # gives the random numbers; None: a fresh one each time
-        device=None, # where the rows shall be; None: where the generator is
+        device=None, # where the rows go; None: where the generator is
     )->torch.Tensor: # (n, dim) float32
         "`n` independent rows"
         x = self._draw(whole_number('n', n, 0), random_generator(generator, device))
@@ -34,7 +34,7 @@ class Source:
         data:Sampler, # where rows come from
         m:int, # rows in a minibatch, at least 1
         generator:torch.Generator=None, # gives the random numbers, on `device`
-        device=None, # where the minibatches shall be
+        device=None, # where the minibatches go
     ):
         self.data,self.m,self.device = data, whole_number('m', m, 1), device
         self.generator = random_generator(generator, device)
@@ -75,7 +75,7 @@ class Data(Sampler):
     def source(self,
         m:int, # rows in a minibatch, at least 1
         generator:torch.Generator=None, # gives the random numbers, on `device`
-        device=None, # where the minibatches shall be
+        device=None, # where the minibatches go
     )->Source:
         "Minibatches without end"
         return Source(self, m, generator, device)

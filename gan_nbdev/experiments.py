@@ -144,7 +144,6 @@ _lab_images = dict(_lab, about='small images, to be steered by hand',
                    discriminator=dict(hidden=[256]*2, act='leaky_relu', dropout=0.3),
                    d_rule=_adam(4e-4), g_rule=_adam(1e-3), batch_size=100)
 
-# on few real rows, D without R1's penalty soon knows them by heart, and G narrows (benchmarks/tables.md)
 recipes = {'points': _points, 'ring': _ring,
            'tables': dict(_points, about='tables and series', game=dict(name='non-saturating', r1=1.0)),
            'digits': _images('images of less than 256 pixels', 256, 32, 14_000, dropout=0.3),
@@ -450,7 +449,7 @@ live = 'game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule', 'steps'
 
 @patch
 def change_calls(self:Experiment,
-                 new:Experiment, # what it shall be from now on
+                 new:Experiment, # what it is from now on
                 ) -> list:       # of `Assign` and `Call`, for a `trainer`
     "What turns a run of this experiment into one of `new`; `ValueError` if it must begin anew"
     a, b = self._entries, new._entries

@@ -80,7 +80,7 @@ def _initialiser(init, seed):
 
 # %% ../nbs/02_networks.ipynb #e3de7ba6
 class Choices(nn.Module):
-    "The end of a generator of tables: each category is a choice, a 1 among zeros; all else as it was"
+    "The end of a generator of tables: each category is a choice, one-hot; all else as it was"
     def __init__(self, choices, # (first, how many) of each category among the outputs
                  other=None):   # module for the outputs that are no choices; None: they stay
         super().__init__()
@@ -102,7 +102,7 @@ class Choices(nn.Module):
     def extra_repr(self): return ', '.join(f'{n} values from {a}' for a, n in self.choices)
 
 class Labelled(nn.Sequential):
-    "Layers on rows with their class beside them, as a 1 among `classes` zeros; weights as without"
+    "Layers on rows with their class beside them, one-hot in `classes` numbers; weights are named as without"
     def __init__(self, classes:int, # how many there are
                  *layers):          # modules, the first of which takes the numbers and the classes
         super().__init__(*layers)
@@ -445,7 +445,7 @@ def draw(self:GAN,
 def apart(self:GAN,
           rows:Tensor, # a minibatch as its source gives it
          ) -> tuple:   # x, shape (m, dim), and the labels, shape (m,); None without classes
-    "A minibatch without its labels, and these"
+    "A minibatch, split into its items and their labels"
     return (rows[:, :-1], rows[:, -1].long()) if self.classes else (rows, None)
 
 @patch
@@ -462,7 +462,7 @@ def draw_labels(self:GAN,
 @patch
 def set_shares(self:GAN,
                shares): # of each class, shape (classes,), sum 1
-    "How often each class shall be drawn"
+    "Set how often each class is drawn"
     self.shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
 
 @patch
