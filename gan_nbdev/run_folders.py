@@ -40,7 +40,7 @@ _form, _schema = 'gan_nbdev run', 1
 
 @patch
 def record(self:Run) -> dict: # what JSON can write
-    "All that is needed to do the run again"
+    "All that is needed to repeat the run"
     self.check_told()
     t, d = self.trainer, self.trainer.data
     if not hasattr(self, '_print'): self._print = fingerprint(d)   # takes a while for large data
@@ -240,7 +240,7 @@ def keep(self:Run,
          folder,         # the run folder
          every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth, at least 100
         ) -> Run:        # itself
-    "From now on save checkpoints there; what is there of another run goes when this one begins"
+    "From now on save checkpoints there; files of another run are deleted when this one begins"
     if every is None: every = max(sum(a.get('fit', 0) for a in self.plan)//10, 100)
     self.trainer.hooks.append(_Kept(self, Path(folder), every))
     return self
@@ -552,5 +552,5 @@ def repeat(cls:Run,
            data=None, # as for `run_data`
            progress:bool=False, # show progress bars?
           ) -> Run:   # at its end
-    "Do a run once more from the start; it comes out the same to the bit"
+    "Repeat a run from the start, to the bit"
     return cls.again(source, data=data).go_on(progress)

@@ -27,7 +27,7 @@ def check_engine(engine): # a name
 def seconds_saved(trainer,          # on the CPU
                   iterations:int,   # of the whole run, ≥ 0
                  ) -> float:        # about
-    "What the compiled engine spares a run against the eager one, compiling not counted"
+    "Seconds that the compiled engine saves in a run, compared with the eager one, compiling not counted"
     per_step, per_operation = 0.4e-3, 2e-12        # measured: benchmarks/speed.md
     return iterations*((trainer.k + trainer.k_g)*per_step + arithmetic(trainer)*per_operation)
 

@@ -264,6 +264,6 @@ def _run(self:Ensemble, stack, averaged, size, stops):
 def evaluate(self:Ensemble,
              metric,    # function of a trainer: a number
             ) -> tuple: # the `Estimate` over the members that did not fail, and their values
-    "What a metric says of the members: mean ± standard error"
+    "A metric of every member: mean ± standard error"
     values = [float(metric(t)) for i, t in enumerate(self.trainers) if i not in self.failed]
     return mean_and_error(values), values

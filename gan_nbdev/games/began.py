@@ -15,7 +15,7 @@ from ..support.checks import positive_number
 
 # %% ../../nbs/games/09_began.ipynb #f0828db5
 class Reconstruction(nn.Module):
-    "A discriminator for `began`: how badly `net` copies an item, equation (1)"
+    "A discriminator for `began`: the reconstruction error of `net`, equation (1)"
     def __init__(self, net:nn.Module,    # an autoencoder: gives what it is given, in the same shape
                  balance:float=0,        # k to begin with, in [0, 1]
                 ):

@@ -38,7 +38,7 @@ def smoothed(game:Game,      # whose D descends the paper's loss
              real:float=0.9, # label α of real items, in (0, 1]
              fake:float=0.0, # label β of fakes, in [0, 1), below α
             ) -> Game:       # with another d_loss
-    "Labels that are not certain, equation (1); `ValueError` for labels or games that do not fit"
+    "Smoothed labels, equation (1); `ValueError` for labels or games that do not fit"
     if not 0 <= fake < real <= 1:
         raise ValueError(f'labels must keep to 0 <= fake < real <= 1, not {fake!r} and {real!r}')
     if game.d_loss is not d_loss:

@@ -35,7 +35,7 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
 def arithmetic(trainer,        # a `Trainer`
                once=False,     # as if each player made one step, and not k or k_g?
               ) -> int: # floating-point operations of an iteration, to a few per cent
-    "Those of the matrix products: 2 for each weight and row, and twice that on the way back"
+    "Those of the matrix products: 2 for each weight and row, and twice that for the gradients"
     d, g = (sum(p.numel() for p in net.parameters())
             for net in (trainer.gan.discriminator, trainer.gan.generator))
     k, k_g = (1, 1) if once else (trainer.k, trainer.k_g)
