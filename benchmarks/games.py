@@ -70,10 +70,10 @@ if __name__ == '__main__':
     e = experiment('ring')
     text = f"""# The games on the ring of eight Gaussians
 
-`gan-train ring --game NAME`: {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to {args.seeds - 1}, mean ± standard \
-error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \
-{perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of an \
-iteration, compiled, with {args.processes} runs side by side, beside the non-saturating game in the same run.
+How well each game learns the ring by `gan-train ring --game NAME`. {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to \
+{args.seeds - 1}, mean ± standard error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \
+{perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of a \
+compiled iteration, with {args.processes} runs side by side, relative to the non-saturating game.
 
 {table(['game', 'modes of 8', 'high quality', 'JSD (nats)', 'time', 'settings of its own'],
        [row(g, known[g]) for g in games if g in known])}

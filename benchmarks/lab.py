@@ -70,7 +70,7 @@ def kernel():
     head = ['the ring, m = 256', 'ms an iteration alone', 'with the Lab', 'training loses']
     return f'''## Without a browser
 
-The same, but the frames go nowhere: what the Lab costs where the browser has a processor to itself.
+The same with frames that are not sent: what the Lab costs where the browser has a processor to itself.
 
 {table(head, rows)}'''
 
@@ -139,10 +139,10 @@ def in_browser():
             'training loses', 'answer, ms: median (longest)']
     return f'''## In a real browser
 
-1,000 examples, 1,000 fakes and D on 100 × 100 places, all new in every frame;
-Chromium without a GPU on the same two cores. Iterations with the Lab and without take turns, {ROUNDS} rounds of {SECONDS:g} s;
-the loss is the median of the rounds' ratios. An answer is the time from a change of k in the page,
-while it trains, until the page shows that the kernel has done it.
+How many frames a second the Lab shows, and how much it slows training. Every frame has 1,000 examples, 1,000
+fakes and D on 100 × 100 places, all new; Chromium runs without a GPU on the same two cores. Iterations with the
+Lab and without take turns, {ROUNDS} rounds of {SECONDS:g} s; the loss is the median of the rounds' ratios. An answer is the time
+from a change of k in the page, during training, until the page shows that the kernel has made it.
 
 {table(head, rows)}'''
 

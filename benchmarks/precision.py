@@ -83,9 +83,9 @@ def ring_by_precision(seeds=range(5), every=250):
                      f'{after.mean:,.0f}' if after else '–',
                      f'{took.mean:.1f} ± {took.error:.1f}' if took else '–'])
     return ('## The ring: the recipe for points, five seeds\n\n'
-            f'Modes and high-quality share after {steps:,} iterations; then how many seeds were '
-            'seen with 8 of 8 modes and 95 % high quality, and after how many iterations and '
-            'seconds of training (compiling not counted) the first time. Looked at every '
+            'Whether a lower precision costs quality, and what it saves. Modes and high-quality share '
+            f'after {steps:,} iterations; then how many seeds reached 8 of 8 modes and 95% high quality, '
+            'and after how many iterations and seconds of training (compiling not counted). Measured every '
             f'{every} iterations; all contenders by turns.\n\n'
             + table(['', 'modes', 'high quality', 'reached', 'iterations', 'seconds'], rows))
 
@@ -109,10 +109,10 @@ def mnist_by_precision(every=2000, goals=(150, 200, 225)):
     real = task.x[:10_000]
     ceiling = parzen(real, test, parzen_sigma(real, valid))
     return ('## MNIST: the default recipe\n\n'
-            f'Parzen figure in nats after {steps:,} iterations (one run each; ± is over the test '
+            f'Parzen-window log-likelihood in nats after {steps:,} iterations (one run each; ± is over the test '
             'images; JAX, which keeps no running statistics, samples by those of the fakes), '
             'seconds of training, and the seconds (iterations) after which a figure was first '
-            f'seen, if it was. Looked at every {every:,} iterations, all by turns. As many real images '
+            f'reached, if it was. Measured every {every:,} iterations, all by turns. With as many real images '
             f'as centres: {ceiling.mean:.0f} ± {ceiling.stderr:.1f}.\n\n'
             + table(['', 'at the end', 'seconds', *(f'until {g}' for g in goals)], rows))
 

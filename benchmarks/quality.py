@@ -29,7 +29,7 @@ def run(seed):
 rows, e = zip(*(run(seed) for seed in range(5)))
 text = f"""# The default GAN on the ring of eight Gaussians
 
-`gan-train ring`: {e[0]['steps']:,} iterations, m = {e[0]['batch_size']}, k = {e[0]['k']}. \
+How well `gan-train ring` learns the ring, seed by seed. {e[0]['steps']:,} iterations, m = {e[0]['batch_size']}, k = {e[0]['k']}. \
 High quality is the share of 2,500 samples within 3σ of
 a mode; a perfect sampler scores {perfect_share(2):.1%}.
 

@@ -55,6 +55,6 @@ if __name__ == '__main__':
     if args.steps == 10**6:
         Path(__file__).with_suffix('.md').write_text('\n'.join([
             '# A million iterations', '', f'Written by `benchmarks/soak.py`. {machine()}.', '',
-            f'The ring with one hidden layer of 8 units in each network, m = 16, '
+            f'Whether memory grows, or training slows down, in a long run. The ring with one hidden layer of 8 units in each network, m = 16, '
             f"`engine='{args.engine}'`.", '',
             table(['', ''], rows.items())]))

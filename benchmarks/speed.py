@@ -84,8 +84,8 @@ def others(device='cpu', rounds=ROUNDS, kinds=contenders, engines=None, share=1.
         text += (f'\n### {task.name}: {task.batch} rows a minibatch\n\n' + table(
             ['', 'ms an iteration', 'best', 'of the plain loop', 'of JAX'], rows))
         print(text, flush=True)
-    return ('## Against others\n\nOne iteration: one step of D, one of G. Medians of '
-            f"{rounds} rounds by turns, one process; the ratios are medians of each round's own.\n"
+    return ('## Against others\n\nThe time of an iteration, one step of D and one of G, beside other libraries. Medians of '
+            f"{rounds} rounds by turns, in one process; the ratios are medians of the rounds' ratios.\n"
             + text)
 
 

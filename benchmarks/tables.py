@@ -1,6 +1,6 @@
 """How well is a small table learned?
 
-178 wines, 13 measurements, told of their growers: the recipe for tables, and that for points, which lacks R1,
+178 wines, 13 measurements, conditional on the grower: the recipe for tables, and that for points, which lacks R1,
 for seeds 0 to 4, two runs side by side. Writes tables.md.
 
     python benchmarks/tables.py [--steps 3000]
@@ -41,8 +41,8 @@ if __name__ == '__main__':
     rows = [[k, said('tables', k), said('points', k), f"{found['tables'][0][k + '_real']:.2f}"] for k in figures]
     text = f"""# A small table
 
-178 wines, told of their growers, {steps:,} iterations, m = 64, seeds 0 to 4, mean ± standard error; 2,500 samples. The last
-column is what a second set of real wines gets (obeyed: the wines themselves).
+How well a small table is learned: 178 wines, conditional on the grower. {steps:,} iterations, m = 64, seeds 0 to 4, mean ± standard
+error; 2,500 samples. The last column is for a second set of real wines (obeyed: the wines themselves).
 
 {as_markdown(['figure', 'recipe for tables (R1)', 'recipe for points', 'real'], rows)}
 Measured on {machine()}; written by `benchmarks/tables.py`.

@@ -166,6 +166,7 @@ def page(tally, seconds):
     "The figures as a page"
     from machine import machine
     return '\n'.join(['# Killed at random', '', f'Written by `tests/torture.py`. {machine()}.', '',
+        'Whether a run that is killed and resumed ends with the same bits. '
         f'Runs of {steps} iterations with a checkpoint every {every}: {"; ".join(kinds)}. '
         'SIGKILL at random moments, four of nine aimed at the writing of a checkpoint. Every '
         'time the run was resumed from its latest checkpoint; at its end all of its state was '
