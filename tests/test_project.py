@@ -560,6 +560,18 @@ def test_facts_agree(tmp_path):
         mod, _, fn = o.partition(':')
         assert callable(getattr(importlib.import_module(mod), fn))
 
+def test_the_description_leads_nowhere_that_is_not_there(tmp_path):
+    "On PyPI nothing lies beside the README: links have the repository's address, or are left out with the pictures"
+    proj = copy_to(tmp_path)
+    def links():
+        text = run(sys.executable, 'setup.py', '--quiet', '--long-description', cwd=proj)
+        return re.findall(r'(!?)\[[^\]]*\]\(([^)\s]+)\)', text)
+    assert [o for _, o in links() if '://' not in o] == [] and not any(picture for picture, _ in links())
+    (proj/'pyproject.toml').open('a').write('\n[project.urls]\nRepository = "https://a.b/c/d"\n')
+    there = links()
+    assert ('!', 'https://a.b/c/d/raw/HEAD/nbs/images/readme_2_0.png') in there
+    assert ('', 'https://a.b/c/d/blob/HEAD/nbs/00_value.ipynb') in there and all('://' in o for _, o in there)
+
 def test_source_archive(tmp_path):
     "An archive without settings.ini could not be built from"
     proj = copy_to(tmp_path)
