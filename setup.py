@@ -33,7 +33,7 @@ setup(
                  'Topic :: Scientific/Engineering :: Artificial Intelligence',
                  *(f'Intended Audience :: {o.strip()}' for o in cfg['audience'].split(','))],
     install_requires=cfg['requirements'].split(),
-    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('lab', 'tables', 'parallel', 'cluster', 'dev')},
+    extras_require={o: cfg[f'{o}_requirements'].split() for o in ('lab', 'tables', 'metrics', 'parallel', 'cluster', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split('\n'),
                   'nbdev': ['gan_nbdev=gan_nbdev._modidx:d']},
 )

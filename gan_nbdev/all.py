@@ -23,6 +23,7 @@ from .engines.checkpoints import *
 from .engines.parallel import *
 from .measures.two_samples import *
 from .measures.columns import *
+from .measures.features import *
 from .metrics import *
 from .plots import *
 from .measures.pairs import *

@@ -23,7 +23,7 @@ ini.read(root/'settings.ini', encoding='utf-8')
 facts = ini['DEFAULT']
 requirements = [Requirement(o) for o in facts['requirements'].split()]
 extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
-          for o in ('dev', 'lab', 'tables', 'parallel', 'cluster')}
+          for o in ('dev', 'lab', 'tables', 'metrics', 'parallel', 'cluster')}
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
@@ -36,7 +36,7 @@ floors = """
     algorithm trainer
     engines.held engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
-    measures.two_samples measures.columns metrics plots measures.pairs experiments runs run_folders study
+    measures.two_samples measures.columns measures.features metrics plots measures.pairs experiments runs run_folders study
     lab.sights lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
     lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
     study_command cli all""".split()
