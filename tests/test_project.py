@@ -448,7 +448,7 @@ def test_dependencies_are_declared(name):
     dists = {'PIL': 'pillow', 'sklearn': 'scikit-learn', 'mpl_toolkits': 'matplotlib'}
     used = {o.split('.')[0] for o, _ in imported(name)}
     used -= {*sys.stdlib_module_names, 'gan_nbdev', '__future__'}
-    optional = {'IPython', 'ipywidgets', 'anywidget', 'traitlets', 'dask'}
+    optional = {'IPython', 'ipywidgets', 'anywidget', 'traitlets', 'dask', 'torchmetrics'}
     assert {dists.get(o, o) for o in used - optional} <= {o.name for o in requirements}
     assert not {o.split('.')[0] for o, _ in imported(name, tree(name).body)} & optional
 
