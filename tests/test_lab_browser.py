@@ -36,7 +36,6 @@ def notebook(url, chromium):
         nb = tool.Notebook(chromium, *url, sources, name=f'n{len(books)}', **kw)
         books.append(nb)
         nb.run()
-        if any('Lab(' in o for o in sources): nb.until(lambda: begun(nb), 'the first frame')
         return nb
     yield make
     for nb in books:
@@ -642,6 +641,7 @@ def test_dark(tmp_path, chromium, pictures):
 @pytest.fixture
 def phone(notebook):
     nb = notebook(small, size=(390, 844), has_touch=True)
+    nb.until(lambda: begun(nb), 'the first frame')
     nb.page.evaluate('() => window.jupyterapp.commands.execute("application:toggle-left-area")')
     nb.until(lambda: look(nb).bounding_box()['width'] > 200, 'room')
     return nb
