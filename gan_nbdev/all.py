@@ -25,6 +25,7 @@ from .measures.two_samples import *
 from .measures.columns import *
 from .measures.features import *
 from .metrics import *
+from .measures.stacked import *
 from .plots import *
 from .measures.pairs import *
 from .experiments import *

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
-           'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'obeyed', 'metrics',
-           'diagnose']
+           'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'nearest_classes',
+           'obeyed', 'metrics', 'diagnose']
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
@@ -193,6 +193,16 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
 
 # %% ../nbs/05_metrics.ipynb #ab96c4e6
+def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the data's own units
+                    data,  # labelled `Samples`, a table for instance
+                    k:int=5, # real items that vote, ≥ 1
+                   ) -> Tensor: # classes, whole numbers, (n,)
+    "The class that most of the `k` nearest real items have; `ValueError` for data without labels"
+    if getattr(data, 'classes', None) is None: raise ValueError(f'{_called(data)} has no labels')
+    x = _in_model_units(x, data).float()
+    near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
+    return data.labels[torch.cat(near)].mode(1).values
+
 def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the data's own units
            y:Tensor,    # the classes that were asked for, (n,), or one for all
            data,        # labelled `Samples`, a table for instance
@@ -200,12 +210,10 @@ def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the dat
           ) -> float:   # share of the samples, in [0, 1]
     "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
     if getattr(data, 'classes', None) is None: raise ValueError(f'{_called(data)} has no labels')
-    x, y = _in_model_units(x, data).float(), torch.as_tensor(y).cpu()
-    if not y.ndim: y = y.expand(len(x))
-    if y.shape != (len(x),): raise ValueError(f'y must be {len(x)} classes, not shape {tuple(y.shape)}')
-    near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
-    votes = data.labels[torch.cat(near)]
-    return (votes.mode(1).values == y).double().mean().item()
+    said, y = nearest_classes(x, data, k), torch.as_tensor(y).cpu()
+    if not y.ndim: y = y.expand(len(said))
+    if y.shape != said.shape: raise ValueError(f'y must be {len(said)} classes, not shape {tuple(y.shape)}')
+    return (said == y).double().mean().item()
 
 def _in_model_units(x, data):
     "Samples or items, a table's `DataFrame` too, as finite rows that the networks could see"

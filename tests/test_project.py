@@ -36,7 +36,7 @@ floors = """
     algorithm trainer
     engines.held engines.recorded engines.compiled engines.graphed engines.choice engines.ensemble
     engines.parallel engines.parts engines.checkpoints
-    measures.two_samples measures.columns measures.features metrics plots measures.pairs experiments runs run_folders study
+    measures.two_samples measures.columns measures.features metrics measures.stacked plots measures.pairs experiments runs run_folders study
     lab.sights lab.slow lab.rewinding lab.scenes lab.widgets lab.eye lab.controls lab.course lab.worker
     lab.painter lab.session lab.window lab.latent lab.view lab.explorer lab.film lab.camera
     study_command cli all""".split()
