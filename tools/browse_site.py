@@ -47,6 +47,8 @@ pale = '''() => {
   return [...found];
 }'''
 
+is_dark = '''() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every((o) => o < 100)'''
+
 turn_dark = '''() => new Promise((done) => {
   const ground = () => getComputedStyle(document.body).backgroundColor, before = ground();
   const settled = () => Promise.all(document.getAnimations().map((o) => o.finished)).then(done);
@@ -98,6 +100,10 @@ def browse(site, pages, pictures=None):
                 if pictures: page.screenshot(path=f'{pictures}/{name.replace("/", "_")}.dark.png')
                 page.evaluate('localStorage.clear()')
             page.close()
+        page = browser.new_page(color_scheme='dark')
+        page.goto(home + pages[0], wait_until='load')
+        found[pages[0]]['dark'] = page.evaluate(is_dark)
+        page.close()
     server.shutdown()
     return found
 
@@ -108,6 +114,7 @@ def wrong(found):
             if (w := o[f'wide at {width}']) > width: yield f'{name}: {w} pixels wide in a window of {width}'
         for host in sorted({*o['hosts']}): yield f'{name}: asks {host}'
         for line in sorted({*o['errors']}): yield f'{name}: {line}'
+        if o.get('dark') is False: yield f'{name}: light where the reader has chosen dark'
         for scheme in ('light', 'dark'):
             for line in o[f'pale, {scheme}']: yield f'{name}: too pale where it is {scheme}: {line}'
         if o['bytes'] > most: yield f'{name}: {o["bytes"]:,} bytes'

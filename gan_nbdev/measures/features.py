@@ -50,7 +50,7 @@ class _AsTheyAre(nn.Module):
 # %% ../../nbs/measures/03_features.ipynb #904807eb
 def fid(x,         # samples, (n, …), as `features` takes them
         real,      # real items, (m, …)
-        features,  # a network, or a function: (n, …) to (n, d); `nn.Identity()` compares the numbers themselves
+        features,  # a network or function, (n, …) to (n, d); `nn.Identity()`: the numbers themselves
        ) -> float: # ≥ 0; 0 where means and covariances agree
     "Fréchet distance between features (1); `ValueError` unless there are more items than features"
     distance, _ = _needs()
@@ -61,6 +61,7 @@ def fid(x,         # samples, (n, …), as `features` takes them
     measure.update(real, real=True); measure.update(x, real=False)
     return max(measure.compute().item(), 0.)
 
+# %% ../../nbs/measures/03_features.ipynb #df33cec2
 Kid = namedtuple('Kid', 'mean std')
 Kid.__doc__ = 'Kernel distance: mean over the subsets, and their standard deviation'
 
