@@ -13,6 +13,7 @@ from torch import nn
 from gan_nbdev.all import (GAN, Ensemble, Reconstruction, Trainer, adam, experiment, mlp, mlp_discriminator, mlp_generator,
                            momentum_sgd, normal, ring)
 from gan_nbdev.algorithm import orders
+from gan_nbdev.engines.checkpoints import settings_of, versions, write_checkpoint
 from gan_nbdev.engines.choice import engines
 from gan_nbdev.engines.parts import describe
 from gan_nbdev.engines.recorded import Recorded
@@ -190,7 +191,12 @@ def test_the_order_is_part_of_the_description(tmp_path):
     t = e.trainer().fit(4, progress=False)
     t.save(tmp_path/'x')
     assert e.trainer().load(tmp_path/'x').iteration == 4
-    with pytest.raises(ValueError, match='order'): experiment('ring', steps=20, device='cpu').trainer().load(tmp_path/'x')
+    other = experiment('ring', steps=20, device='cpu').trainer()
+    with pytest.raises(ValueError, match="order differs: 'simultaneous' in the checkpoint, 'alternating' here"): other.load(tmp_path/'x')
+    older = {k: v for k, v in settings_of(other).items() if k != 'order'}   # of before there was a choice
+    write_checkpoint(tmp_path/'y', other.fit(3, progress=False).state_dict(), settings=older, versions=versions(), iteration=3, notes=None)
+    assert experiment('ring', steps=20, device='cpu').trainer().load(tmp_path/'y').iteration == 3
+    with pytest.raises(ValueError, match="order differs: 'alternating'"): e.trainer().load(tmp_path/'y')
 
 def test_relativistic_losses_by_hand():
     real, fake = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))

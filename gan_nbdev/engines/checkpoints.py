@@ -242,7 +242,7 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
-    theirs, mine = leaves(theirs), leaves(json.loads(json.dumps(mine)))
+    theirs, mine = {'order': 'alternating', **leaves(theirs)}, leaves(json.loads(json.dumps(mine)))   # older ones do not name it
     for k in {**mine, **theirs}:
         if theirs.get(k) == mine.get(k) or (_free(k) and not exact): continue
         hint = ' (exact=False allows that)' if _free(k) else ''
