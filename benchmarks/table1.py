@@ -34,7 +34,6 @@ class Look:
     every = every
     def __init__(self, out, file): self.out, self.file = out, file
     def after_block(self, trainer):
-        if trainer.iteration % every: return
         curve = self.out.setdefault('curve', {})
         for name, of in dict(G=trainer.gan, EMA=trainer.ema).items():
             if of is None: continue
@@ -85,7 +84,7 @@ def picture(trainer, name, x):
     gan = trainer.ema.gan if trainer.ema else trainer.gan
     pairs = torch.stack([x[:32], nearest], 1).flatten(0, 1)
     fig, axes = plt.subplots(1, 2, figsize=(9, 5), layout='constrained')
-    image_grid(255*pairs, trainer.data, axes[0], n_cols=8)
+    image_grid(trainer.data.unscale(pairs), trainer.data, axes[0], n_cols=8)
     plot_interpolation(gan, trainer.data, 8, 8, ax=axes[1])
     axes[0].set_title('samples, to the right of each its nearest training image', fontsize=9)
     axes[1].set_title('from one z to another', fontsize=9)
@@ -140,6 +139,7 @@ if __name__ == '__main__':
     known = json.loads(file.read_text()) if file.exists() else {}
     for name in args.rows:
         for seed in range(args.seeds):
+            if str(seed) in known.get(name, {}): continue
             known.setdefault(name, {})[str(seed)] = run(name, seed)
             file.write_text(json.dumps(known, indent=1) + '\n')
             (here/'table1.md').write_text(page(known))

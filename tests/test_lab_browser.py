@@ -69,11 +69,7 @@ def do(nb, what, **how):
     nb.ask(f'str(lab.session.do({what!r}, **{how!r}).result({60*tool.patience}))')
 
 def look(nb): return nb.page.locator('.gan-lab').last
-def begun(nb):
-    "Does every Lab of the page show an iteration?"
-    labs = nb.page.locator('.gan-lab').all()
-    return labs and all(o.get_attribute('data-iteration') for o in labs)
-
+def begun(nb): return look(nb).get_attribute('data-iteration') == '0'   # the first frame is there
 def count(nb): return look(nb).locator('.gl-when').inner_text()
 def button(nb, what): return look(nb).locator(f'[data-do="{what}"]')
 

@@ -12,6 +12,7 @@ from collections import namedtuple
 import torch
 from torch import nn
 
+from ..networks import evaluating
 from ..support.checks import whole_number
 from ..support.kinds import short
 from ..support.tensors import finite_tensor
@@ -27,25 +28,21 @@ def _needs():
 def _features(features, **named):
     "What the network makes of each, float64, (n, d)"
     if not callable(features): raise ValueError(f'features must be a network or a function, not {short(features)}')
-    modes, out = {}, []
-    if isinstance(features, nn.Module):
-        modes = {m: m.training for m in features.modules()}
-        features.eval()
-    try:
-        with torch.no_grad():
-            for name, x in named.items():
-                x = finite_tensor(name, x).float()
-                if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
-                made = torch.cat([torch.as_tensor(features(part)).flatten(1) for part in x.split(1000)])
-                if len(made) != len(x): raise ValueError(f'features must give a row per item, but gave {len(made)} for {len(x)}')
-                out.append(finite_tensor(f'features of {name}', made))
-    finally:
-        for m, mode in modes.items(): m.training = mode
+    out = []
+    with evaluating(features) if isinstance(features, nn.Module) else torch.no_grad():
+        for name, x in named.items():
+            x = finite_tensor(name, x).float()
+            if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
+            made = torch.cat([torch.as_tensor(features(part)).flatten(1) for part in x.split(1000)])
+            if len(made) != len(x): raise ValueError(f'features must give a row per item, but gave {len(made)} for {len(x)}')
+            out.append(finite_tensor(f'features of {name}', made))
     return out
 
-class _AsTheyAre(nn.Module):
-    def __init__(self, d): super().__init__(); self.num_features = d
-    def forward(self, x): return x
+def _as_they_are(d):
+    "What torchmetrics takes for a network: it gives the features that it gets"
+    same = nn.Identity()
+    same.num_features = d
+    return same
 
 # %% ../../nbs/measures/03_features.ipynb #904807eb
 def fid(x,         # samples, (n, …), as `features` takes them
@@ -57,7 +54,7 @@ def fid(x,         # samples, (n, …), as `features` takes them
     x, real = _features(features, x=x, real=real)
     if (n := min(len(x), len(real))) <= (d := x.shape[1]):
         raise ValueError(f'fid needs more than {d} items of each, as many as there are features, not {n}')
-    measure = distance(feature=_AsTheyAre(d))
+    measure = distance(feature=_as_they_are(d))
     measure.update(real, real=True); measure.update(x, real=False)
     return max(measure.compute().item(), 0.)
 
@@ -79,7 +76,7 @@ def kid(x,                # samples, (n, …), as `features` takes them
     subset = min(subset, len(x), len(real))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # of the memory that all features take
-        measure = distance(feature=_AsTheyAre(x.shape[1]), subsets=subsets, subset_size=subset)
+        measure = distance(feature=_as_they_are(x.shape[1]), subsets=subsets, subset_size=subset)
     measure.update(real, real=True); measure.update(x, real=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -17,8 +17,8 @@ from ..support.tensors import real_tensor
 
 # %% ../../nbs/measures/04_stacked.ipynb #ad7374dc
 def _check_single(data):
-    if getattr(data, 'classes', None) is None or len(shape := tuple(data.shape)) != 2:
-        raise ValueError(f'data must be labelled images of one channel, as mnist() or digits(), not {getattr(data, "name", data)}')
+    if getattr(data, 'classes', None) is None or not hasattr(data, 'x') or len(shape := tuple(data.shape)) != 2:
+        raise ValueError(f'data must be labelled images of one channel, in memory, as mnist() or digits(), not {getattr(data, "name", data)}')
     return shape
 
 def stacked(data,         # labelled images of shape (h, w): `mnist()`, `digits()`
