@@ -18,8 +18,8 @@ demo: $(VENV)/.package ## train the default GAN on the ring of 8 Gaussians
 test: $(VENV)/.dev ## run the notebooks' tests and those in tests/
 	$(RUN) tests/run
 
-hostile: $(VENV)/.dev ## damaged and malicious files for every reader, CASES=2500 of each kind; a few minutes
-	$(RUN) env GAN_CASES=$(or $(CASES),2500) OMP_NUM_THREADS=1 python -m pytest -s tests/test_hostile.py
+hostile: $(VENV)/.dev ## damaged and malicious files for every reader, CASES=2500 of each kind; writes benchmarks/hostile.md
+	$(RUN) env GAN_CASES=$(or $(CASES),2500) GAN_REPORT=benchmarks/hostile.md OMP_NUM_THREADS=1 python -m pytest tests/test_hostile.py
 
 torture: $(VENV)/.dev ## kill runs 200 times, change files 2,000 times, train for 10⁶ iterations: an hour
 	$(RUN) python tests/torture.py --report benchmarks/torture.md

@@ -232,7 +232,7 @@ def processed(proj, **only):
     code = f'''from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 refresh_quarto_yml()
-proc_nbs(n_workers=2, **{only})'''
+proc_nbs(n_workers=0, **{only})'''
     path = os.pathsep.join(map(str, (proj, proj/'tools')))
     log = run(sys.executable, '-c', code, cwd=proj, PYTHONPATH=path)
     assert 'imports and other code' not in log

@@ -256,7 +256,7 @@ def finish(site):
 def build():
     shutil.rmtree(proc, ignore_errors=True)
     refresh_quarto_yml()
-    proc_nbs(n_workers=2)
+    proc_nbs(n_workers=0)   # other processes would each import torch
     link_repository()
     make_pages()
     warnings = render()
