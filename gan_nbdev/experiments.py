@@ -147,7 +147,9 @@ _lab_images = dict(_lab, about='small images, to be steered by hand',
 recipes = {'points': _points, 'ring': _ring,
            'tables': dict(_points, about='tables and series', game=dict(name='non-saturating', r1=1.0)),
            'digits': _images('images of less than 256 pixels', 256, 32, 14_000, dropout=0.3),
-           'images': _images('larger images', 512, 100, 20_000, dropout=0.5, input_dropout=0.2),
+           'images': dict(_images('larger images', 512, 100, 20_000, dropout=0.5, input_dropout=0.2), ema=1000),
+           'mnist': dict(_images('MNIST and its like', 512, 100, 20_000), generator=dict(hidden=[1200]*2, act='relu', norm='batch'),
+                         discriminator=dict(hidden=[240]*2, act='maxout'), game=dict(name='non-saturating', noise=0.1), ema=3500),
            'paper': _paper, 'lab': _lab, 'lab-images': _lab_images}
 
 # %% ../nbs/07_experiments.ipynb #432b0c55
@@ -173,7 +175,7 @@ def recipe_for(data        # a data object
     if len(data.shape) < 2: return 'points'
     return 'digits' if data.dim < 256 else 'images'
 
-_for_name = dict(ring='ring', digits='digits', mnist='images', fashion_mnist='images')   # others are points
+_for_name = dict(ring='ring', digits='digits', mnist='mnist', fashion_mnist='mnist')   # others are points
 _in_parts = 'mnist', 'fashion_mnist'   # of which the paper keeps images back for validation
 
 def _data_entry(data):
@@ -252,6 +254,7 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     entry, fits = _data_entry(given.get('data', data))
     usual = changes.get('game', _common['game']) == _common['game']
     if fits == 'ring' and not usual: fits = 'points'   # by which the settings of the other games were found
+    if fits == 'mnist' and isinstance(changes.get('game'), str): fits = 'images'   # where dropout is in the place of the game's noise
     def by(recipe, named):
         base = {k: v for k, v in recipes[recipe].items() if k != 'about'}
         e = Experiment(dict(base, data=entry), given)

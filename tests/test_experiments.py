@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import gan_nbdev.all as library
-from gan_nbdev.all import (GAN, Rule, Samples, Trainer, adam, digits, exponential, games, linear,
+from gan_nbdev.all import (GAN, Rule, Samples, Trainer, adam, digits, exponential, games, linear, make_game,
                            mlp, mlp_discriminator, mlp_generator, momentum_sgd, normal, ring,
                            uniform)
 from gan_nbdev.experiments import Experiment, experiment, live, parse_entry, recipes
@@ -61,7 +61,10 @@ def by_hand(recipe, data, seed, steps):
         return gan, *rules, 100
     width, dim, drop = (256, 32, dict(dropout=.3)) if recipe == 'digits' else (
         512, 100, dict(dropout=.5, input_dropout=.2))
-    gan = GAN(mlp_generator(dim, data.dim, (width, width), norm='batch', out=out, seed=seed),
+    if recipe == 'mnist':
+        gan = GAN(mlp_generator(100, data.dim, (1200, 1200), 'relu', norm='batch', out=out, seed=seed),
+                  mlp_discriminator(data.dim, (240, 240), 'maxout', seed=seed + 1), uniform(100))
+    else: gan = GAN(mlp_generator(dim, data.dim, (width, width), norm='batch', out=out, seed=seed),
               mlp_discriminator(data.dim, (width, width), seed=seed + 1, **drop), uniform(dim))
     return gan, adam(falling(.4*1e-3, steps, .5)), adam(falling(1e-3, steps, .5)), 100
 
@@ -74,15 +77,17 @@ def table(): return Samples(torch.randn(300, 3, generator=torch.Generator().manu
 
 cases = [('points', ring, 8000), ('points', ring, 7), ('ring', ring, 6000), ('points', table, 200), ('points', fake_mnist,
     0),
-         ('digits', digits, 14_000), ('images', fake_mnist, 20_000), ('paper', fake_mnist, 125_000)]
+         ('digits', digits, 14_000), ('images', fake_mnist, 20_000),
+         ('mnist', fake_mnist, 20_000), ('paper', fake_mnist, 125_000)]
 @pytest.mark.parametrize('recipe, data, steps', cases)
 def test_recipes(recipe, data, steps):
     "Each recipe builds what it says, to the bit, and its code builds the same"
     data = data()
     e = experiment(data, recipe, seed=3, steps=steps, device='cpu', engine='eager')
     gan, d_rule, g_rule, m = by_hand(recipe, data, 3, steps)
-    hand = Trainer(gan, data, batch_size=m, d_rule=d_rule, g_rule=g_rule, seed=3, device='cpu',
-                   engine='eager')
+    game = make_game('non-saturating', noise=.1) if recipe == 'mnist' else games['non-saturating']
+    hand = Trainer(gan, data, game=game, batch_size=m, d_rule=d_rule, g_rule=g_rule, seed=3, device='cpu',
+                   engine='eager', ema=dict(images=1000, mnist=2500).get(recipe))
     assert (str(e.trainer().d_rule), str(e.trainer().g_rule)) == (str(d_rule), str(g_rule))
     same(e.trainer(), hand)
     for code in (e.code(), e.code(data)):
@@ -98,10 +103,12 @@ def test_recipes_fit_the_data():
         assert experiment('ring', game=game) == experiment(ring(), 'points', game=game)
     assert experiment('grid') == experiment('grid', 'points')
     assert experiment('digits') == experiment('digits', 'digits')
-    assert experiment('mnist') == experiment('mnist', 'images')
+    assert experiment('mnist') == experiment('mnist', 'mnist')
+    assert experiment('mnist', game='hinge') == experiment('mnist', 'images', game='hinge')
+    assert experiment('mnist', game='non-saturating') == experiment('mnist', 'images')
     assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
-    assert {'points', 'ring', 'tables', 'digits', 'images', 'paper', 'lab', 'lab-images'} == {*recipes}
+    assert {'points', 'ring', 'tables', 'digits', 'images', 'mnist', 'paper', 'lab', 'lab-images'} == {*recipes}
 
 def lab_by_hand(data, images):
     if images:

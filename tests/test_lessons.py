@@ -334,7 +334,7 @@ plain = {
     'its loss does not ask for variety.',
     'Only a D that follows quickly makes a crowded place a bad one.',
     'The data are one point, G is one point that it can move, and D is linear: the smallest game there is.',
-    'What helps is a price on the slope of D, which is friction for this pendulum.',
+    'What helps is a gradient penalty on D, which is friction for this pendulum.',
     'No.', 'Here it is.', 'Compare k = 1 with k = 4.',
     'Then leave k at 1 and lower the rate of G: does that help as well?',
     'The data fill a square, and the noise is one number.',

@@ -62,7 +62,7 @@ lessons = dict(
         _game('point', game='minimax', g_rule=_plain(.1), d_rule=_plain(.1), **{
             'generator.hidden': [1]*3, 'generator.act': 'sigmoid', 'discriminator.hidden': []}),
         'Not a smaller rate: with half of it they go round half as fast, and as far. '
-        'What helps is a price on the slope of D, which is friction for this pendulum.',
+        'What helps is a gradient penalty on D, which is friction for this pendulum.',
         'Set the game to r3gan, which has such a price, without a reset: they spiral in, and after 400 iterations '
         'less than a tenth of the distance is left.'),
     strong_d=Lesson('A D that is too strong',
