@@ -316,7 +316,7 @@ def test_too_many_parameters_are_refused_before_a_network_is_made(tmp_path, monk
         assert f'give images of {size}×{size} at most' in line(e.gan)
         wide = experiment('ring', **{'discriminator.hidden': [20_000, 20_000]})
         for f in (wide.gan, wide.trainer): assert 'give fewer or narrower layers' in line(f)
-    e = experiment('mnist')
+    e = experiment('mnist', 'images')
     limit = gan_nbdev.experiments.most_parameters
     assert e.parameters(size**2) <= limit < e.parameters((size + 1)**2)
 
