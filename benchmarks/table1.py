@@ -83,7 +83,7 @@ def picture(trainer, name, x):
     nearest = trainer.data.x[torch.cdist(x[:32], trainer.data.x).argmin(1)]
     gan = trainer.ema.gan if trainer.ema else trainer.gan
     pairs = torch.stack([x[:32], nearest], 1).flatten(0, 1)
-    fig, axes = plt.subplots(1, 2, figsize=(9, 5), layout='constrained')
+    fig, axes = plt.subplots(1, 2, figsize=(9, 4.7), layout='constrained')
     image_grid(trainer.data.unscale(pairs), trainer.data, axes[0], n_cols=8)
     plot_interpolation(gan, trainer.data, 8, 8, ax=axes[1])
     axes[0].set_title('samples, to the right of each its nearest training image', fontsize=9)
