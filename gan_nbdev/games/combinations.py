@@ -54,12 +54,15 @@ def smoothed(game:Game,      # whose D descends the paper's loss
 def instance_noise(game:Game,      # any
                    std:float=0.1,  # s in (2), > 0, in model units
                    until:int=None, # the iteration from which on there is none, ≥ 1; None: it stays
+                   varied:bool=False, # does each item have a size of its own, (3)?
                   ) -> Game:       # whose D sees x and G(z) with noise, in both turns
     "The same noise on x and on fakes; `ValueError` for numbers out of range"
     positive_number('std', std)
     if until is not None: whole_number('until', until, 1)
+    if not isinstance(varied, bool): raise ValueError(f'varied must be True or False, not {varied!r}')
     def noisy(v, rng, t):
         size = std if until is None else std*(1 - t/until).clamp(min=0)
+        if varied: size = size*torch.rand(len(v), *[1]*(v.ndim - 1), generator=rng, device=v.device)**2
         return v + size*torch.randn(v.shape, generator=rng, device=v.device)
     def both(x, fakes, rng, iteration):
         return dict(x=noisy(x, rng, iteration), fakes=noisy(fakes, rng, iteration))
@@ -118,8 +121,8 @@ def _unrolled(game, steps, rate):
 # %% ../../nbs/games/10_combinations.ipynb #3bb693d8
 @remembers
 def unrolled(game:Game,       # any that is not unrolled yet
-             steps:int=5,     # K in (3), ≥ 1
-             rate:float=0.01, # η in (3), > 0
+             steps:int=5,     # K in (4), ≥ 1
+             rate:float=0.01, # η in (4), > 0
             ) -> Game:        # whose G sees D as it will be
     "G plays against D some steps ahead (Metz et al., 2017); `ValueError` for numbers out of range"
     whole_number('steps', steps, 1); positive_number('rate', rate)

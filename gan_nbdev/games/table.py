@@ -56,6 +56,7 @@ def make_game(name:str='non-saturating', # a name in `games`
               fake_label:float=0.,  # label of fakes, in [0, 1)
               noise:float=0.,       # standard deviation of noise on all that D sees, ≥ 0
               noise_until:int=None, # the iteration at which the noise has faded; None: it stays
+              noise_varied:bool=False, # does each item have noise of its own size?
               unroll:int=0,         # steps of D that G looks ahead, ≥ 0
               unroll_rate:float=.01, # and their size, > 0
               **options             # those of the game itself, as `weight` of wgan-gp
@@ -68,10 +69,11 @@ def make_game(name:str='non-saturating', # a name in `games`
         raise ValueError(f'{name} has the options {known}, not {", ".join(options)}') from None
     if r1 or r2: game = penalised(game, r1, r2)
     if (real_label, fake_label) != (1, 0): game = smoothed(game, real_label, fake_label)
-    if noise: game = instance_noise(game, noise, noise_until)
+    if noise: game = instance_noise(game, noise, noise_until, noise_varied)
+    elif noise_until is not None or noise_varied: raise ValueError('noise_until and noise_varied go with noise, a number above 0')
     if unroll: game = unrolled(game, unroll, unroll_rate)
     given = dict(r1=r1, r2=r2, real_label=real_label, fake_label=fake_label, noise=noise,
-                 noise_until=noise_until, unroll=unroll, unroll_rate=unroll_rate)
+                 noise_until=noise_until, noise_varied=noise_varied, unroll=unroll, unroll_rate=unroll_rate)
     usual = inspect.signature(make_game).parameters
     given = {k: v for k, v in given.items() if v != usual[k].default}
     game.made_by, game.made_as = dict(name=name, **options, **given), None
