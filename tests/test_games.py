@@ -165,6 +165,16 @@ def test_every_game_is_the_same_in_every_engine(name, order):
     for k in tables[0]:
         for o in tables[1:]: np.testing.assert_allclose(o[k], tables[0][k], atol=1e-4, rtol=1e-4)
 
+def test_noise_of_many_sizes_is_the_same_in_every_engine():
+    def of(engine): return Trainer(gan(), ring(), batch_size=m, game=make_game(noise=.4, noise_varied=True), engine=engine, device='cpu',
+                                   d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02))
+    runs = [of(e).fit(6, progress=False) for e in ('eager', 'recorded', 'compiled')]
+    two = [of('eager') for _ in range(2)]
+    Ensemble(two, 'eager').fit(6, progress=False)
+    assert all(furthest(weights(t), weights(runs[0])) <= 1e-5 for t in (*runs, two[1]))
+    plain = Trainer(gan(), ring(), batch_size=m, game=make_game(noise=.4), device='cpu', d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02))
+    assert furthest(weights(plain.fit(6, progress=False)), weights(runs[0])) > 1e-3
+
 def test_both_players_at_once_see_the_same_fakes_and_masks():
     t = Trainer(gan(dropout=.5), ring(), batch_size=m, order='simultaneous', d_rule=momentum_sgd(1e-9), g_rule=momentum_sgd(1e-9))
     passes = []
