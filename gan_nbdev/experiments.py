@@ -145,9 +145,8 @@ _lab_images = dict(_lab, about='small images, to be steered by hand',
                    d_rule=_adam(4e-4), g_rule=_adam(1e-3), batch_size=100)
 
 recipes = {'points': _points, 'ring': _ring,
-           'exact': dict(_points, about='points, as exactly as in minutes', discriminator=dict(hidden=[128]*4, act='leaky_relu'),
-                         game=dict(name='non-saturating', noise=0.4, noise_varied=True), ema=2000, steps=60_000,
-                         d_rule=_adam(1e-3, 0.8, to=2e-4), g_rule=_adam(5e-4, 0.8, to=1e-4)),
+           'exact': dict(_points, about='points, in minutes', game=dict(name='non-saturating', noise=0.5, noise_varied=True),
+                         ema=2000, steps=60_000, d_rule=_adam(1e-3, 0.8, to=2e-4), g_rule=_adam(5e-4, 0.8, to=1e-4)),
            'tables': dict(_points, about='tables and series', game=dict(name='non-saturating', r1=1.0)),
            'digits': _images('images of less than 256 pixels', 256, 32, 14_000, dropout=0.3),
            'images': dict(_images('larger images', 512, 100, 20_000, dropout=0.5, input_dropout=0.2), ema=1000),

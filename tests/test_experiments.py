@@ -54,7 +54,7 @@ def by_hand(recipe, data, seed, steps):
         rate, share, m = (1e-3, .8, 256) if recipe == 'points' else (3e-3, .6, 128)
         return gan, adam(falling(rate, steps, share)), adam(falling(rate/2, steps, share)), m
     if recipe == 'exact':
-        gan = GAN(mlp_generator(2, data.dim, act='relu', out=out, seed=seed), mlp_discriminator(data.dim, (128,)*4, seed=seed + 1), normal(2))
+        gan = GAN(mlp_generator(2, data.dim, act='relu', out=out, seed=seed), mlp_discriminator(data.dim, seed=seed + 1), normal(2))
         return gan, adam(falling(1e-3, steps, .8, 2e-4)), adam(falling(5e-4, steps, .8, 1e-4)), 256
     if recipe == 'paper':
         gan = GAN(paper_generator(data.x.mean(0), seed=seed), paper_discriminator(seed=seed + 1),
@@ -88,7 +88,7 @@ def test_recipes(recipe, data, steps):
     data = data()
     e = experiment(data, recipe, seed=3, steps=steps, device='cpu', engine='eager')
     gan, d_rule, g_rule, m = by_hand(recipe, data, 3, steps)
-    game = dict(mnist=make_game(noise=.1), exact=make_game(noise=.4, noise_varied=True)).get(recipe, games['non-saturating'])
+    game = dict(mnist=make_game(noise=.1), exact=make_game(noise=.5, noise_varied=True)).get(recipe, games['non-saturating'])
     hand = Trainer(gan, data, game=game, batch_size=m, d_rule=d_rule, g_rule=g_rule, seed=3, device='cpu',
                    engine='eager', ema=dict(images=1000, mnist=3500, exact=2000).get(recipe))
     assert (str(e.trainer().d_rule), str(e.trainer().g_rule)) == (str(d_rule), str(g_rule))
