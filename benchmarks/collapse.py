@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import torch
-from machine import machine, table
-from gan_nbdev.all import Ensemble, coverage, experiment, grid, jsd, jsd_floor, mean_and_error, perfect_share, ring
+from machine import machine, spread, table
+from gan_nbdev.all import Ensemble, coverage, experiment, grid, jsd, jsd_floor, perfect_share, ring
 
 seeds = dict(ring=8, grid=4)
 
@@ -68,9 +68,8 @@ def run(e, n, keep):
 
 
 def row(name, o, usual):
-    def mean(v, form): return ' ± '.join(form.format(u) for u in mean_and_error(v)[:2]) if v else '–'
-    return [name, ', '.join(map(str, o['modes'])) + f' ({o["failed"]} NaN)'*(o['failed'] > 0), mean(o['good'], '{:.0%}'),
-            mean(o['jsd'], '{:.2f}'), mean(o['V'], '{:.2f}').replace('-', '−'), f'{o["seconds"]/usual:.1f}']
+    return [name, ', '.join(map(str, o['modes'])) + f' ({o["failed"]} NaN)'*(o['failed'] > 0), spread(o['good'], '{:.0%}'),
+            spread(o['jsd'], '{:.2f}'), spread(o['V'], '{:.2f}').replace('-', '−'), f'{o["seconds"]/usual:.1f}']
 
 
 def page(known):

@@ -15,8 +15,8 @@ from pathlib import Path
 os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
 
 import torch
-from machine import machine, table
-from gan_nbdev.all import coverage, experiment, games, jsd, jsd_floor, mean_and_error, perfect_share, ring
+from machine import machine, spread, table
+from gan_nbdev.all import coverage, experiment, games, jsd, jsd_floor, perfect_share, ring
 
 
 def described(game, **more):
@@ -44,9 +44,7 @@ def row(game, results):
     modes, good, divergence, seconds = ([o[i] for o in done] for i in range(4))
     bad = len(results['runs']) - len(done)
     lost = f' ({bad} NaN)'*(bad > 0)
-    means = [mean_and_error(o) for o in (modes, good, divergence)]
-    return [game, f'{means[0].mean:.1f} ± {means[0].error:.1f}{lost}',
-            f'{means[1].mean:.1%} ± {means[1].error:.1%}', f'{means[2].mean:.3f} ± {means[2].error:.3f}',
+    return [game, spread(modes) + lost, spread(good, '{:.1%}'), spread(divergence, '{:.3f}'),
             f'{sum(seconds)/len(seconds)/results["beside"]:.1f}', settings(game)]
 
 

@@ -41,6 +41,13 @@ def report(path, head, parts):
         print(text, flush=True)
 
 
+def spread(values, form='{:.1f}'):
+    "Mean ± standard error; of one value, itself"
+    from gan_nbdev.all import mean_and_error
+    if not values: return '–'
+    return ' ± '.join(map(form.format, mean_and_error(values)[:2] if len(values) > 1 else values))
+
+
 def table(head, rows):
     "Markdown, the first column to the left"
     lines = [head, [':--', *['--:']*(len(head) - 1)], *rows]

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from machine import machine, table
+from machine import machine, spread, table
 from scipy.stats import chisquare
-from gan_nbdev.all import (GaussianMixture, checkerboard, coverage, experiment, grid, jsd, jsd_floor, mean_and_error, mixture_1d,
-                           perfect_share, ring, sliced_wasserstein, swiss_roll, two_moons)
+from gan_nbdev.all import (GaussianMixture, checkerboard, coverage, experiment, grid, jsd, jsd_floor, mixture_1d, perfect_share,
+                           ring, sliced_wasserstein, swiss_roll, two_moons)
 
 here, n = Path(__file__).parent, 2500
 
@@ -55,22 +55,19 @@ def run(name, recipe, seed):
 
 def by_seed(known, name, recipe): return [*known.get(f'{name} {recipe}', {}).values()]
 
-def mean(values, form='{:.3f}'):
-    return ' ± '.join(form.format(o) for o in mean_and_error(values)[:2]) if len(values) > 1 else form.format(values[0])
-
 
 def of_modes(known, name, recipe):
     runs = by_seed(known, name, recipe)
     def all_of(k): return [o[k] for o in runs]
     return [f'{name}, {recipes[recipe]}', len(runs), f'{", ".join(map(str, all_of("modes")))} of {len(data[name]().means)}',
-            mean(all_of('good'), '{:.1%}'), mean(all_of('jsd'), '{:.4f}'), f'{sum(p > .05 for p in all_of("p"))} of {len(runs)}',
+            spread(all_of('good'), '{:.1%}'), spread(all_of('jsd'), '{:.4f}'), f'{sum(p > .05 for p in all_of("p"))} of {len(runs)}',
             f'{min(all_of("least")):,} to {max(all_of("most")):,}', f'{runs[0]["iterations"]:,}', f'{sum(all_of("seconds"))/len(runs):.0f}']
 
 
 def of_others(known, name):
     d = data[name]()
-    floor = mean([sliced_wasserstein(drawn(d, s), drawn(d, s + 1)) for s in range(2, 22, 2)], '{:.4f}')
-    return [str(d), *(mean([o['sw'] for o in runs], '{:.4f}') if (runs := by_seed(known, name, r)) else '–' for r in recipes), floor]
+    floor = spread([sliced_wasserstein(drawn(d, s), drawn(d, s + 1)) for s in range(2, 22, 2)], '{:.4f}')
+    return [str(d), *(spread([o['sw'] for o in by_seed(known, name, r)], '{:.4f}') for r in recipes), floor]
 
 
 def page(known):

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from machine import machine, table
-from gan_nbdev.all import (experiment, image_grid, mean_and_error, metrics, mnist, nearest_ratio, parzen, parzen_sigma,
-                           plot_interpolation)
+from machine import machine, spread, table
+from gan_nbdev.all import (experiment, image_grid, metrics, mnist, nearest_ratio, parzen, parzen_sigma, plot_interpolation)
 
 here, states = Path(__file__).parent, Path('runs/table1')
 looks = 10   # on the way
@@ -94,10 +93,9 @@ def picture(trainer, name, x):
 
 def told(name, runs):
     ll = [o['parzen'] for o in runs.values()]
-    mean, error = mean_and_error(ll)[:2] if len(ll) > 1 else (ll[0], None)
     one = [f"{min(o[k] for o in runs.values()):.2f}" for k in ('parzen_sigma', 'nearest')]
     alone = [[*o['curve']['G'].values()][-1] for o in runs.values()]
-    return [rows[name][0], f'{mean:.1f}' + (f' ± {error:.1f}' if error is not None else ''), ', '.join(f'{o:.1f}' for o in ll),
+    return [rows[name][0], spread(ll), ', '.join(f'{o:.1f}' for o in ll),
             f'{sum(alone)/len(alone):.0f}',
             *one, f"{next(iter(runs.values()))['iterations']:,}", ', '.join(f"{o['minutes']:.0f}" for o in runs.values())]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
 
 import torch
-from machine import machine, table as as_markdown
+from machine import machine, spread, table as as_markdown
 from sklearn.datasets import load_wine
-from gan_nbdev.all import experiment, mean_and_error, metrics, obeyed, table
+from gan_nbdev.all import experiment, metrics, obeyed, table
 
 figures = 'sliced_wasserstein', 'precision', 'recall', 'coverage', 'nearest_ratio', 'two_sample_accuracy', 'correlation_gap', 'obeyed'
 
@@ -37,7 +37,7 @@ if __name__ == '__main__':
     with ProcessPoolExecutor(2) as pool:
         asked = {r: [pool.submit(run, r, s, steps) for s in range(5)] for r in ('tables', 'points')}
         found = {r: [o.result() for o in runs] for r, runs in asked.items()}
-    def said(r, k): return '{0.mean:.2f} ± {0.error:.2f}'.format(mean_and_error([o[k] for o in found[r]]))
+    def said(r, k): return spread([o[k] for o in found[r]], '{:.2f}')
     rows = [[k, said('tables', k), said('points', k), f"{found['tables'][0][k + '_real']:.2f}"] for k in figures]
     text = f"""# A small table
 

@@ -1158,6 +1158,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'gan_nbdev.experiments._put': ('experiments.html#_put', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._refuse': ('experiments.html#_refuse', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._rename': ('experiments.html#_rename', 'gan_nbdev/experiments.py'),
+                                       'gan_nbdev.experiments._two': ('experiments.html#_two', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._unknown': ('experiments.html#_unknown', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments._words': ('experiments.html#_words', 'gan_nbdev/experiments.py'),
                                        'gan_nbdev.experiments.experiment': ('experiments.html#experiment', 'gan_nbdev/experiments.py'),

@@ -113,11 +113,11 @@ _ring = dict(_points, about='the ring, in few seconds', d_rule=_adam(3e-3, 0.6),
              batch_size=128, steps=6_000)
 
 # %% ../nbs/07_experiments.ipynb #176048a1
-def _images(about, width, dim, steps, **drop):
-    hidden = dict(hidden=[width]*2, act='leaky_relu')
-    return dict(about=about, **_common, noise=dict(name='uniform', dim=dim),
-                generator=dict(hidden, norm='batch'), discriminator=dict(hidden, **drop),
-                d_rule=_adam(4e-4, 0.5), g_rule=_adam(1e-3, 0.5), batch_size=100, steps=steps)
+def _images(about, dim, steps, generator, discriminator, **more):
+    return dict(_common, about=about, noise=dict(name='uniform', dim=dim), generator=dict(generator, norm='batch'),
+                discriminator=discriminator, d_rule=_adam(4e-4, 0.5), g_rule=_adam(1e-3, 0.5), batch_size=100, steps=steps, **more)
+
+def _two(width, act='leaky_relu', **drop): return dict(hidden=[width]*2, act=act, **drop)
 
 # %% ../nbs/07_experiments.ipynb #594b358e
 def _momentum(lr):
@@ -148,10 +148,10 @@ recipes = {'points': _points, 'ring': _ring,
            'exact': dict(_points, about='points, in minutes', game=dict(name='non-saturating', noise=0.5, noise_varied=True),
                          ema=2000, steps=60_000, d_rule=_adam(1e-3, 0.8, to=2e-4), g_rule=_adam(5e-4, 0.8, to=1e-4)),
            'tables': dict(_points, about='tables and series', game=dict(name='non-saturating', r1=1.0)),
-           'digits': _images('images of less than 256 pixels', 256, 32, 14_000, dropout=0.3),
-           'images': dict(_images('larger images', 512, 100, 20_000, dropout=0.5, input_dropout=0.2), ema=1000),
-           'mnist': dict(_images('MNIST and its like', 512, 100, 20_000), generator=dict(hidden=[1200]*2, act='relu', norm='batch'),
-                         discriminator=dict(hidden=[240]*2, act='maxout'), game=dict(name='non-saturating', noise=0.1), ema=3500),
+           'digits': _images('images of less than 256 pixels', 32, 14_000, _two(256), _two(256, dropout=0.3)),
+           'images': _images('larger images', 100, 20_000, _two(512), _two(512, dropout=0.5, input_dropout=0.2), ema=1000),
+           'mnist': dict(_images('MNIST and its like', 100, 20_000, _two(1200, 'relu'), _two(240, 'maxout'), ema=3500),
+                         game=dict(name='non-saturating', noise=0.1)),
            'paper': _paper, 'lab': _lab, 'lab-images': _lab_images}
 
 # %% ../nbs/07_experiments.ipynb #432b0c55
@@ -178,6 +178,7 @@ def recipe_for(data        # a data object
     return 'digits' if data.dim < 256 else 'images'
 
 _for_name = dict(ring='ring', digits='digits', mnist='mnist', fashion_mnist='mnist')   # others are points
+_for_other_games = dict(ring='points', mnist='images')   # by which their settings were found; where dropout is in the place of noise
 _in_parts = 'mnist', 'fashion_mnist'   # of which the paper keeps images back for validation
 
 def _data_entry(data):
@@ -254,9 +255,8 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     given = {} if named else dict(data=get_data(data))
     if hasattr(given.get('data'), 'loader'): changes = dict(batch_size=given['data'].m) | changes   # which has its own
     entry, fits = _data_entry(given.get('data', data))
-    usual = changes.get('game', _common['game']) == _common['game']
-    if fits == 'ring' and not usual: fits = 'points'   # by which the settings of the other games were found
-    if fits == 'mnist' and isinstance(changes.get('game'), str): fits = 'images'   # where dropout is in the place of the game's noise
+    own_game = fits and changes.get('game', recipes[fits]['game']) == recipes[fits]['game']
+    if not own_game: fits = _for_other_games.get(fits, fits)
     def by(recipe, named):
         base = {k: v for k, v in recipes[recipe].items() if k != 'about'}
         e = Experiment(dict(base, data=entry), given)

@@ -109,6 +109,9 @@ def test_recipes_fit_the_data():
     assert experiment('mnist') == experiment('mnist', 'mnist')
     assert experiment('mnist', game='hinge') == experiment('mnist', 'images', game='hinge')
     assert experiment('mnist', game='non-saturating') == experiment('mnist', 'images')
+    for game in (dict(name='non-saturating', r1=.1), games['hinge']):
+        assert experiment('mnist', game=game) == experiment('mnist', 'images', game=game)
+    assert experiment('mnist', game=dict(name='non-saturating', noise=.1)) == experiment('mnist')
     assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
     assert {'points', 'ring', 'exact', 'tables', 'digits', 'images', 'mnist', 'paper', 'lab', 'lab-images'} == {*recipes}
