@@ -85,14 +85,24 @@ def chromium():
         try: yield b
         finally: b.close()
 
+def _notebook(sources):
+    spec = dict(display_name='python3', language='python', name='python3')
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(o) for o in sources], metadata=dict(kernelspec=spec))
+
+_forget = """import gc
+for o in gc.get_objects():
+    if (type(o).__module__, type(o).__name__) == ('gan_nbdev.lab.window', 'Lab'): o.close()
+from ipywidgets import Widget
+Widget.close_all()
+get_ipython().reset()"""
+
+laptop = 1280, 900
+
 class Notebook:
     "A notebook with these cells in a page of its own, its kernel connected, nothing run yet"
-    def __init__(self, browser, url, folder, sources, size=(1280, 900), name='x', **context):
-        cells = [nbformat.v4.new_code_cell(o) for o in sources]
-        spec = dict(display_name='python3', language='python', name='python3')
+    def __init__(self, browser, url, folder, sources, size=laptop, name='x', **context):
         self.path = Path(folder)/f'{name}.ipynb'
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=dict(kernelspec=spec)),
-                       self.path)
+        nbformat.write(_notebook(sources), self.path)
         self.context = browser.new_context(viewport=dict(width=size[0], height=size[1]), **context)
         self.page, self.url, self.runtime = self.context.new_page(), url, Path(folder)/'.jupyter'
         self.page.set_default_timeout(30_000*patience)
@@ -110,6 +120,19 @@ class Notebook:
             const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
             return !!k && k.connectionStatus === "connected" && k.status === "idle" }'''
         _wait(lambda: self.page.evaluate(ready), 60, 'the kernel')
+
+    def put(self, *sources, size=laptop):
+        "Other cells, in this file, window and kernel, which forget those before: to open new ones takes ten seconds"
+        js = '''async ([code, cells]) => {
+            const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+            const said = await sessionContext.session.kernel.requestExecute({ code, store_history: false }).done;
+            if (said.content.status !== "ok") throw new Error(said.content.evalue);
+            localStorage.clear();
+            context.model.fromJSON(cells);
+            await context.save() }'''
+        self.page.evaluate(js, [_forget, _notebook(sources)])
+        self.page.set_viewport_size(dict(width=size[0], height=size[1]))
+        self.errors.clear(); self.outside.clear()
 
     def run(self, wait=True):
         "Run all cells"

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 import browser as tool
-from test_lab_browser import chromium, notebook, pictures, url
+from test_lab_browser import books, chromium, notebook, pictures, theme, url
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 setup = '''from gan_nbdev.all import *
@@ -292,20 +292,21 @@ def test_runs_and_folders(notebook, pictures):
 
 # ---- themes and widths
 
-def test_dark(tmp_path, chromium, pictures):
-    with tool.server(tmp_path, 'Dark', OMP_NUM_THREADS='1') as u:
-        for data in ('digits()', 'ring()'):
-            nb = tool.Notebook(chromium, u, tmp_path, cells(data), size=(1024, 1000), name=data[:4])
-            nb.run()
-            changes(nb, lambda: part(nb, 'pad').press('ArrowUp'), '.ge-pad')
-            ground = look(nb).evaluate('e => getComputedStyle(e).backgroundColor')
-            assert max(map(int, ground[4:-1].split(', '))) < 80
-            nb.page.screenshot(path=pictures/f'explorer_dark_{data[:4]}.png')
-            nb.close()
+def test_dark(notebook, pictures):
+    nb = notebook('1')
+    theme(nb, 'Dark')
+    for data in ('digits()', 'ring()'):
+        nb.put(*cells(data), size=(1024, 1000))
+        nb.run()
+        changes(nb, lambda: part(nb, 'pad').press('ArrowUp'), '.ge-pad')
+        ground = look(nb).evaluate('e => getComputedStyle(e).backgroundColor')
+        assert max(map(int, ground[4:-1].split(', '))) < 80
+        nb.page.screenshot(path=pictures/f'explorer_dark_{data[:4]}.png')
+    theme(nb, 'Light')
 
 def test_phone(notebook, pictures):
     nb = notebook(*cells('digits()'), size=(390, 844), has_touch=True)
-    nb.page.evaluate('() => window.jupyterapp.commands.execute("application:toggle-left-area")')
+    nb.page.evaluate('() => window.jupyterapp.shell.collapseLeft()')
     nb.page.wait_for_timeout(500)
     changes(nb, lambda: part(nb, 'pad').tap(position=dict(x=40, y=40)), '.ge-fake', '.ge-pad')
     assert nb.ask('e.latent.at[1]') > .5
@@ -356,6 +357,7 @@ def test_reload_and_a_second_browser(notebook):
     nb.until(lambda: part(nb, 'seed').input_value() == '2', 'the first to follow')
     nb.page.reload()
     nb.until(lambda: look(nb).count() and 'seed 2' in look(nb).inner_text(), 'the reload', 20)
+    other.close()
 
 def test_saved_picture(notebook):
     "Whoever has no kernel sees a picture"

@@ -2,15 +2,13 @@
 
 Screenshots go to the folder that `LAB_PICTURES` names, or to pytest's own.
 """
-from contextlib import contextmanager
-
 import nbformat, numpy as np, pytest
 
 import browser as tool
 from gan_nbdev.lab import record
 from gan_nbdev.experiments import experiment
 from gan_nbdev.lab.rewinding import Rewindable
-from test_lab_browser import chromium, pictures
+from test_lab_browser import books, chromium, notebook, pictures, theme, url
 
 pytestmark = pytest.mark.skipif(tool.missing() is not None, reason=f'no browser: {tool.missing()}')
 small = {'generator.hidden': [16]*3, 'discriminator.hidden': [16]*3, 'batch_size': 64}
@@ -271,45 +269,43 @@ from gan_nbdev.experiments import experiment
 from gan_nbdev.lab.rewinding import Rewindable
 record(Rewindable(experiment('ring', 'lab', **{small})), 400, frames=12)'''
 
-@contextmanager
-def lab(tmp_path, chromium, theme, source=run):
-    with tool.server(tmp_path, theme, OMP_NUM_THREADS='1') as url:
-        nb = tool.Notebook(chromium, url, tmp_path, [source])
-        yield nb
-        assert nb.errors == [] and nb.outside == []
-        nb.close()
+@pytest.fixture
+def lab(notebook):
+    nb = notebook('1')
+    yield nb
+    assert nb.errors == [] and nb.outside == []
 
-@pytest.mark.parametrize('theme', ['Light', 'Dark'])
-def test_reopened(tmp_path, chromium, theme, pictures):
+def test_reopened(lab, pictures):
     "Run once, saved, opened again: it plays, although nothing was run"
-    with lab(tmp_path, chromium, theme) as nb:
-        nb.run()
-        film = nb.page.locator('.gl-film')
-        nb.until(lambda: film.get_attribute('data-iteration') == '400', 'the film')
-        nb.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
-        nb.page.wait_for_timeout(1000)
-        nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
-        nb.open()
-        nb.until(lambda: film.count() == 1 and film.get_attribute('data-iteration') == '400')
-        assert nb.page.locator('.jp-RenderedImage img').is_hidden()
-        assert nb.ask('"Rewindable" in globals()') is False
-        nb.page.locator('.gl-big').click()
-        nb.until(lambda: int(film.get_attribute('data-iteration')) < 400)
-        nb.page.locator('[data-do="pause"]').click()
-        for key in ('d', 'd'): nb.page.keyboard.press(key)   # which deletes a cell, elsewhere
-        nb.page.locator('[data-layer="manifold"]').check()
+    lab.put(run)
+    lab.run()
+    film = lab.page.locator('.gl-film')
+    lab.until(lambda: film.get_attribute('data-iteration') == '400', 'the film')
+    lab.page.evaluate('() => window.jupyterapp.commands.execute("docmanager:save")')
+    lab.page.wait_for_timeout(1000)
+    lab.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
+    for name in 'Dark', 'Light':
+        theme(lab, name)
+        lab.open()
+        lab.until(lambda: film.count() == 1 and film.get_attribute('data-iteration') == '400')
+        assert lab.page.locator('.jp-RenderedImage img').is_hidden()
+        assert lab.ask('"Rewindable" in globals()') is False
+        lab.page.locator('.gl-big').click()
+        lab.until(lambda: int(film.get_attribute('data-iteration')) < 400)
+        lab.page.locator('[data-do="pause"]').click()
+        for key in ('d', 'd'): lab.page.keyboard.press(key)   # which deletes a cell, elsewhere
+        lab.page.locator('[data-layer="manifold"]').check()
         assert film.is_visible()
-        nb.page.screenshot(path=pictures/f'film_lab_{theme.lower()}.png')
+        lab.page.screenshot(path=pictures/f'film_lab_{name.lower()}.png')
 
-def test_not_trusted(tmp_path, chromium, ring, pictures):
+def test_not_trusted(lab, ring, pictures):
     "A notebook that came from elsewhere: the picture, until the reader trusts it"
-    with lab(tmp_path, chromium, 'Light', '1') as nb:
-        cell = nbformat.v4.new_code_cell('film')
-        cell.outputs = [nbformat.v4.new_output('display_data', o) for o in outputs(ring)]
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), nb.path)
-        nb.open()
-        nb.page.wait_for_timeout(500)
-        assert nb.page.locator('.gl-film').count() == 0
-        assert nb.page.locator('.jp-RenderedImage img').is_visible()
-        assert 'It plays where scripts' in nb.page.locator('.jp-NotebookPanel').inner_text()
-        nb.page.screenshot(path=pictures/'film_untrusted.png')
+    cell = nbformat.v4.new_code_cell('film')
+    cell.outputs = [nbformat.v4.new_output('display_data', o) for o in outputs(ring)]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), lab.path)
+    lab.open()
+    lab.page.wait_for_timeout(500)
+    assert lab.page.locator('.gl-film').count() == 0
+    assert lab.page.locator('.jp-RenderedImage img').is_visible()
+    assert 'It plays where scripts' in lab.page.locator('.jp-NotebookPanel').inner_text()
+    lab.page.screenshot(path=pictures/'film_untrusted.png')

@@ -29,18 +29,28 @@ def url(tmp_path_factory):
 def chromium():
     with tool.chromium() as b: yield b
 
+@pytest.fixture(scope='module')
+def books():
+    "Notebooks that are open and empty, by what their windows have"
+    books = {}
+    yield books
+    for nb in books.values(): nb.close()
+
 @pytest.fixture
-def notebook(url, chromium):
-    books = []
-    def make(*sources, **kw):
-        nb = tool.Notebook(chromium, *url, sources, name=f'n{len(books)}', **kw)
-        books.append(nb)
+def notebook(url, chromium, books):
+    "A notebook with the cells given, run"
+    used = {}
+    def make(*sources, size=tool.laptop, **kw):
+        kind, name = str(kw), f'n{len([*url[1].glob("n*.ipynb")])}'
+        if nb := books.pop(kind, None): nb.put(*sources, size=size)
+        else: nb = tool.Notebook(chromium, *url, sources, size, name, **kw)
+        used[kind] = nb
         nb.run()
         return nb
     yield make
-    for nb in books:
-        nb.page.evaluate('() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
-        nb.close()
+    for kind, nb in used.items():
+        nb.put()   # whatever is going on ends
+        books[kind] = nb
 
 @pytest.fixture(scope='module')
 def shared(url, chromium):
@@ -623,22 +633,24 @@ def test_other_data(notebook, pictures, data):
 
 # ---- themes and widths
 
-def test_dark(tmp_path, chromium, pictures):
-    with tool.server(tmp_path, 'Dark', OMP_NUM_THREADS='1') as u:
-        nb = tool.Notebook(chromium, u, tmp_path, [small], size=(1024, 800))
-        nb.run()
-        changes(nb, lambda: button(nb, 'play').click())
-        nb.until('lab.run.iteration > 200', seconds=60)
-        ground = look(nb).evaluate('e => getComputedStyle(e).backgroundColor')
-        assert max(map(int, ground[4:-1].split(', '))) < 80
-        nb.page.screenshot(path=pictures/'dark_1024.png')
-        nb.close()
+def theme(nb, name):
+    nb.page.evaluate('theme => window.jupyterapp.commands.execute("apputils:change-theme", { theme })', f'JupyterLab {name}')
+
+def test_dark(notebook, pictures):
+    nb = notebook(small, size=(1024, 800))
+    theme(nb, 'Dark')
+    changes(nb, lambda: button(nb, 'play').click())
+    nb.until('lab.run.iteration > 200', seconds=60)
+    ground = look(nb).evaluate('e => getComputedStyle(e).backgroundColor')
+    assert max(map(int, ground[4:-1].split(', '))) < 80
+    nb.page.screenshot(path=pictures/'dark_1024.png')
+    theme(nb, 'Light')
 
 @pytest.fixture
 def phone(notebook):
     nb = notebook(small, size=(390, 844), has_touch=True)
     nb.until(lambda: begun(nb), 'the first frame')
-    nb.page.evaluate('() => window.jupyterapp.commands.execute("application:toggle-left-area")')
+    nb.page.evaluate('() => window.jupyterapp.shell.collapseLeft()')
     nb.until(lambda: look(nb).bounding_box()['width'] > 200, 'room')
     return nb
 
@@ -760,6 +772,7 @@ def test_reload_and_a_second_browser(notebook, url, chromium):
     nb.page.reload()
     nb.until(lambda: look(nb).count() and look(nb).get_attribute('data-iteration') == '9',
              'the reload')
+    other.close()
 
 def test_a_saved_notebook_without_its_kernel(notebook, pictures):
     "Alive, the window alone is to be seen; reopened with a new kernel, its picture, until it is run"
