@@ -229,10 +229,12 @@ def shown(page, c, cell_options=re.compile(r'^#\| ([\w-]+): ?(.*)$', flags=re.M)
 
 def processed(proj, **only):
     "What nbdev hands to Quarto of the notebooks in `proj`: page -> (title, Markdown of the page)"
-    code = f'''from nbdev.quarto import refresh_quarto_yml
+    code = f'''import gc
+from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 refresh_quarto_yml()
-proc_nbs(n_workers=0, **{only})'''
+proc_nbs(n_workers=0, **{only})
+gc.freeze()   # as tools/build_site.py does'''
     path = os.pathsep.join(map(str, (proj, proj/'tools')))
     log = run(sys.executable, '-c', code, cwd=proj, PYTHONPATH=path)
     assert 'imports and other code' not in log

@@ -1,5 +1,5 @@
 "Builds the site into _docs/: the notebooks as nbdev processes them, pages made of what the project knows, and Quarto."
-import argparse, ast, base64, io, json, logging, re, shutil, subprocess, sys
+import argparse, ast, base64, gc, io, json, logging, re, shutil, subprocess, sys
 from pathlib import Path
 
 from fastcore.foundation import L
@@ -257,6 +257,7 @@ def build():
     shutil.rmtree(proc, ignore_errors=True)
     refresh_quarto_yml()
     proc_nbs(n_workers=0)   # other processes would each import torch
+    gc.freeze()   # or each notebook's shell, at exit, looks for garbage in all that torch has
     link_repository()
     make_pages()
     warnings = render()
