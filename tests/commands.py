@@ -32,6 +32,14 @@ def _script(*args):
     sys.argv = list(args)
     runpy.run_path(args[0], run_name='__main__')
 
+def _module(name, *args):
+    sys.argv = [name, *args]
+    runpy.run_module(name, run_name='__main__', alter_sys=True)
+
+def python_m(name, *args, cwd):
+    "As `python -m`"
+    return apart(_module, name, *map(str, args), cwd=cwd)
+
 def run(*args, cwd, **env):
     "Run a command of the package to its end"
     return apart(_script, str(bin_/args[0]), *map(str, args[1:]), cwd=cwd, **env)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load, save
 
+from commands import run as command
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
 from gan_nbdev.datasets.files import csv, get_data, npy
@@ -553,15 +554,12 @@ def test_commands_end_in_one_line(tmp_path, run):
     whole = (run/'weights.safetensors').read_bytes()
     (run/'weights.safetensors').write_bytes(whole[:-1])
     commands += [['gan-sample', run, '--out', 'x.npy'], ['gan-eval', run]]
-    before, bin_ = sorted(tmp_path.rglob('*')), Path(sys.executable).parent
-    how = dict(cwd=tmp_path, text=True, stdin=subprocess.DEVNULL,
-               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    started = [subprocess.Popen([bin_/c[0], *c[1:]], **how) for c in commands]
-    for c, p in zip(commands, started):
-        out, err = p.communicate(timeout=120)
-        assert p.returncode == 2 and out == '', (c, p.returncode, out, err)
-        line = err.removesuffix('\n')
-        assert line.startswith(f'{c[0]}: error: ') and line.isprintable(), (c, err)
+    before = sorted(tmp_path.rglob('*'))
+    for c in commands:
+        r = command(*c, cwd=tmp_path)
+        assert r.returncode == 2 and r.stdout == '', (c, r)
+        line = r.stderr.removesuffix('\n')
+        assert line.startswith(f'{c[0]}: error: ') and line.isprintable(), (c, r.stderr)
         tried['command', 'refused'] += 1
     (run/'weights.safetensors').write_bytes(whole)
     assert sorted(tmp_path.rglob('*')) == before
