@@ -5,8 +5,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
-# Not compiled: of many thousand files few are ever imported, and those are compiled then.
-INSTALL = $(BIN)/python -m pip install --no-compile --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
 .PHONY: help demo test hostile torture bench gpu lab js docs site quarto readme prepare hooks clean
 

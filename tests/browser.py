@@ -29,22 +29,21 @@ def _port():
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
 
-def _settings(folder, theme):
+def _settings(folder):
     for path, what in (('notebook-extension/tracker', dict(windowingMode='none')),
                        ('apputils-extension/notification', dict(fetchNews='false',
                                                                 checkForUpdates=False)),
-                       ('docmanager-extension/plugin', dict(autosave=False)),
-                       ('apputils-extension/themes', dict(theme=f'JupyterLab {theme}'))):
+                       ('docmanager-extension/plugin', dict(autosave=False))):
         p = folder/f'settings/@jupyterlab/{path}.jupyterlab-settings'
         p.parent.mkdir(parents=True, exist_ok=True)
         p.write_text(json.dumps(what))
 
 @contextmanager
-def server(folder, theme='Light', **env):
+def server(folder, **env):
     "JupyterLab on `folder`, with a configuration of its own; gives its address"
     folder, port = Path(folder), _port()
     own = folder/'.jupyter'
-    _settings(own, theme)
+    _settings(own)
     dirs = {k: str(own/k.lower()) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR',
                                             'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')}
     dirs |= dict(JUPYTERLAB_SETTINGS_DIR=str(own/'settings'),
