@@ -233,8 +233,9 @@ def processed(proj, **only):
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 refresh_quarto_yml()
+gc.disable()   # as in tools/build_site.py
 proc_nbs(n_workers=0, **{only})
-gc.freeze()   # as tools/build_site.py does'''
+gc.freeze()'''
     path = os.pathsep.join(map(str, (proj, proj/'tools')))
     log = run(sys.executable, '-c', code, cwd=proj, PYTHONPATH=path)
     assert 'imports and other code' not in log

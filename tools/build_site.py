@@ -257,8 +257,9 @@ def finish(site):
 def build():
     shutil.rmtree(proc, ignore_errors=True)
     refresh_quarto_yml()
+    gc.disable()            # to look for garbage in all that torch has takes longer than the notebooks do
     proc_nbs(n_workers=0)   # other processes would each import torch
-    gc.freeze()   # or each notebook's shell, at exit, looks for garbage in all that torch has
+    gc.freeze()             # each notebook's shell looks for it at exit
     link_repository()
     make_pages()
     warnings = render()
