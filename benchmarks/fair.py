@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import torch
 from machine import machine, spread, table
 from torch import nn
-from gan_nbdev.all import (coverage, digits, experiment, fid, games, grid, jsd, jsd_floor, mean_and_error, mnist, palette,
+from gan_nbdev.all import (digits, experiment, fid, games, grid, jsd, jsd_floor, mean_and_error, mnist, palette,
                            perfect_share, ring, study)
 
 here, runs = Path(__file__).parent, Path('runs/fair')
@@ -38,10 +38,10 @@ def draws():
 
 def usual(name, game):
     "The library's settings for a game, on networks that are the same for all"
-    recipe = {} if name in images or game != 'non-saturating' else {'recipe': 'points'}
-    net = {'recipe': 'images'} if name == 'mnist' and game == 'non-saturating' else recipe
+    shared = dict(ring='points', mnist='images').get(name)   # these have a recipe for the usual game alone
+    same = {'recipe': shared} if shared and game == 'non-saturating' else {}
     return experiment(name, game=game, steps=steps[name], ema=None, device='cpu', engine='compiled', threads=1,
-                      precision='bf16' if name == 'mnist' else 'float32', **net)
+                      precision='bf16' if name == 'mnist' else 'float32', **same)
 
 
 def tried(name, game):

@@ -229,13 +229,7 @@ def shown(page, c, cell_options=re.compile(r'^#\| ([\w-]+): ?(.*)$', flags=re.M)
 
 def processed(proj, **only):
     "What nbdev hands to Quarto of the notebooks in `proj`: page -> (title, Markdown of the page)"
-    code = f'''import gc
-from nbdev.quarto import refresh_quarto_yml
-from nbdev.serve import proc_nbs
-refresh_quarto_yml()
-gc.disable()   # as in tools/build_site.py
-proc_nbs(n_workers=0, **{only})
-gc.freeze()'''
+    code = f'from build_site import process_notebooks; process_notebooks(**{only})'
     path = os.pathsep.join(map(str, (proj, proj/'tools')))
     log = run(sys.executable, '-c', code, cwd=proj, PYTHONPATH=path)
     assert 'imports and other code' not in log

@@ -254,12 +254,16 @@ def finish(site):
     lighten(site)
     lighten_pictures(site)
 
+def process_notebooks(**only):
+    "Write into _proc/ what Quarto reads of the notebooks; the process ends soon after"
+    refresh_quarto_yml()
+    gc.disable()   # to look for garbage in all that torch has takes longer than the notebooks do
+    proc_nbs(n_workers=0, **only)   # other processes would each import torch
+    gc.freeze()    # each notebook's shell looks for it at exit
+
 def build():
     shutil.rmtree(proc, ignore_errors=True)
-    refresh_quarto_yml()
-    gc.disable()            # to look for garbage in all that torch has takes longer than the notebooks do
-    proc_nbs(n_workers=0)   # other processes would each import torch
-    gc.freeze()             # each notebook's shell looks for it at exit
+    process_notebooks()
     link_repository()
     make_pages()
     warnings = render()
