@@ -81,7 +81,7 @@ class Experiment:
 
     def __getitem__(self, name:str): # with dots between: 'k', 'd_rule.lr', 'd_rule.schedule.lr.to'
         part, *path = name.split('.')
-        v = {k: usual for k, (usual, _) in _more.items()} | self.entries
+        v = {k: usual for k, (usual, _) in _more.items()} | self._entries
         if part not in v: raise _unknown(name)
         v = v[part]
         if path and part == 'game' and isinstance(v, str): v = dict(name=v)
@@ -89,7 +89,7 @@ class Experiment:
         for k in path:
             if not isinstance(v, dict) or k not in v: raise _unknown(name)
             v = v[k]
-        return v
+        return deepcopy(v)
 
     def is_own(self,
                part:str  # a name in `parts`

@@ -218,10 +218,14 @@ def test_the_diagram_moves_while_it_plays(lab):
         tiles.add(pixels(lab, '[data-tile="fakes"]') + pixels(lab, '[data-tile="D"]'))
         return len(seen) > 3 and len(tiles) > 3
     lab.until(moves, 'numbers and pictures')
-    running = look(lab).locator('.gl-of-g').evaluate('e => e.getAnimations().length')
+    def dashes(): return look(lab).locator('.gl-of-g').evaluate('e => getComputedStyle(e).strokeDashoffset')
+    lab.until(lambda first=dashes(): dashes() != first, 'dashes that run')
     button(lab, 'pause').click()
-    assert running == 1
-    lab.until(lambda: look(lab).locator('.gl-of-g').evaluate('e => e.getAnimations().length') == 0, 'rest')
+    lab.until(lambda: look(lab).locator('[data-do="play"]').count(), 'rest')
+    stood, before = dashes(), count(lab)
+    do(lab, 'step', n=3)
+    lab.until(lambda: count(lab) != before, 'one more picture')
+    assert dashes() == stood
 
 @pytest.mark.parametrize('what, words', [
     ('[data-part="z"] rect', 'random numbers'), ('.gl-of-g', 'through D'), ('.gl-loss-d rect', 'D descends it'), ('[data-curve="jsd"] canvas', 'Jensen'),

@@ -86,7 +86,10 @@ def _show(self:Painter, who, eye, curves):
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
         eye.sent = True
-    self.tell('frame', dict(who=who, iteration=eye.iteration, numbers=eye.numbers()), eye.frame(self.layers))
+    told = dict(who=who, iteration=eye.iteration)
+    if not self.playing or time.monotonic() > eye.read:
+        told['numbers'], eye.read = eye.numbers(), time.monotonic() + .11
+    self.tell('frame', told, eye.frame(self.layers))
     if not curves: return
     if not self.playing or eye.iteration not in eye.figures: eye.measure()  # D alone may have moved
     self.tell('curves', dict(who=who), eye.curves())

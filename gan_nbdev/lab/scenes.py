@@ -41,6 +41,7 @@ class Scene:
         self.known = isinstance(data, Distribution)
         self.box = self._box() if box is None else torch.as_tensor(box).float()
         self.grid, self.lattice = self._grid(), _lattice(gan.noise)
+        self.places = None if self.grid is None else data.scale(self.grid)   # model units
         self.layers, self.about = self._layers(gan), _about(self.sight, gan)
         self._truth, self._floor, self._real_masses = None, None, None
 
@@ -153,7 +154,7 @@ def points(self:Scene,
 
 @patch
 def _heat(self:Scene, gan, game):
-    x = self.data.scale(self.grid).to(gan.device)
+    x = self.places.to(gan.device)
     if game is None or 'd_real' in game.shows: p = gan.prob(x).cpu()
     else:   # a critic's answers have no scale of their own: from the least to the largest
         with evaluating(gan.discriminator): p = gan.logits(x).float().cpu()

@@ -174,8 +174,18 @@ function kept(array, name, make) {
   return (made.get(array)[name] ||= make());
 }
 
-function bitmap(bytes, w, hgt = w) {
-  const c = h("canvas");
+const layers = new WeakMap();
+
+/** A canvas for `owner`, painted by `paint` only when something in `of` is another. */
+function renewed(owner, of, paint) {
+  if (!layers.has(owner)) layers.set(owner, { canvas: h("canvas"), of: [] });
+  const layer = layers.get(owner);
+  if (of.some((o, i) => o !== layer.of[i])) paint(layer.canvas);
+  layer.of = of;
+  return layer.canvas;
+}
+
+function bitmap(bytes, w, hgt = w, c = h("canvas")) {
   Object.assign(c, { width: w, height: hgt });
   c.getContext("2d").putImageData(new ImageData(bytes, w, hgt), 0, 0);
   return c;
@@ -263,6 +273,22 @@ class Pen {
     g.globalAlpha = 1;
   }
 
+  /** `dots` of an array that stays, painted once for each size and theme. */
+  stillDots(v, xy, ...how) {
+    const { canvas } = this.g;
+    const of = [xy, this.c, canvas.width, canvas.height, v.x(0), v.x(1), v.y(0), v.y(1), ...how];
+    const layer = renewed(canvas, of, (c) => {
+      Object.assign(c, { width: canvas.width, height: canvas.height });
+      const own = Object.assign(Object.create(this), { g: c.getContext("2d") });
+      own.g.setTransform(this.g.getTransform());
+      own.dots(v, xy, ...how);
+    });
+    this.g.save();
+    this.g.resetTransform();
+    this.g.drawImage(layer, 0, 0);
+    this.g.restore();
+  }
+
   /** Series, `shape` [moments, channels] each, as lines across `box`; later channels are paler. */
   series(v, all, [moments, channels], [[x0, x1]], colour, alpha, width) {
     const step = (x1 - x0) / Math.max(moments - 1, 1);
@@ -291,9 +317,9 @@ class Pen {
   ground(map, n, { top = 255, plain = false } = {}) {
     const { g, c } = this;
     const [from, mid] = plain ? [c.low] : [c.fake, c.low];
-    const make = () => bitmap(shade(map, n, from, c.high, top, mid), n);
+    const paint = (canvas) => bitmap(shade(map, n, from, c.high, top, mid), n, n, canvas);
     g.imageSmoothingEnabled = top > 254;
-    g.drawImage(kept(map, `ground ${[from, mid, c.high]}`, make), 0, 0, this.w, this.h);
+    g.drawImage(renewed(shade, [map, top, mid, c], paint), 0, 0, this.w, this.h); // picture and diagram show the same one
   }
 
   /** Where D says ½. */

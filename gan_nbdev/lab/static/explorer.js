@@ -400,7 +400,7 @@ class App extends Frame {
     const v = view(box, p.w, p.h);
     if (heat) p.ground(heat, 100);
     if (heat) p.half(heat, 100, [5, 4]);
-    if (real) p.dots(v, real, p.c.data, 0.45, 2.2);
+    if (real) p.stillDots(v, real, p.c.data, 0.45, 2.2);
     p.dots(v, fakes, p.c.generator, 0.55);
     this.places(p, v, item);
     p.axes(names, box);

@@ -212,7 +212,7 @@ class Stage {
     if (on.heat && f.heat && !this.critic()) p.half(f.heat, s.cells);
     if (on.manifold && f.manifold && this.app.morph() === 1) this.mesh(p, f.manifold, v);
     const told = this.minibatch || {};
-    if (on.real) p.dots(v, s.real, c.data, told.x ? 0.25 : 0.6, 2.2);
+    if (on.real) p.stillDots(v, s.real, c.data, told.x ? 0.25 : 0.6, 2.2);
     if (on.fakes && f.fakes) p.dots(v, this.moved(f.fakes), c.generator, told.fakes ? 0.25 : 0.9);
     if (on.arrows && f.arrows) this.arrows(p, v);
     if (told.x) p.dots(v, told.x, c.data, 1, 3.5);
@@ -225,11 +225,14 @@ class Stage {
   /** Noise in the picture: ±3 of the prior fills the box. */
   placed(z) {
     const [n, d] = z.shape;
-    const out = new Float32Array(2 * n);
-    this.box().forEach(([a, b], k) => {
-      for (let i = 0; i < n; i++) out[2 * i + k] = (a + b) / 2 + ((k < d ? z[i * d + k] : 0) * (b - a)) / 6.5;
-    });
-    return out;
+    const make = () => {
+      const out = new Float32Array(2 * n);
+      this.box().forEach(([a, b], k) => {
+        for (let i = 0; i < n; i++) out[2 * i + k] = (a + b) / 2 + ((k < d ? z[i * d + k] : 0) * (b - a)) / 6.5;
+      });
+      return out;
+    };
+    return kept(z, `placed ${this.box()}`, make);
   }
 
   /** Fakes on their way from z to G(z), while the morph plays. */
@@ -339,8 +342,8 @@ class Stage {
     if (!p.w || !s || !f) return;
     const { c } = p;
     const v = view(this.box(), p.w, p.h);
-    const few = (xy) => xy.subarray(0, 240);
-    if (name === "z") return p.dots(v, few(this.placed(s.z)), c.value, 1, 1.2);
+    const few = (xy) => kept(xy, "few", () => xy.subarray(0, 240));
+    if (name === "z") return p.stillDots(v, few(this.placed(s.z)), c.value, 1, 1.2);
     if (name === "D") {
       if (s.kind === "line" && f.p) figure1(p, f, { heat: true }, true);
       if (s.kind !== "plane" || !f.heat || !this.app.layers.heat) return;
@@ -348,12 +351,13 @@ class Stage {
       return this.critic() || p.half(f.heat, s.cells);
     }
     const fake = name === "fakes";
-    const [own, colour] = fake ? [f, c.generator] : [s, c.data];
+    const colour = fake ? c.generator : c.data;
     const images = fake ? f.pictures : s.examples;
     const lines = fake ? f.lines : s.real;
     if (s.kind === "images") return images && p.grid(pictures(images, 9, s.shape), 3, 0, p.w);
     if (s.kind === "line") return f.p && figure1(p, f, { fakes: fake, real: !fake }, true);
-    if (s.kind !== "series") return p.dots(v, few(fake ? own.fakes : own.real), colour, fake ? 1 : 0.8, 1.3);
+    if (s.kind !== "series" && fake) return p.dots(v, few(f.fakes), colour, 1, 1.3);
+    if (s.kind !== "series") return p.stillDots(v, few(s.real), colour, 0.8, 1.3);
     if (lines) p.series(v, lines.subarray(0, 8 * s.shape[0] * s.shape[1]), s.shape, s.box, colour, 0.7, 0.8);
   }
 
@@ -545,6 +549,8 @@ class Flow {
       this.el.prepend(canvas);
       return [name, canvas];
     });
+    Object.assign(this, { ways: this.el.querySelectorAll(".gl-way, .gl-back"), offset: 0 });
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     const g = this.el.querySelector(".gl-g");
     for (const on of ["focus", "click"]) g.addEventListener(on, () => app.playMorph());
     g.addEventListener("keydown", (e) => {
@@ -557,10 +563,18 @@ class Flow {
       e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(line)));
   }
 
+  /** The dashes move with the frames: an animation would have the page laid out twice as often. */
+  run() {
+    this.offset = (this.offset - 0.75) % 12;
+    if (this.offset % 1.5) return;
+    for (const e of this.ways) e.setAttribute("stroke-dashoffset", this.offset);
+  }
+
   paint() {
     const [stage] = this.app.stages;
     const now = stage.frame && stage.frame.numbers;
     for (const [name, canvas] of this.tiles) stage.tile(name, canvas);
+    if (this.app.state.playing && this.app.fresh && !this.calm.matches) this.run();
     if (!now || now === this.now) return;
     this.now = now;
     const words = { d_real: "D(x) ", d_fake: "D(G(z)) ", pull: "gradient " };
@@ -995,7 +1009,7 @@ class App extends Frame {
       }
       this.fresh = true;
       this.root.dataset.iteration = m.iteration;
-      if (!m.who) this.clock(m.iteration);
+      if (!m.who && m.numbers) this.clock(m.iteration);
       const old = !this.state.playing || performance.now() - (stage.asked || 0) > 250;
       if (stage.spot && old) stage.probe(stage.spot); // the pointer rests there
     } else if (m.do === "curves") {
