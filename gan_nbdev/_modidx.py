@@ -2264,6 +2264,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'gan_nbdev/support/commands.py'),
                                             'gan_nbdev.support.commands._dashes': ( 'support/commands.html#_dashes',
                                                                                     'gan_nbdev/support/commands.py'),
+                                            'gan_nbdev.support.commands._loading': ( 'support/commands.html#_loading',
+                                                                                     'gan_nbdev/support/commands.py'),
                                             'gan_nbdev.support.commands._said': ( 'support/commands.html#_said',
                                                                                   'gan_nbdev/support/commands.py'),
                                             'gan_nbdev.support.commands.errors_in_one_line': ( 'support/commands.html#errors_in_one_line',

@@ -224,6 +224,21 @@ def test_divergence_is_one_line_and_leaves_its_checkpoints_alone(tmp_path):
     assert [p.name for p in (tmp_path/'runs/t').iterdir()] == ['checkpoints']
 
 
+@pytest.mark.skipif(os.name == 'nt', reason='needs a pseudo-terminal')
+def test_a_terminal_is_told_at_once_that_something_goes_on(tmp_path):
+    "What is printed next is printed over it"
+    import pty
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([bin_/'gan-train', 'ring', '--steps', '2', '--device', 'cpu'], cwd=tmp_path, stdout=theirs, stderr=theirs,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1'}) as p:
+        os.close(theirs)
+        said = ''
+        try:
+            while more := os.read(ours, 10_000): said += more.decode(errors='replace')
+        except OSError: pass   # the other end is closed
+    assert p.returncode == 0 and said.startswith('loading PyTorch …\rring: 8 Gaussians') and said.endswith('\033[K')
+
+
 def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     "What makes it answer at once; benchmarks are for the time itself"
     r = run('gan-train', '--help', cwd=tmp_path)

@@ -7,6 +7,7 @@ __all__ = ['errors_in_one_line', 'Output', 'prepare']
 
 # %% ../../nbs/support/10_commands.ipynb #3fce7a98
 import os, sys, warnings
+from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -22,7 +23,8 @@ def errors_in_one_line(f        # the function of a command
         prog = Path(sys.argv[0]).name + (f' [rank {r}]' if (r := os.environ.get('RANK')) else '')
         shell = is_cli(f.__globals__[f.__name__])   # this command, not another that calls it
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
-        try: return f(*args, **kwargs)
+        try:
+            with _loading(shell and not kwargs.get('quiet')): return f(*args, **kwargs)
         except Exception as e:
             said = _said(e, signature(f).parameters)
             if not shell or said is None: raise
@@ -34,6 +36,15 @@ def errors_in_one_line(f        # the function of a command
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
     return _f
+
+@contextmanager
+def _loading(shown):
+    "On a terminal, a line until something else is printed over it: torch takes its time"
+    shown = shown and sys.stderr.isatty()
+    if shown: print('loading PyTorch …', end='\r', file=sys.stderr, flush=True)
+    try: yield
+    finally:
+        if shown: print('\033[K', end='', file=sys.stderr, flush=True)   # if nothing was
 
 def _said(e, options=()):
     "What to say of an error, and the exit status; None for one that is a bug"
