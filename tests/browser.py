@@ -24,7 +24,7 @@ def find_chromium():
     names = 'chromium', 'chromium-browser', 'google-chrome'
     return os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, names)), None)
 
-def _port():
+def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
@@ -41,7 +41,7 @@ def _settings(folder):
 @contextmanager
 def server(folder, **env):
     "JupyterLab on `folder`, with a configuration of its own; gives its address"
-    folder, port = Path(folder), _port()
+    folder, port = Path(folder), free_port()
     own = folder/'.jupyter'
     _settings(own)
     dirs = {k: str(own/k.lower()) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR',
@@ -56,7 +56,7 @@ def server(folder, **env):
     with open(folder/'server.log', 'w') as log:
         p = subprocess.Popen(cmd, env=env, stdout=log, stderr=log, cwd=folder)
         try:
-            _wait(lambda: _answers(f'http://127.0.0.1:{port}/api'), 60)
+            wait_for(lambda: answers(f'http://127.0.0.1:{port}/api'), 60)
             yield f'http://127.0.0.1:{port}'
         finally:
             p.terminate()
@@ -65,11 +65,11 @@ def server(folder, **env):
                 p.kill()
                 p.wait()
 
-def _answers(url):
+def answers(url):
     try: return urllib.request.urlopen(url, timeout=2).status == 200
     except OSError: return False
 
-def _wait(ready, seconds, what='it'):
+def wait_for(ready, seconds, what='it'):
     end = time.monotonic() + seconds*patience
     while not ready():
         assert time.monotonic() < end, f'waited {seconds} s for {what}'
@@ -118,7 +118,7 @@ class Notebook:
         ready = '''() => {
             const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
             return !!k && k.connectionStatus === "connected" && k.status === "idle" }'''
-        _wait(lambda: self.page.evaluate(ready), 60, 'the kernel')
+        wait_for(lambda: self.page.evaluate(ready), 60, 'the kernel')
 
     def put(self, *sources, size=laptop):
         "Other cells, in this file, window and kernel, which forget those before: to open new ones takes ten seconds"
@@ -136,7 +136,7 @@ class Notebook:
     def run(self, wait=True):
         "Run all cells"
         self.page.evaluate('() => window.jupyterapp.commands.execute("runmenu:run-all")')
-        if wait: _wait(self.done, 60, 'the cells')
+        if wait: wait_for(self.done, 60, 'the cells')
 
     def done(self):
         prompts = self.page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) '
@@ -158,6 +158,6 @@ class Notebook:
 
     def until(self, ready, what='it', seconds=20):
         "Wait for a function, or for an expression in the kernel, to be true"
-        _wait(ready if callable(ready) else lambda: self.ask(f'bool({ready})'), seconds, what)
+        wait_for(ready if callable(ready) else lambda: self.ask(f'bool({ready})'), seconds, what)
 
     def close(self): self.context.close()

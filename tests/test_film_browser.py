@@ -72,7 +72,7 @@ class Page:
     def button(self, what): return self.find(f'[data-do="{what}"]')
     def iteration(self): return int(self.player.get_attribute('data-iteration') or -1)
     def pixels(self, what='.gl-canvas'): return self.find(what).evaluate('c => c.toDataURL()')
-    def until(self, ready, what='it', seconds=8): tool._wait(ready, seconds, what)
+    def until(self, ready, what='it', seconds=8): tool.wait_for(ready, seconds, what)
     def ready(self):
         self.until(lambda: self.player.count() and self.iteration() >= 0, 'the player')
         return self
