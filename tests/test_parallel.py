@@ -18,7 +18,8 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from gan_nbdev.engines.checkpoints import read_checkpoint, write_checkpoint
 from gan_nbdev.data import normal, ring
-from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
+from gan_nbdev.games.began import Reconstruction
+from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator
 from gan_nbdev.engines.parallel import Parallel, launch
 from gan_nbdev.games.table import make_game
 from gan_nbdev.support.folders import writing
@@ -440,6 +441,37 @@ def test_launched_from_a_notebook(alone):
     t = make('adam', seed=5)
     t.load_state_dict(state)
     assert deviation(found(t), alone[0]['adam 50']) < BOUND[False][50]
+
+
+def of_classes(**kw):
+    "A GAN with classes, trained a little"
+    gan = GAN(mlp_generator(2, 3, (16,), seed=0, classes=2), mlp_discriminator(3, (16,), seed=1, classes=2), normal(2), classes=2)
+    t = fit(Trainer(gan, Samples(rows, labels=torch.arange(200) % 2), batch_size=48, d_rule=momentum_sgd(0.02), g_rule=momentum_sgd(0.01),
+                    device='cpu', **kw), 5)
+    return torch.cat([p.detach().flatten() for p in t.gan.parameters()])
+
+
+def refused(data=datas['memory'], m=8, d=None, game='minimax', ahead=0, **kw):
+    "What is said of a training that cannot be shared out"
+    t = Trainer(GAN(mlp_generator(2, 3, (4,), seed=0), d or mlp_discriminator(3, (4,), seed=1, **kw), normal(2), **kw), data, game,
+                batch_size=m, device='cpu')
+    for _ in range(ahead): t.source.next()
+    try: fit(t, 1)
+    except ValueError as e: return str(e)
+
+
+def less_usual():
+    t = fit(make(), 3)
+    left = len(t.d_opt._optimizer_step_pre_hooks) + len(t.g_opt._optimizer_step_pre_hooks)
+    return of_classes(), left, [refused(datas['stream'], ahead=rank()), refused(m=6, pack=2),
+                                refused(d=Reconstruction(mlp(3, 3, (4,))), game='began')]
+
+
+def test_classes_hooks_and_what_is_refused_in_two_processes():
+    shared, left, said = launch(less_usual, 2)
+    assert (shared - of_classes(engine='eager')).abs().max() < 1e-5 and left == 0
+    for message, o in zip(('begin alike', 'times 2 items that D judges at once, not 6', 'no game may do more after a step of D'), said):
+        assert message in str(o)
 
 
 def test_a_launched_failure_is_shown():
