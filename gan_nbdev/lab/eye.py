@@ -9,7 +9,7 @@ __all__ = ['layer_table', 'first_layers', 'curve_table', 'Eye']
 import math
 from copy import deepcopy
 
-import numpy as np, torch
+import numpy as np
 from fastcore.basics import patch
 
 from .scenes import Scene
@@ -74,18 +74,13 @@ class Eye:
              history:bool): # take the record as well?
         "Copy what moves; the run must stand still"
         trainer = self.run.trainer
-        _copy(trainer.gan, self.gan)
-        if trainer.ema: _copy(trainer.ema.gan.generator, self.gan.generator)
+        self.gan.load_state_dict(trainer.gan.state_dict())
+        if trainer.ema: self.gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
         self.iteration, self.game = trainer.iteration, trainer.game
         self.last = {k: v for k, v in zip(trainer.record.names, trainer.record.last or ()) if math.isfinite(v)}
         if self.run.front is None:     # else the future is known
             self.figures = {i: f for i, f in self.figures.items() if i <= self.iteration}
         if history: self.history = trainer.history
-
-@torch.no_grad()
-def _copy(seen, mine):
-    for part in (torch.nn.Module.parameters, torch.nn.Module.buffers):
-        for to, now in zip(part(mine), part(seen), strict=True): to.copy_(now)
 
 # %% ../../nbs/lab/05_eye.ipynb #4eddefc1
 @patch

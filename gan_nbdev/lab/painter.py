@@ -85,7 +85,7 @@ def _show(self:Painter, who, eye, curves):
     if not eye.sent:
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
-        eye.sent = True
+        eye.sent, eye.read = True, 0.
     told = dict(who=who, iteration=eye.iteration)
     if not self.playing or time.monotonic() > eye.read:
         told['numbers'], eye.read = eye.numbers(), time.monotonic() + .11
