@@ -319,7 +319,7 @@ class Pen {
     const [from, mid] = plain ? [c.low] : [c.fake, c.low];
     const paint = (canvas) => bitmap(shade(map, n, from, c.high, top, mid), n, n, canvas);
     g.imageSmoothingEnabled = top > 254;
-    g.drawImage(renewed(shade, [map, top, mid, c], paint), 0, 0, this.w, this.h); // picture and diagram show the same one
+    g.drawImage(renewed(Pen, [map, top, mid, c], paint), 0, 0, this.w, this.h); // one for all pens: picture and diagram show the same
   }
 
   /** Where D says ½. */

@@ -1002,7 +1002,7 @@ class App extends Frame {
       if (!m.who && this.slow) this.slow.clear(); // its pictures were of another scene
       this.kinds(m);
     } else if (m.do === "frame" && stage) {
-      stage.frame = { ...stage.frame, ...m, ...arrays }; // ground and numbers come in every other one
+      stage.frame = { ...stage.frame, ...m, ...arrays }; // numbers do not come in each one
       if (!m.who && this.slow) {
         this.slow.newest = stage.frame;
         this.slow.frame(stage.frame);
