@@ -715,6 +715,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/engines/compiled.py'),
                                             'gan_nbdev.engines.compiled._kept': ( 'engines/compiled.html#_kept',
                                                                                   'gan_nbdev/engines/compiled.py'),
+                                            'gan_nbdev.engines.compiled._no_garbage': ( 'engines/compiled.html#_no_garbage',
+                                                                                        'gan_nbdev/engines/compiled.py'),
                                             'gan_nbdev.engines.compiled._small_product': ( 'engines/compiled.html#_small_product',
                                                                                            'gan_nbdev/engines/compiled.py'),
                                             'gan_nbdev.engines.compiled._small_products': ( 'engines/compiled.html#_small_products',

@@ -6,7 +6,7 @@
 __all__ = ['machine_code', 'Compiled', 'has_compiler']
 
 # %% ../../nbs/engines/02_compiled.ipynb #de980982
-import os, shutil
+import gc, os, shutil
 from contextlib import contextmanager, suppress
 
 import torch
@@ -50,6 +50,15 @@ def _kept():
         os.environ.pop(name, None)
         if before is not None: os.environ[name] = before
 
+@contextmanager
+def _no_garbage():
+    "Inside, Python looks for none: among all of torch's objects that is a sixth of the compiler's time"
+    on = gc.isenabled()
+    gc.disable()
+    try: yield
+    finally:
+        if on: gc.enable()
+
 def machine_code(program,     # from `Recorded`
                  inputs:list, # an example of its inputs
                 ) -> 'callable': # of such inputs
@@ -64,7 +73,7 @@ def machine_code(program,     # from `Recorded`
     on_cpu = {'cpp_wrapper': True, 'compile_threads': 1, 'cpp.vec_isa_ok': True} if cpu else {}
     # One source for the calls and one for the arithmetic, where torch knows how: long programs compile sooner.
     if cpu and hasattr(config, 'cpp_wrapper_build_separate'): on_cpu['cpp_wrapper_build_separate'] = True
-    with _kept(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad():
+    with _kept(), _no_garbage(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad():
         # Given to `compile_fx`, the table would keep torch from finding a program it has compiled.
         small = make_fx(program, table, tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
         return compile_fx(small, inputs)
