@@ -710,6 +710,38 @@ def test_what_is_no_hook(hooks, why):
         assert t.iteration == 0
 
 
+class OneElse:
+    "A program that leaves one tensor as it was"
+    def __init__(self, run, i): self.run, self.i = run, i
+    def __call__(self, *v):
+        before = v[self.i].clone()
+        said = self.run(*v)
+        v[self.i].copy_(before)
+        return said
+
+
+def critic(engine, hidden, lr):
+    return experiment('ring', 'points', game=dict(name='wasserstein', clip=.03), k=2, batch_size=32, device='cpu', engine=engine, **{
+        'generator.hidden': [16], 'discriminator.hidden': hidden, 'd_rule': dict(name='rmsprop', lr=lr), 'g_rule': dict(name='rmsprop', lr=lr)}).trainer()
+
+
+@pytest.mark.parametrize('trainer', [lambda: make(rule=adam(.05)), lambda: critic('eager', [16], 1e-3)])
+def test_a_program_that_does_something_else_is_refused(trainer):
+    t = trainer()
+    engine = Recorded(t)
+    engine.check()
+    engine.run = OneElse(engine.run, next(i for i, p in enumerate(engine.params.values()) if p is t.gan.discriminator[-1].weight))
+    before = copy.deepcopy(t.gan.state_dict())
+    with pytest.raises(ValueError, match="the program does not do what the trainer's lines do: .* at iteration 1. Something outside"): engine.check()
+    assert all(v.equal(before[k]) for k, v in t.gan.state_dict().items())
+
+
+@pytest.mark.skipif(not has_compiler(), reason='needs a C++ compiler')
+def test_what_roundings_do_is_no_difference():
+    "Where terms cancel in one order of adding and leave a rest in another, RMSprop makes whole steps of the rest"
+    assert np.isfinite(fit(critic('compiled', [64, 64, 64], 1e-2), 2).history['d_loss']).all()
+
+
 def test_a_program_is_the_same_whoever_looks_on():
     "torch copies a gradient that others hold, as a profiler does by chance"
     t, chance, held = make(), random.Random(0), []
