@@ -2159,6 +2159,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/study_command.py'),
                                          'gan_nbdev.study_command._check_metric': ( 'study_command.html#_check_metric',
                                                                                     'gan_nbdev/study_command.py'),
+                                         'gan_nbdev.study_command._context': ('study_command.html#_context', 'gan_nbdev/study_command.py'),
                                          'gan_nbdev.study_command._end_with_parent': ( 'study_command.html#_end_with_parent',
                                                                                        'gan_nbdev/study_command.py'),
                                          'gan_nbdev.study_command._executor': ( 'study_command.html#_executor',

@@ -6,7 +6,7 @@
 __all__ = ['gan_study']
 
 # %% ../nbs/12_study_command.ipynb #b554aab7
-import json, os, signal, threading
+import json, os, signal, sys, threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
@@ -49,6 +49,13 @@ def _end_with_parent():
     wait([parent_process().sentinel])
     os._exit(1)
 
+def _context():
+    "How workers begin"
+    if sys.platform != 'linux': return get_context('spawn')   # others do not bear copies of a process that has torch
+    context = get_context('forkserver')
+    context.set_forkserver_preload(['torch._dynamo', 'gan_nbdev.study'])   # torch's optimisers import the first
+    return context
+
 @contextmanager
 def _executor(workers, cluster):
     "The executor that the options ask for"
@@ -58,7 +65,7 @@ def _executor(workers, cluster):
             raise ValueError("--cluster needs Dask: pip install 'gan_nbdev[cluster]'") from e
         with Client(cluster) as client: yield client.get_executor()
     elif workers > 1:
-        with ProcessPoolExecutor(workers, get_context('spawn'), initializer=_begin_worker) as pool:
+        with ProcessPoolExecutor(workers, _context(), initializer=_begin_worker) as pool:
             try: yield pool
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
