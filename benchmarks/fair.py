@@ -128,7 +128,8 @@ def of_best(name, o):
 
 def changed(name, g, i):
     apart = tried(name, g)[0].differences(tried(name, g)[i])
-    return ', '.join(f'{k} {v if not isinstance(v, float) else format(v, ".2g")}' for k, (_, v) in apart.items()) or 'the usual ones'
+    told = {k: v for k, (_, v) in apart.items() if not isinstance(v, dict)}   # whose entries are told one by one
+    return ', '.join(f'{k} {v if not isinstance(v, float) else format(v, ".2g")}' for k, v in told.items()) or 'the usual ones'
 
 
 def part(name, known):
