@@ -5,7 +5,9 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 RUN   := PATH="$(CURDIR)/$(BIN):$$PATH"
 FACTS := pyproject.toml setup.py settings.ini constraints.txt
-INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+# What Python compiles when it is first imported need not all be compiled at the start.
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
 .PHONY: help demo test hostile torture bench gpu lab js docs site quarto readme prepare hooks clean
 
