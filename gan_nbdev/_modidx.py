@@ -2278,6 +2278,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/support/commands.py')},
             'gan_nbdev.support.devices': { 'gan_nbdev.support.devices._by_rows': ( 'support/devices.html#_by_rows',
                                                                                    'gan_nbdev/support/devices.py'),
+                                           'gan_nbdev.support.devices._keep_memory': ( 'support/devices.html#_keep_memory',
+                                                                                       'gan_nbdev/support/devices.py'),
                                            'gan_nbdev.support.devices._products': ( 'support/devices.html#_products',
                                                                                     'gan_nbdev/support/devices.py'),
                                            'gan_nbdev.support.devices.arithmetic': ( 'support/devices.html#arithmetic',

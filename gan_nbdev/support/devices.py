@@ -7,7 +7,7 @@ __all__ = ['precisions', 'turns', 'devices', 'pick_device', 'arithmetic', 'check
            'computing', 'threads_that_pay', 'by_threads', 'others_may']
 
 # %% ../../nbs/support/05_devices.ipynb #fa1f1fa8
-import threading
+import ctypes, os, threading
 from contextlib import contextmanager
 from functools import cache
 
@@ -30,6 +30,17 @@ def pick_device(device=None, # 'cpu', 'cuda', 'cuda:1', 'mps', a torch.device; N
             or (d.type == 'cuda' and (d.index or 0) >= torch.cuda.device_count())):
         raise ValueError(f'device {str(device)!r} is not there: choose one of {", ".join(there)}')
     return d
+
+# %% ../../nbs/support/05_devices.ipynb #d0c5a002
+@cache
+def _keep_memory() -> bool: # is it so now? False without glibc, or where its user has decided
+    "Memory that is freed is kept for the next block"
+    told = {'MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TOP_PAD_'} & os.environ.keys()
+    if told or 'glibc.malloc' in os.environ.get('GLIBC_TUNABLES', ''): return False
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError): return False   # another C library
+    free, block = (-1, 256 << 20), (-3, 32 << 20)   # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD: bytes
+    return bool(mallopt(*free) and mallopt(*block))
 
 # %% ../../nbs/support/05_devices.ipynb #dcc80b0c
 def arithmetic(trainer,        # a `Trainer`
@@ -76,6 +87,7 @@ def computing(precision:str,       # a name in `precisions`
     free = precision in ('medium', 'tf32')
     cpu = device.type == 'cpu' and (free or large and second_library_is_exact())
     half = torch.autocast(device.type, torch.bfloat16, precision == 'bf16', cache_enabled=False)
+    if device.type == 'cpu': _keep_memory()
     with turns, _products('medium' if cpu else 'high' if free else 'highest'), half, by_threads(threads): yield
 
 # %% ../../nbs/support/05_devices.ipynb #fe298f49
