@@ -1,6 +1,8 @@
-"What the benchmarks share: the machine's description, timing by turns, tables."
+"What the benchmarks share: the machine's description, timing by turns, runs that are kept, tables."
+import json
 import platform
 import statistics
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
@@ -27,6 +29,23 @@ def by_turns(runs, rounds):
     def ratio(ms, others): return statistics.median(a/b for a, b in zip(ms, others))
     return {name: (statistics.median(ms), min(ms), {o: ratio(ms, v) for o, v in times.items()})
             for name, ms in times.items()}
+
+
+def by_seed(file, run, cases, seeds, processes):
+    """What `run(*case, seed)` gives, by the case's words and the seed; each run is in `file` as soon as it is done.
+
+    Those that are there are only read, so what was interrupted goes on.
+    """
+    known = json.loads(file.read_text()) if file.exists() else {}
+    todo = [(*case, s) for s in range(seeds) for case in cases if str(s) not in known.get(' '.join(case), {})]
+    with ProcessPoolExecutor(processes) as pool:
+        asked = {pool.submit(run, *o): o for o in todo}
+        for done in as_completed(asked):
+            *case, seed = asked[done]
+            known.setdefault(' '.join(case), {})[str(seed)] = done.result()
+            print(*case, seed, done.result(), flush=True)
+            file.write_text(json.dumps(known, indent=1) + '\n')
+    return known
 
 
 def report(path, head, parts):

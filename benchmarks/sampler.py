@@ -6,14 +6,12 @@ Runs that are done are only read, so what was interrupted goes on.
     python benchmarks/sampler.py [--seeds 10] [--processes 2] [DATA …]
 """
 import argparse
-import json
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
 import torch
-from machine import machine, spread, table
+from machine import by_seed, machine, spread, table
 from scipy.stats import chisquare
 from gan_nbdev.all import (GaussianMixture, checkerboard, coverage, experiment, grid, jsd, jsd_floor, mixture_1d, perfect_share,
                            ring, sliced_wasserstein, swiss_roll, two_moons)
@@ -53,11 +51,11 @@ def run(name, recipe, seed):
     return out
 
 
-def by_seed(known, name, recipe): return [*known.get(f'{name} {recipe}', {}).values()]
+def runs_of(known, name, recipe): return [*known.get(f'{name} {recipe}', {}).values()]
 
 
 def of_modes(known, name, recipe):
-    runs = by_seed(known, name, recipe)
+    runs = runs_of(known, name, recipe)
     def all_of(k): return [o[k] for o in runs]
     return [f'{name}, {recipe}', len(runs), f'{", ".join(map(str, all_of("modes")))} of {len(data[name]().means)}',
             spread(all_of('good'), '{:.1%}'), spread(all_of('jsd'), '{:.4f}'), f'{sum(p > .05 for p in all_of("p"))} of {len(runs)}',
@@ -67,15 +65,15 @@ def of_modes(known, name, recipe):
 def of_others(known, name):
     d = data[name]()
     floor = spread([sliced_wasserstein(drawn(d, s), drawn(d, s + 1)) for s in range(2, 22, 2)], '{:.4f}')
-    return [str(d), *(spread([o['sw'] for o in by_seed(known, name, r)], '{:.4f}') for r in recipes), floor]
+    return [str(d), *(spread([o['sw'] for o in runs_of(known, name, r)], '{:.4f}') for r in recipes), floor]
 
 
 def page(known):
-    rows = [of_modes(known, name, r) for name in modes for r in recipes if by_seed(known, name, r)]
+    rows = [of_modes(known, name, r) for name in modes for r in recipes if runs_of(known, name, r)]
     floors = ', '.join(f'{jsd_floor(n, d()):.4f} for the {name}' for name, d in modes.items())
     published = [['GAN', '6.3 ± 0.5', '98.2', '17.3 ± 0.8', '94.8'], ['PacGAN2', '7.9 ± 0.1', '95.6', '23.8 ± 0.7', '91.3'],
                  ['PacGAN4', '7.8 ± 0.1', '95.9', '24.8 ± 0.2', '93.6'], ['VEEGAN (its own table)', '8', '52.9', '24.6', '40']]
-    rest = [of_others(known, name) for name in others if any(by_seed(known, name, r) for r in recipes)]
+    rest = [of_others(known, name) for name in others if any(runs_of(known, name, r) for r in recipes)]
     distances = f"""## Other densities
 
 The sliced Wasserstein distance between {n:,} samples and as many real items, beside the same between two sets of real items.
@@ -105,14 +103,5 @@ if __name__ == '__main__':
     parser.add_argument('--seeds', type=int, default=10)
     parser.add_argument('--processes', type=int, default=2)
     args = parser.parse_args()
-    file = here/'sampler.json'
-    known = json.loads(file.read_text()) if file.exists() else {}
-    todo = [(name, r, s) for s in range(args.seeds) for name in args.data for r in recipes if str(s) not in known.get(f'{name} {r}', {})]
-    with ProcessPoolExecutor(args.processes) as pool:
-        asked = {pool.submit(run, *o): o for o in todo}
-        for done in as_completed(asked):
-            name, r, s = asked[done]
-            known.setdefault(f'{name} {r}', {})[str(s)] = done.result()
-            print(name, r, s, done.result(), flush=True)
-            file.write_text(json.dumps(known, indent=1) + '\n')
+    known = by_seed(here/'sampler.json', run, [(name, r) for name in args.data for r in recipes], args.seeds, args.processes)
     (here/'sampler.md').write_text(page(known))

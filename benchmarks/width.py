@@ -5,12 +5,10 @@ Runs that are done are only read, so what was interrupted goes on.
     python benchmarks/width.py [--seeds 3] [--processes 2]
 """
 import argparse
-import json
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
-from machine import machine, spread, table
+from machine import by_seed, machine, spread, table
 from gan_nbdev.all import GaussianMixture, experiment
 
 here, STEPS = Path(__file__).parent, 6000
@@ -52,7 +50,7 @@ def run(case, seed):
     torch.set_num_threads(1)
     std, changes = cases[case]
     e = experiment(GaussianMixture([[2., 2.]], std), 'points', seed=seed, steps=STEPS, device='cpu', engine='compiled', threads=1,
-                   **{f'{o}_rule': dict(name='adam', lr=lr, betas=[.5, .999]) for o, lr in (('d', 1e-3), ('g', 5e-4))}, **changes)
+                   **{'d_rule.schedule': {}, 'g_rule.schedule': {}}, **changes)
     trainer = e.trainer()
     trainer.hooks.append(look := Moments(trainer.gan.noise, std, 2.))
     trainer.fit(STEPS, progress=False)
@@ -81,14 +79,5 @@ if __name__ == '__main__':
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--processes', type=int, default=2)
     args = parser.parse_args()
-    file = here/'width.json'
-    known = json.loads(file.read_text()) if file.exists() else {}
-    todo = [(case, s) for s in range(args.seeds) for case in cases if str(s) not in known.get(case, {})]
-    with ProcessPoolExecutor(args.processes) as pool:
-        asked = {pool.submit(run, *o): o for o in todo}
-        for done in as_completed(asked):
-            case, s = asked[done]
-            known.setdefault(case, {})[str(s)] = done.result()
-            print(case, s, done.result(), flush=True)
-            file.write_text(json.dumps(known, indent=1) + '\n')
+    known = by_seed(here/'width.json', run, [(case,) for case in cases], args.seeds, args.processes)
     (here/'width.md').write_text(page(known))
