@@ -112,11 +112,6 @@ def answers(nb, lab, n=20):
         const note = root.querySelector(".gl-note"), out = [];
         for (let i = 0; i < n; i++) {
             await new Promise(r => setTimeout(r, 150));
-            note.textContent = "";
-            await new Promise(r => setTimeout(r, 0));
-            const start = performance.now();
-            knob.value = 2 - i % 2;
-            for (const what of ["input", "change"]) knob.dispatchEvent(new Event(what));
             const seen = new Promise(r => {
                 const w = new MutationObserver(() => {
                     if (!note.textContent.includes("changed")) return;
@@ -124,6 +119,10 @@ def answers(nb, lab, n=20):
                     r(performance.now()) });
                 w.observe(note, { childList: true, characterData: true, subtree: true });
             });
+            note.textContent = "";   // or the same words would be no change
+            const start = performance.now();
+            knob.value = 2 - i % 2;
+            for (const what of ["input", "change"]) knob.dispatchEvent(new Event(what));
             out.push(await seen - start);
         }
         return out; }'''
