@@ -486,10 +486,9 @@ def lending(self:Trainer) -> object: # a context manager
 @patch
 def computing(self:Trainer,
               large:bool=True, # as for `computing` of devices
-              together:int=1,  # such trainers in one computation, ≥ 1
              ) -> object: # a context manager
     "Inside, torch calculates as this trainer was told to"
-    return computing(self.precision, self.device, large, self.threads or threads_that_pay(self, together))
+    return computing(self.precision, self.device, large, self.threads or threads_that_pay(self))
 
 @patch
 def undisturbed(self:Trainer) -> object: # a context manager

@@ -16,12 +16,13 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import gan_nbdev.engines.choice as lib
+import gan_nbdev.engines.recorded as programs
 from gan_nbdev.data import normal, ring
 from gan_nbdev.experiments import experiment
 from gan_nbdev.engines.choice import choose
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.engines.recorded import Recorded
-from gan_nbdev.support.devices import computing
+from gan_nbdev.support.devices import by_threads, computing
 from gan_nbdev.engines.ensemble import Ensemble, Stacked
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
@@ -429,7 +430,8 @@ def test_trainers_can_change_their_ensemble_but_keep_step():
     for t, alone in zip(all_, solo): assert deviation(t, fit(alone, 15)) < MANY[None]
 
 
-def test_members_keep_step_when_the_first_of_them_are_stopped_within_a_block():
+@pytest.mark.parametrize('threads', [1, 3])
+def test_members_keep_step_when_they_are_stopped_within_a_block(threads):
     ensemble, solo = Ensemble(members(), 'eager').fit(3, progress=False), members()
     source, drawn = ensemble.trainers[0].source, []
     def draw(next_x=source.next):
@@ -437,9 +439,45 @@ def test_members_keep_step_when_the_first_of_them_are_stopped_within_a_block():
         if len(drawn) == 2: ensemble.stop('enough')   # the first of two iterations: blocks are of 1, 2, 4 …
         return next_x()
     source.next = draw
-    ensemble.fit(50, progress=False)
-    assert ensemble.stopped == 'enough' and {t.iteration for t in ensemble.trainers} == {5}
-    for t, alone in zip(ensemble.trainers, solo): assert deviation(t, fit(alone, 5)) < MANY[None]
+    with by_threads(threads): ensemble.fit(50, progress=False)
+    n = ensemble.trainers[0].iteration
+    assert ensemble.stopped == 'enough' and {t.iteration for t in ensemble.trainers} == {n}
+    assert n == 5 if threads == 1 else n in (5, 6)   # another may have begun the second
+    for t, alone in zip(ensemble.trainers, solo): assert deviation(t, fit(alone, n)) < MANY[None]
+
+
+@pytest.mark.parametrize('engine, kw', [
+    ('eager', dict(rule='adam', ema=5.)), ('eager', dict(precision='bf16', data='stream')), compiled(dict(norm='batch', k=2))], ids=str)
+def test_members_are_the_same_on_any_number_of_threads(engine, kw):
+    def trained(threads):
+        with by_threads(threads): return Ensemble(members(**kw), engine).fit(30, progress=False).trainers
+    for a, b in zip(trained(1), trained(3)):
+        assert same(a, b) and same_rng(a, b)
+
+
+def test_what_others_wrote_is_called_by_one_thread_at_a_time():
+    "Two stacks ask the same data, which cannot answer two at once"
+    inside, seen = [], set()
+    class OneAtATime(type(ring())):
+        def sample(self, *args):
+            assert not inside
+            inside.append(1); seen.add(threading.get_ident())
+            time.sleep(.001)   # others get the interpreter
+            inside.pop()
+            return super().sample(*args)
+    data = ring()
+    data.__class__ = OneAtATime
+    with by_threads(2): Ensemble([make(data=data, seed=i) for i in range(5)], 'eager').fit(10, progress=False)
+    assert len(seen) > 1   # or nothing ran side by side
+
+
+def test_comparisons_take_the_same_share_of_the_time_in_an_ensemble(monkeypatch):
+    "A clock that ticks once at each look: a comparison takes one tick"
+    now = iter(range(10**6))
+    monkeypatch.setattr(programs, 'time', SimpleNamespace(monotonic=lambda: next(now)))
+    ensemble = Ensemble(members(), 'eager').fit(1, progress=False)
+    parts = [p for stack in ensemble._made[1] for p in stack.parts]
+    assert len(parts) == 5 and min(p.due for p in parts) > 5*150
 
 
 def test_rates_of_members_changed_between_two_iterations_hold_from_the_next_one():

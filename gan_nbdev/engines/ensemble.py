@@ -6,8 +6,9 @@
 __all__ = ['Estimate', 'mean_and_error', 'Stacked', 'Ensemble']
 
 # %% ../../nbs/engines/05_ensemble.ipynb #75ff8b06
-import math, time
+import math, threading, time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
+from ..support.devices import threads_that_pay
 from ..support.kinds import short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
@@ -42,11 +44,14 @@ def mean_and_error(values # numbers, at least one
 class Stacked:
     "The programs of several trainers of the same kind as one; an engine as those of one trainer"
     limit, large = 4096, True
+    turn = threading.RLock()   # all but the programs is done by one thread at a time: others' code may not expect two
     def __init__(self, trainers:list, # of the same kind
                  compiled:bool,       # as machine code, or operation by operation?
-                 like=None):          # another of as many, whose program serves here too
-        first = Recorded(trainers[0], like=like and like.parts[0])
-        self.parts = [first, *(Recorded(t, like=first) for t in trainers[1:])]
+                 like=None,           # another of as many, whose program serves here too
+                 among:int=None):     # trainers that share the time; None: these
+        among = among or len(trainers)
+        first = Recorded(trainers[0], like=like and like.parts[0], among=among)
+        self.parts = [first, *(Recorded(t, like=first, among=among) for t in trainers[1:])]
         self.trainer, self.kinds = trainers[0], first.kinds
         if drawn := next((n.target for n in first.program.graph.nodes if torch.Tag.nondeterministic_seeded in getattr(n.target, 'tags', ())), None):
             raise ValueError(f'a network or game draws random numbers itself ({drawn}), which members of an ensemble would share out '
@@ -63,7 +68,7 @@ class Stacked:
         if like:
             self.program, self.run = like.program, like.run
             return
-        with self.trainer.computing(together=len(trainers)), interruptible():
+        with self.trainer.computing(), interruptible():
             try: self.program = self.run = self._write(first.program)
             except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
             if compiled: self.run = machine_code(self.program, self.example)
@@ -117,10 +122,13 @@ class Stacked:
 
     def step(self):
         "One iteration of every member"
-        self.refresh()
-        drawn = [draw() for draw in self.draws]
-        self.log.append(self.run(*self.fixed, self.table[len(self.log)], *drawn))
-        self.advance()
+        with self.turn:
+            self.refresh()
+            drawn = [draw() for draw in self.draws]
+        said = self.run(*self.fixed, self.table[len(self.log)], *drawn)
+        with self.turn:
+            self.log.append(said)
+            self.advance()
 
     def advance(self):
         "One more iteration is done"
@@ -201,7 +209,7 @@ class Ensemble:
         for i in range(0, len(self), self._at_once):
             members = self.trainers[i:i + self._at_once]
             with interruptible(): pass   # between two of them
-            made = Stacked(members, name == 'compiled', like.get(len(members)))
+            made = Stacked(members, name == 'compiled', like.get(len(members)), len(self))
             like.setdefault(len(members), made)
             stacks.append(Graphed(made) if cuda and name != 'eager' else made)
         return stacks
@@ -226,39 +234,57 @@ class Ensemble:
                     size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
         return self
 
+    def _side_by_side(self, stacks):
+        "How many stacks at a time: where one thread is enough for each, as many as there are threads"
+        t = self.trainers[0]
+        if t.device.type != 'cpu' or t.threads or threads_that_pay(t) is None: return 1
+        return min(torch.get_num_threads(), len(stacks))
+
     def stop(self, why:str='asked to stop'): # the reason, kept in `stopped`
         "Ask the training that is running to end after this iteration, or while its engine is made"
         self.stopped = why
         give_up()
 
 # %% ../../nbs/engines/05_ensemble.ipynb #5f33a22a
+class _Pace:
+    "How far all stacks go: `size` iterations, or once training is asked to stop, as far as one of them has come"
+    def __init__(self, size): self.size, self.farthest, self.lock = size, 1, threading.Lock()
+
+    def goes_on(self, done, stopped):
+        with self.lock:
+            if stopped: self.size = min(self.size, self.farthest)
+            if done == self.size: return False
+            self.farthest = max(self.farthest, done + 1)
+            return True
+
 @patch
 def _block(self:Ensemble, stacks, size):
-    t, rows = self.trainers[0], []
-    first = t.iteration
-    with t.computing(together=min(len(self), self._at_once)):
-        for i, stack in enumerate(stacks):
-            averaged = [m for m in self.trainers[i*self._at_once:(i + 1)*self._at_once] if m.ema in m.hooks]
-            rows.append(self._run(stack, averaged, size, stops=not rows))
-            size = len(rows[0])   # the others keep step with the first
+    t, threads, pace = self.trainers[0], self._side_by_side(stacks), _Pace(size)
+    first, n = t.iteration, self._at_once
+    groups = [(stack, self.trainers[i*n:(i + 1)*n]) for i, stack in enumerate(stacks)]
+    with t.computing():
+        for stack in stacks: stack.begin(size)
+        try:
+            if threads == 1:
+                for work in groups: self._run(*work, pace)
+            else:
+                with ThreadPoolExecutor(threads) as pool: [*pool.map(lambda work: self._run(*work, pace), groups)]
+        finally: rows = [stack.end() for stack in stacks]
     for i, (member, mine) in enumerate(zip(self.trainers, torch.cat(rows, 1).unbind(1))):
         if i in self.failed: continue
         try: member.write_down(mine)
         except FloatingPointError as e: self.failed[i] = str(e)
-        member.iteration = first + size        # its record ends where it failed
+        member.iteration = first + pace.size   # its record ends where it failed
     if len(self.failed) == len(self): raise FloatingPointError(f'all members: {self.failed[0]}')
-    return size
+    return pace.size
 
 @patch
-def _run(self:Ensemble, stack, averaged, size, stops):
-    stack.begin(size)
-    try:
-        for _ in range(size):
-            stack.step()
-            for t in averaged: t.ema.after_iteration(t)
-            if stops and self.stopped: break
-    finally: rows = stack.end()
-    return rows
+def _run(self:Ensemble, stack, members, pace):
+    averaged, done = [m for m in members if m.ema in m.hooks], 0
+    while pace.goes_on(done, self.stopped):
+        stack.step()
+        for member in averaged: member.ema.after_iteration(member)
+        done += 1
 
 @patch
 def evaluate(self:Ensemble,

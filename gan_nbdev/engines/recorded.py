@@ -271,8 +271,9 @@ class Recorded:
     "One iteration as a program; `ValueError` for networks or rules that cannot be written down"
     limit, large = 10**6, True
     def __init__(self, trainer, # a `Trainer`
-                 like=None):    # the same of a trainer of the same kind, whose program serves too
-        self.trainer, gan = trainer, trainer.gan
+                 like=None,     # the same of a trainer of the same kind, whose program serves too
+                 among:int=1):  # trainers that share the time
+        self.trainer, gan, self.among = trainer, trainer.gan, among
         t = trainer
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
         check_seen(t)
@@ -550,7 +551,7 @@ def check(self:Recorded):
         rough = deepcopy(t.gan)
         by_rough = [alike(_lines, t, rough, self.drawn, *rules)[0] for rules in (self._copied_rules(rough, _nudge), still)]
         bad = beyond(allowed + 10*(torch.stack(by_rough).detach().cpu() - rows[:2]).abs())
-    self.due = time.monotonic() + 150*(time.monotonic() - start)
+    self.due = time.monotonic() + 150*self.among*(time.monotonic() - start)
     if not len(bad): return
     i, j = bad[0].tolist()
     raise ValueError(f"the program does not do what the trainer's lines do: {t.columns[j]} is "

@@ -97,12 +97,11 @@ def _by_rows(m):
     known = 'gan_nbdev.', *(f'torch.nn.modules.{o}' for o in kinds)
     return not m._parameters or type(m).__module__.startswith(known)
 
-def threads_that_pay(trainer,      # a `Trainer`
-                     together=1,   # such trainers in one computation, ≥ 1
+def threads_that_pay(trainer # a `Trainer`
                     ) -> int: # 1 for small networks; None, as many as torch has, for the others
     "How many threads an iteration should have on the CPU"
     known = all(map(_by_rows, trainer.gan.modules()))
-    return 1 if known and together*arithmetic(trainer, once=True) < 5e8 else None
+    return 1 if known and arithmetic(trainer, once=True) < 5e8 else None
 
 @contextmanager
 def by_threads(n:int): # ≥ 1; None: as many as there are
