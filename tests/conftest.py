@@ -3,7 +3,7 @@
 Where it is missing the test is skipped with the reason; it fails instead if `GAN_REQUIRE`
 (names, with commas) says that it must be there.
 """
-import os, psutil, pytest, signal
+import gc, os, psutil, pytest, signal
 from contextlib import suppress
 
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
@@ -53,3 +53,7 @@ long = ('test_notebooks', 'test_lab_browser', 'test_engines', 'test_explorer_bro
 def pytest_collection_modifyitems(items):
     order = {name: i for i, name in enumerate(long)}
     items.sort(key=lambda o: order.get(o.path.stem, len(long)))
+
+def pytest_collection_finish():
+    "What is there for good by now is not looked through for garbage again and again"
+    gc.freeze()
