@@ -352,8 +352,48 @@ def test_lessons(session, name):
     assert question.endswith('?') and text.endswith('.')
     s = session()
     ask(s, 'lesson', name=name)
-    until(lambda: s.run.iteration > 3)
-    assert s.error == ''
+    assert s.playing and {*lessons[name].layers} < {*s.layers}
+    until(lambda: 'Paused at' in s.note)
+    assert not s.playing and s.run.iteration == lessons[name].until in s.moments() and s.error == ''
+    ask(s, 'play'); until(lambda: s.run.iteration > lessons[name].until)
+
+def test_what_is_said_follows_what_was_done(session):
+    s = session()
+    with pytest.raises(ValueError): ask(s, 'set', k=0)
+    assert 'not 0' in s.error and not s.note
+    ask(s, 'alone', player='d'); assert s.error == ''
+    ask(s, 'set', k=s.run.trainer.k); assert s.note == 'Nothing is changed by that.'
+    ask(s, 'compare', name='seed', value=7); assert 'from different seeds' in s.note
+    for what in ('code', 'text', 'save'):
+        with pytest.raises(ValueError, match='hold one run'): ask(s, what)
+    ask(s, 'uncompare'); assert 'by itself' in s.note
+    ask(s, 'compare', name='d_rule.name', value='sgd'); assert 'momentum' in s.report()['compare'][1]
+    ask(s, 'uncompare'); ask(s, 'set', **{'generator.layers': 0})
+    with pytest.raises(ValueError, match='G: Width: there are no hidden layers'): ask(s, 'set', **{'generator.width': 32})
+
+def test_a_reset_says_where_it_leads(session):
+    t = Trainer(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), ring(), device='cpu').fit(7, progress=False)
+    s = session(Rewindable(trainer=t))
+    ask(s, 'step', n=3); ask(s, 'reset')
+    assert s.run.iteration == 7 and 'At iteration 7,' in s.note
+
+def test_clear_goes_back_to_the_data_before_the_drawing(session):
+    s = session(Rewindable(experiment(dict(name='ring', n=5), 'lab')))
+    ask(s, 'stroke', points=[[0, 0], [1, 1]]); ask(s, 'clear')
+    assert len(s.run.trainer.data.means) == 5
+
+@pytest.mark.parametrize('game', ['relativistic', 'r3gan'])
+def test_line_by_line_where_g_looks_at_examples(session, game):
+    told = []
+    def tell(what, info, arrays):
+        if what == 'line' and info['line'] is not None: told.append((info['line'], info['said'], info['told']))
+    s = session(Rewindable(experiment('ring', 'lab', game=game)), tell=tell, line_s=0.)
+    ask(s, 'step', n=0)
+    until(lambda: s.eyes)
+    ask(s, 'speed', speed='slow'); ask(s, 'play'); until(lambda: s.run.iteration > 0); ask(s, 'pause')
+    assert s.error == '' and [o[0] for o in told[:8]] == [2, 3, 4, 5, 6, 6, 7, 8]
+    (_, said, numbers), judged = told[5], told[6][1]
+    assert 'examples are drawn' in said and 'x⁽¹⁾' in numbers and judged.endswith('and the examples.')
 
 # ---- failures
 

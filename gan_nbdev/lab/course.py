@@ -13,9 +13,9 @@ from ..experiments import experiment
 from .rewinding import Rewindable
 
 # %% ../../nbs/lab/07_course.ipynb #c9b5762a
-Lesson = namedtuple('Lesson', 'title text question experiment answer next compare layers', defaults=('', '', None, ()))
+Lesson = namedtuple('Lesson', 'title text question experiment answer next until layers', defaults=('', '', 400, ()))
 Lesson.__doc__ = ('A title, what is seen, a question, the `Experiment` to start with; the answer, what to try next, '
-                  '(control, value) of a second run beside it, layers to turn on')
+                  'the iteration at which it pauses, layers to turn on')
 
 def _game(name='ring', recipe='lab', **changes):
     quick = {'batch_size': 64, 'd_rule.lr': 5e-3, 'g_rule.lr': 1e-3}
@@ -46,7 +46,7 @@ lessons = dict(
         'G feels only how its loss changes with a fake. By the logit of D, log(1 − D) has the slope −D, which is nearly 0 here; '
         '−log D has the slope −(1 − D), nearly −1.',
         'Set the game to non-saturating, without a reset: long arrows appear at once, and 100 iterations later '
-        'the fakes are far from where they stood.', layers=('arrows',)),
+        'the fakes are far from where they stood.', until=100, layers=('arrows',)),
     collapse=Lesson('Mode collapse',
         'G learns at ten times the rate of D. Between iterations 100 and 300 its fakes are one heap, less than half as wide as the ring. '
         'The heap runs from place to place, D always behind it. V says nothing of it: it stays close to −log 4.',
@@ -54,7 +54,7 @@ lessons = dict(
         _game(batch_size=128, **{'d_rule.lr': 2e-4, 'g_rule.lr': 2e-3}),
         'If D stood still, the best that G could do would be to send every z to the one place where D is highest: '
         'its loss does not ask for variety. Only a D that follows quickly makes a crowded place a bad one.',
-        'Set the rate of D to 0.01 and that of G to 0.001, without a reset: 300 iterations later the fakes are in at least three clouds.'),
+        'Set the rate of D to 0.01 and that of G to 0.001, without a reset: 300 iterations later the fakes are in at least three clouds.', until=300),
     oscillation=Lesson('Oscillation',
         'The data are one point, G is one point that it can move, and D is linear: the smallest game there is. '
         'Each player pulls the other past the solution, and they go round it for ever: after 400 iterations G swings as far as at the start.',
@@ -72,7 +72,7 @@ lessons = dict(
         _game(k=3, **{'d_rule.lr': 1e-2, 'g_rule.lr': 2e-4}),
         'No. In the middle of every cloud without fakes D is above 0.9, and no fake goes there: '
         'G feels the slope of D only where its fakes are.',
-        'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.'),
+        'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.', until=200),
     k=Lesson('k, the steps of D',
         'Both players learn at the same high rate, and D takes one step for each step of G: k = 1. '
         'The fakes wander about, and between iterations 100 and 250 they are never in more than three clouds at once.',
@@ -80,14 +80,14 @@ lessons = dict(
         _game(**{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-3}),
         'Here it is. With k = 4 the fakes are in at least five clouds at iteration 100. '
         'As many steps with k = 1 lead to iteration 250, and there they are in three at most.',
-        'Compare k = 1 with k = 4. Then leave k at 1 and lower the rate of G: does that help as well?', compare=('k', 4)),
+        'Compare k = 1 with k = 4. Then leave k at 1 and lower the rate of G: does that help as well?', until=250),
     noise=Lesson('Noise that is too small',
         'The data fill a square, and the noise is one number. G can only bend a line: at iteration 200 the fakes lie along a thread, '
         'and more than half of the square has none.',
         'Could a larger G fill the square?',
         _game(dict(name='checkerboard', squares=1), **{'noise.dim': 1}),
         'It could wind the thread more tightly, but what a continuous G makes of a line is a line, and has no area.',
-        'Set the noise size to 2: at iteration 200 the fakes reach more than two thirds of the square.', layers=('manifold',)),
+        'Set the noise size to 2: at iteration 200 the fakes reach more than two thirds of the square.', until=200, layers=('manifold',)),
     memorising=Lesson('Memorising',
         'A circle was meant, but five of its points are all the data there are. At iteration 400 the fakes lie at the five '
         'more than twice as often as points of the circle would.',
@@ -103,7 +103,7 @@ lessons = dict(
         _game(game='least-squares', batch_size=128),
         'By what does not depend on the game: the fakes, the clouds that they reach, the divergence from the data. '
         'V and the probabilities D(x) exist only where D is asked for a probability: least-squares and hinge have none.',
-        'Compare two games of your choice. Does the same one win with another seed?', compare=('game', 'non-saturating')),
+        'Compare two games of your choice. Does the same one win with another seed?'),
     drawing=Lesson('Drawing',
         'Two strokes of a pen are the data. At iteration 300 more than three quarters of the fakes lie on them. '
         'The lattice of noise is torn nowhere: it reaches across the gaps.',
@@ -111,14 +111,14 @@ lessons = dict(
         _game(dict(name='drawn', strokes=[[list(p) for p in o] for o in _halves]), batch_size=128),
         'The noise is in one piece, and a continuous G cannot tear it. On the way from a z that lands on one stroke to a z that lands on the other, '
         'G passes between them.',
-        'Clear, and draw something of your own. What is hard for G: sharp corners, gaps, crossings?', layers=('manifold',)),
+        'Clear, and draw something of your own. What is hard for G: sharp corners, gaps, crossings?', until=300, layers=('manifold',)),
     digits=Lesson('Digits by class',
         'Both networks are told which digit is meant, and the fakes are of 0 to 9 in turn. '
         'At iteration 300 more than a third of them are nearest to the mean of the digit that was asked for, where chance would be a tenth.',
         'Does G copy its examples, or does it draw digits that nobody has written?',
         experiment(dict(name='digits'), 'lab-images', classes=10),
         'At this time it does not copy: fakes lie farther from the nearest example than examples do from each other.',
-        'Turn on “nearest”, and let it train on: do the fakes and their nearest examples become more alike?', layers=('near',)))
+        'Turn on “nearest”, and let it train on: do the fakes and their nearest examples become more alike?', until=300, layers=('near',)))
 
 # %% ../../nbs/lab/07_course.ipynb #534dc706
 def play_lesson(name:str,    # in `lessons`

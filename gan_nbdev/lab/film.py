@@ -241,6 +241,7 @@ def save(self:Film,
     path = Path(path)
     ways = {'.html': self._save_html, '.gif': self._save_gif, '.mp4': self._save_mp4}
     if path.suffix not in ways: raise ValueError(f'path must end in {", ".join(ways)}, not {path.name!r}')
+    if not path.parent.is_dir(): raise ValueError(f'{path.parent} is not a folder, so {path.name!r} cannot be written there')
     ways[path.suffix](path)
     return path
 

@@ -173,8 +173,9 @@ def _points(self:Painter, gave):
 def _numbers(self:Painter, line, gave):
     "What this line came to, with this minibatch, in numbers"
     gan, game = self.run.trainer.gan, self.run.trainer.game
-    if line in (2, 6): return f'm = {len(gave["z"])}, z⁽¹⁾ = {_vector(gave["z"][0])}'
-    if line == 3: return f'm = {len(gave["x"])}, x⁽¹⁾ = {_vector(self.run.trainer.data.unscale(gave["x"])[0])}'
+    if line in (2, 3, 6):   # some games draw examples for G's step, too
+        name, v = ('z', gave['z']) if 'z' in gave else ('x', self.run.trainer.data.unscale(gave['x']))
+        return f'm = {len(v)}, {name}⁽¹⁾ = {_vector(v[0])}'
     if line in (4, 7):
         self.judged = gave
         return _answers(game, gave.get('real'), gave['fake'])
@@ -186,7 +187,7 @@ def _numbers(self:Painter, line, gave):
 
 def _vector(v):
     v = v.flatten().tolist()
-    return f'({", ".join(f"{o:.2f}" for o in v[:2])}{", …"*(len(v) > 2)})'
+    return f'({", ".join(f"{o:,.0f}" if abs(o) >= 1000 else f"{o:.3g}" for o in v[:2])}{", …"*(len(v) > 2)})'
 
 def _answers(game, real, fake):
     "The mean answers of D; of a critic, its values"
@@ -208,8 +209,9 @@ def _said(line, gave):
             3: f'{m} examples are drawn from the data.',
             4: 'D judges each example and each fake: how likely is it to be real?',
             5: 'D has moved down the gradient of its loss, which came back from its answers. G stood still.',
-            6: f'{m} fresh noise vectors are drawn for G.',
-            7: f'D judges the {m} new fakes. No data are needed here.',
+            6: f'{m} fresh noise vectors are drawn for G.' if 'z' in gave else
+               f'{m} examples are drawn, too: in this game the loss of G compares the fakes with them.',
+            7: f'D judges the {m} new fakes' + (', and the examples.' if 'x' in gave else '. No data are needed here.'),
             8: 'G has moved: the gradient of its loss came back through D and the fakes. D stood still.'}[line]
 
 # %% ../../nbs/lab/09_painter.ipynb #72254e1c

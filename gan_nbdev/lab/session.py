@@ -12,8 +12,9 @@ from fastcore.basics import patch
 
 from ..engines.checkpoints import latest_checkpoint
 from ..experiments import experiment
-from .controls import control_label, control_values, controls, turned
+from .controls import control_label, control_values, controls, turned, value_label
 from .course import lessons
+from .eye import first_layers
 from .painter import Painter
 from .rewinding import Rewindable
 from .sights import Sight
@@ -26,6 +27,7 @@ class Session(Painter):
     compared = None                 # control and value of the second run
     heard = None                    # the last command of each window that is done, by its name
     strokes, own_data = (), None    # of the pen, [x, y] each; the file or data that were given
+    undrawn = 'ring'                # what the first stroke took the place of: a name or an entry
 
     def __init__(self,
         run,            # a `Rewindable`, to be steered
@@ -37,6 +39,9 @@ class Session(Painter):
         self.strokes, self.heard = data.get('strokes', ()), {}
         super().__init__(run, *args, **kwargs)
 
+    @property
+    def until(self): return self.lesson.until if self.lesson else 0
+
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past
         return super().carry_out(what, how)
@@ -46,13 +51,13 @@ class Session(Painter):
 def do_reset(self:Session):
     "Back to iteration 0"
     self._take([run.restarted() for run in self.runs])
-    self.error, self.note = '', 'At iteration 0, with the same seed: the same game again.'
+    self.note = f'At iteration {self.run.iteration:,}, with the same seed: the same game again.'
 
 @patch
 def do_rewind(self:Session,
               iteration:int): # the nearest recorded moment is meant
     "Go to a recorded moment"
-    self.playing, self.error = False, ''
+    self.playing = False
     at = min(self.moments(), key=lambda o: abs(o - iteration))
     for run in self.runs: run.rewind(at)
     self.note = f'Back at iteration {at:,}. Play goes on from exactly here.'
@@ -73,9 +78,12 @@ def do_alone(self:Session,
 def do_set(self:Session,
            **new): # values by the name of a control
     "Turn controls"
-    self.error, differs = '', self.compared[0] if self.compared else None
+    differs = self.compared[0] if self.compared else None
     told = [self._described(run, {k: v for k, v in new.items() if run is self.run or k != differs})
             for run in self.runs]
+    if all(run.experiment == e for run, e in zip(self.runs, told)):
+        self.note = 'Nothing is changed by that.'
+        return
     again = bool(self.run.fixed(told[0]))
     move = Rewindable.restarted if again else Rewindable.become
     self._take([move(run, e) for run, e in zip(self.runs, told)])
@@ -103,9 +111,12 @@ def _described(self:Session, run, new):
     file, name = new.pop('data.file', None), new.pop('data.name', None)
     e = turned(run, new)
     if file == name == None: return e
-    data = self._data(file, 'own' if name is None else name)
-    told = {} if 'classes' in new else dict(classes=experiment(data, 'lab')['classes'])
-    return e.changed({'data': data, **told})
+    return self._on(e, self._data(file, 'own' if name is None else name), 'classes' in new)
+
+@patch
+def _on(self:Session, e, data, told=False):
+    "The description with other data; the classes are theirs, unless they are told"
+    return e.changed({'data': data, **({} if told else dict(classes=experiment(data, 'lab')['classes']))})
 
 @patch
 def _data(self:Session, file, name):
@@ -134,12 +145,13 @@ def do_undo(self:Session):
 def do_clear(self:Session):
     "Take all strokes away; back to the data that one begins with"
     self.playing = False
-    if self.run.experiment['data'].get('name') == 'drawn': self.do_set(**{'data.name': 'ring'})
+    if self.run.experiment['data'].get('name') == 'drawn': self._take([self.run.restarted(self._on(self.run.experiment, self.undrawn))])
     self.strokes = ()
 
 @patch
 def _draw(self:Session, strokes):
-    before = self.strokes
+    before, data = self.strokes, self.run.experiment['data']
+    if data.get('name') != 'drawn': self.undrawn = self.own_data if 'own' in data else data
     self.strokes = [[[round(float(v), 3) for v in p] for p in o] for o in strokes]
     try: self.do_set(**{'data.name': 'drawn'})
     except BaseException:
@@ -158,8 +170,9 @@ def do_lesson(self:Session,
     self.do_uncompare()
     self.lesson, self.strokes = lessons[name], ()
     self._take([Rewindable(self.lesson.experiment, memory=self.run.memory)])
-    self.playing, self.speed, self.error = True, 'full', ''
-    self.note = f'{self.lesson.title}: started from iteration 0.'
+    self.layers, self.playing = [*first_layers, *self.lesson.layers], True
+    if self.speed == 'full': self.speed = '100'   # or it is over before anyone has seen it
+    self.note = f'{self.lesson.title}: started from iteration 0, and pauses at {self.lesson.until}.'
 
 # %% ../../nbs/lab/10_session.ipynb #6899696e
 @patch
@@ -173,30 +186,39 @@ def do_compare(self:Session,
                          'choose another value')
     other = self.run.twin(new)
     self._take([self.run.restarted(), other])
-    self.compared, self.playing, self.error = (name, value), False, ''
-    self.note = 'Two runs from the same seed: solid curves are of the first, dashed ones of the second. Press Play.'
+    self.compared, self.playing = (name, value), False
+    seeds = 'different seeds' if name == 'seed' else 'the same seed'
+    self.note = f'Two runs from {seeds}: solid curves are of the first, dashed ones of the second. Press Play.'
 
 @patch
 def do_uncompare(self:Session):
     "Back to the first run alone"
+    if len(self.runs) > 1: self.note = 'The first of the two runs, by itself.'
     self._take(self.runs[:1])
     self.compared = None
 
 # %% ../../nbs/lab/10_session.ipynb #d4bc7978
 @patch
+def _check_single(self:Session):
+    if len(self.runs) > 1: raise ValueError('code, a cell and a folder hold one run, and two are compared: first go back to one run')
+
+@patch
 def do_code(self:Session):
-    "Show code that rebuilds this very state"
+    "Show code that rebuilds this very state; `ValueError` for two runs"
+    self._check_single()
     self.source = self.run.code()
 
 @patch
 def do_text(self:Session):
-    "Show a cell that opens the Lab in this very state; `ValueError` for parts of one's own"
+    "Show a cell that opens the Lab in this very state; `ValueError` for parts of one's own, or two runs"
+    self._check_single()
     self.source = f'from gan_nbdev.lab import Lab\nLab.from_text({self.run.text()!r})'
 
 @patch
 def do_save(self:Session,
             out=None): # the folder; None: the first of runs/lab-1, runs/lab-2, … that is free
-    "Write a run folder"
+    "Write a run folder; `ValueError` for two runs"
+    self._check_single()
     out = self.run.save(out)
     own = [o for o in parts if o != 'data' and self.run.begun.is_own(o)]
     path = str(latest_checkpoint(out/'checkpoints'))
@@ -224,4 +246,4 @@ def _texts(lesson): return {k: v for k, v in lesson._asdict().items() if isinsta
 def _captions(self:Session):
     name, value = self.compared
     pairs = (control_values(self.run)[name], 'solid'), (value, 'dashed')
-    return [f'{control_label(name)} = {v} ({how})' for v, how in pairs]
+    return [f'{control_label(name)} = {value_label(v)} ({how})' for v, how in pairs]

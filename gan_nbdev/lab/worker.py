@@ -55,6 +55,7 @@ def _close_all():
 class Worker:
     "A run with a thread that trains it; `close` ends it"
     turns = _Turns()                        # for all of them
+    until = 0                               # playing pauses at this iteration
     anytime = 'line', 'layers', 'hello'    # commands that do not wait for the end of an iteration
     speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
               '1': '1 iteration/s', 'slow': 'line by line, 3 s each'}
@@ -134,6 +135,7 @@ def carry_out(self:Worker,
              ) -> object: # its result
     "Do it now, on this thread"
     self.dirty = self.urgent = True
+    if what not in self.anytime: self.error = ''   # of what was asked before
     return getattr(self, f'do_{what}')(**how)
 
 @patch
@@ -177,7 +179,7 @@ def _serve(self:Worker, queue):
         f, future = queue.popleft()
         try: result = f()
         except Exception as e:
-            if queue is self.jobs: self.error = _explain(e)
+            if queue is self.jobs: self.error, self.note = _explain(e), ''
             future.set_exception(e)
         else: future.set_result(result)
 
@@ -205,13 +207,15 @@ def after_iteration(self:Worker, trainer):
 def _train(self:Worker):
     rate, alone = None if self.speed == 'full' else float(self.speed), len(self.runs) == 1
     n = max(1, round(rate/20)) if rate else 2000 if alone else 4
-    start = time.monotonic()
+    left = self.until - self.run.iteration
+    start, n = time.monotonic(), min(n, left) if left > 0 else n
     with self.turns:
         for run in self.runs: run.fit(n, hook=self if alone else None)
         if not alone and self.run.due_now():
             for run in self.runs: run.note(force=True)
     self._check_stop()
-    if rate: self._until(start + n/rate)
+    if left > 0 and self.run.iteration >= self.until: self.arrived()
+    elif rate: self._wait(start + n/rate)
 
 @patch
 def _check_stop(self:Worker):
@@ -222,7 +226,14 @@ def _check_stop(self:Worker):
     self.dirty = self.urgent = True
 
 @patch
-def _until(self:Worker, when):
+def arrived(self:Worker):
+    "Pause where there is something to see"
+    self.do_pause()
+    self.note = f'Paused at iteration {self.run.iteration:,}: look. Play goes on.'
+    self.dirty = self.urgent = True
+
+@patch
+def _wait(self:Worker, when):
     "Wait, with looks answered; a job ends the wait"
     while not (self.jobs or self.closed) and (left := when - time.monotonic()) > 0:
         self.rest(left)
