@@ -825,11 +825,14 @@ def test_threads_are_asked_for_by_a_whole_number():
     assert 'threads' not in experiment('ring').entries
 
 
-def test_networks_that_are_large_together_have_all_threads(three_threads, monkeypatch):
-    seen = set()
-    monkeypatch.setattr(Ensemble, '_run', lambda *a, run=Ensemble._run, **kw: seen.add(torch.get_num_threads()) or run(*a, **kw))
-    def wide(seed): return lambda: mlp_discriminator(2, (2000, 200), seed=seed)
-    for n, threads in ((1, 1), (3, 3)):
-        seen.clear()
-        Ensemble([make(seed=s, discriminator=wide(s)) for s in range(n)], 'eager').fit(1, progress=False)
-        assert seen == {threads} and torch.get_num_threads() == 3
+@pytest.mark.parametrize('width, n, threads', [(200, 3, 1), (200, 1, 1), (5000, 3, 3)])
+def test_members_train_side_by_side_where_one_thread_is_enough_for_each(three_threads, monkeypatch, width, n, threads):
+    seen, both = set(), threading.Barrier(2 if (n, threads) == (3, 1) else 1, timeout=60)
+    def run(*args, run=Ensemble._run):
+        both.wait()
+        seen.add(torch.get_num_threads())
+        return run(*args)
+    monkeypatch.setattr(Ensemble, '_run', run)
+    def wide(seed): return lambda: mlp_discriminator(2, (width, 500), seed=seed)
+    Ensemble([make(seed=s, discriminator=wide(s)) for s in range(n)], 'eager').fit(1, progress=False)
+    assert seen == {threads} and torch.get_num_threads() == 3

@@ -204,7 +204,7 @@ class Ensemble:
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
-        self._at_once = len(self) if cuda else 4   # more would not fit a core's cache
+        self._at_once = len(self) if cuda else min(4, -(-len(self)//2))   # more would not fit a core's cache; two stacks can be side by side
         stacks, like = [], {}
         for i in range(0, len(self), self._at_once):
             members = self.trainers[i:i + self._at_once]
