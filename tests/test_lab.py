@@ -1,5 +1,5 @@
 "The Lab without a browser: the session's threads, its commands, its speed of answer, its failures."
-import json, shutil, subprocess, sys, threading, time
+import itertools, json, shutil, subprocess, sys, threading, time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from gan_nbdev.experiments import experiment
 from gan_nbdev.lab import Lab, record
 from gan_nbdev.lab.controls import control_values, controls, turned
 from gan_nbdev.lab.course import lessons
+from gan_nbdev.lab.eye import Eye
 from gan_nbdev.lab.rewinding import Rewindable
 from gan_nbdev.lab.scenes import Scene
 from gan_nbdev.lab.session import Session
@@ -589,6 +590,21 @@ def test_the_window_shows_the_settings_of_a_trainer():
 def test_a_game_without_v_has_a_picture(lab):
     o = lab(game='wgan-gp', **small)
     assert o.picture() and ask(o.session, 'step', n=3) is None and o.picture()
+
+def test_curves_have_a_gap_where_the_game_has_no_v():
+    "Least, most and last over what is finite in a stretch; what never is, is left out"
+    run = tiny().fit(250)
+    for game, n in (('hinge', 101), ('non-saturating', 149)): run = run.become(turned(run, {'game': game})).fit(n)
+    eye = Eye(run)
+    eye.look(True)
+    curves, v = eye.curves(), run.trainer.history['value']
+    for k in ('value', 'd_real', 'd_fake'): assert np.isnan(curves[k]).any() and np.isfinite(curves[k][:, [0, -1]]).all()
+    told = [v[a:b][np.isfinite(v[a:b])] for a, b in itertools.pairwise([0, *curves['step'].astype(int)])]
+    assert {*map(len, told)} == {0, 1, 2, 3}   # some are only partly told
+    for one, f in zip(curves['value'], (np.min, np.max, lambda o: o[-1])):
+        assert np.array_equal(one, np.float32([f(o) if len(o) else np.nan for o in told]), equal_nan=True)
+    eye.history = {k: o[250:351] for k, o in run.trainer.history.items()}
+    assert not {'value', 'd_real', 'd_fake'} & eye.curves().keys()
 
 class Veiled(Samples):
     "Data that nobody can see any more once `off` is set"

@@ -285,6 +285,18 @@ def test_curves_are_sharp_after_a_resize_while_paused(lab):
     lab.page.set_viewport_size(dict(width=1280, height=900))
     lab.until(lambda: (curve.evaluate(sharp) or narrow) != narrow, 'a sharp curve again')
 
+def test_v_has_a_gap_where_the_game_had_none(lab):
+    for game in ('hinge', 'non-saturating'):
+        do(lab, 'set', game=game); do(lab, 'step', n=20)
+    plot = look(lab).locator('[data-curve="value"]')
+    seen = """c => {
+        const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, pink = new Set();
+        for (let i = 0; i < d.length; i += 4) if (d[i + 3] && d[i] > d[i + 1] + 40 && d[i + 2] > d[i + 1] + 20)
+            pink.add(Math.floor((i/4 % c.width/c.width*c.clientWidth - 40)/(c.clientWidth - 44)*12));
+        return [...pink] }"""   # twelfths of the 60 iterations
+    lab.until(lambda: plot.is_visible() and {1, 2, 9, 10} <= (told := {*plot.locator('canvas').evaluate(seen)}) and not {5, 6} & told, 'both parts, and the gap')
+    assert 'Losses, nats' in look(lab).locator('[data-curve="losses"]').inner_text()
+
 def test_no_word_is_cut(laptop):
     "Each choice fits into its control"
     tab(laptop, 'knobs')

@@ -24,6 +24,17 @@ export function bounds(series, [least, most] = []) {
   return [least ?? (lo >= 0 ? Math.max(0, lo - room) : lo - room), most ?? above];
 }
 
+/** The stretches [from, to) of `y` that are finite. */
+export function stretches(y) {
+  const out = [];
+  y.forEach((o, i) => {
+    if (!Number.isFinite(o)) return;
+    if (i && Number.isFinite(y[i - 1])) out[out.length - 1][1] = i + 1;
+    else out.push([i, i + 1]);
+  });
+  return out;
+}
+
 /** The index of the number in `sorted` that is nearest to `v`. */
 export function nearest(sorted, v) {
   return sorted.reduce((best, o, i) => (Math.abs(o - v) < Math.abs(sorted[best] - v) ? i : best), 0);
@@ -436,7 +447,7 @@ class Curve {
     const before = !runs.some((r) => r && r.step && r.step.length);
     this.el.hidden = !this.drawn.length && !(this.key === "losses" || (before && this.key === "value"));
     const p = new Pen(this.canvas, this.app.ink); // only now, since what is hidden has no size
-    this.entitle(this.key === "losses" && runs.some((r) => r && r.value));
+    this.entitle(this.key === "losses" && runs.some((r) => Number.isFinite(r?.value?.at(-1))));
     if (p.w && this.drawn.length) this.lines(p);
     else if (p.w) this.frame(p);
   }
@@ -473,14 +484,16 @@ class Curve {
     p.text("0", 40, p.h - 1, { size: 10 });
     this.frame(p);
     const path = (x, y, colour, width, more) =>
-      p.line(colour, width, (g) => y.forEach((o, i) => Number.isFinite(o) && g.lineTo(X(x[i]), Y(o))), more);
+      p.line(colour, width, (g) => y.forEach((o, i) => g.lineTo(X(x[i]), Y(o))), more);
     if (this.guide !== null) path([0, end], [this.guide, this.guide], p.c.guide, 1.2, { dash: [2, 3] });
     for (const { x, y, band, colour, dash } of this.drawn) {
-      if (!band || !band[0].some((o, i) => o < band[1][i])) path(x, y, colour, 1.5, { dash });
-      else {
-        const [home, least] = [x, band[1]].map((o) => [...o].reverse());
+      const wide = band && band[0].some((o, i) => o < band[1][i]);
+      for (const part of stretches(y)) {
+        const cut = (o) => [...o.slice(...part)];
         const fill = dash.length ? 0.2 : 0.4;
-        path([...x, ...home], [...band[0], ...least], colour, 0.8, { dash, fill });
+        const [there, back] = [cut(x), cut(x).reverse()];
+        if (!wide) path(there, cut(y), colour, 1.5, { dash });
+        else path([...there, ...back], [...cut(band[0]), ...cut(band[1]).reverse()], colour, 0.8, { dash, fill });
       }
     }
   }
