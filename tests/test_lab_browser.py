@@ -182,6 +182,22 @@ def test_the_tab_is_remembered(notebook):
     nb.until('lab is not first')
     nb.until(lambda: look(nb).locator('.gl-panel-knobs').is_visible() and not look(nb).locator('.gl-panel-now').is_visible(), 'the tab')
 
+def test_a_tab_that_is_not_there_is_not_remembered(notebook):
+    "A trainer of one's own has no lessons: another tab is open, and the keyboard goes around"
+    nb = notebook('from gan_nbdev.experiments import experiment\nfrom gan_nbdev.lab import Lab\n'
+                  f'lab = Lab(experiment("ring", "lab", **{widths}).trainer())\nlab')
+    nb.page.evaluate('() => localStorage.setItem("gan-lab-tab", "lessons")')
+    nb.ask('globals().update(first=lab)')
+    nb.run()
+    nb.until('lab is not first')
+    nb.until(lambda: look(nb).count() and look(nb).locator('.gl-panel-now').is_visible(), 'the first tab')
+    heads = look(nb).locator('[role="tab"]')
+    assert 'Lessons' not in look(nb).inner_text() and heads.evaluate_all('all => all.map(e => e.tabIndex)') == [0, -1, -1, -1, -1, -1]
+    heads.first.press('ArrowLeft')
+    nb.until(lambda: look(nb).locator('.gl-panel-code').is_visible(), 'the last tab')
+    for _ in range(3): nb.page.keyboard.press('ArrowLeft')
+    nb.until(lambda: look(nb).locator('.gl-panel-lines').is_visible(), 'the tab beside the lessons')
+
 # ---- the living diagram
 
 def test_the_gradient_of_g_flows_through_d_and_the_fakes(lab):

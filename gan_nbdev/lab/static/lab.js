@@ -778,11 +778,12 @@ class App extends Frame {
     this.said = h("div.gl-said", { "aria-label": "Diagnosis" });
     this.flow = new Flow(this);
     this.slow = new Slow(this);
+    const lessons = ["Lessons", this.lessonBox()];
     const tabs = this.tabs({
       now: ["Diagnosis", this.said],
       curves: ["Curves", h("div.gl-plots", ...more)],
       lines: ["Line by line", this.slow.el],
-      lessons: ["Lessons", this.lessonBox()],
+      ...(this.state.given ? {} : { lessons }),
       knobs: ["Settings", this.knobBox()],
       compare: ["Compare", this.compareBox()],
       code: ["Share", this.codeBox()],
