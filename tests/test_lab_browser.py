@@ -721,6 +721,19 @@ def test_reading_off_with_a_finger(phone):
 
 # ---- what can go wrong
 
+def test_all_numbers_and_formulas_on_a_phone(phone, pictures):
+    "Those of the diagram below it; formulas in as many lines as they need"
+    below = look(phone).locator('.gl-below')
+    phone.until(lambda: [o.split()[0] for o in below.locator('span').all_inner_texts() if o] == ['D(x)', 'D(G(z))', 'gradient'], 'the numbers')
+    below.scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_diagram.png')
+    tab(phone, 'lines')
+    look(phone).locator('.gl-lines').scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_lines.png')
+    cut = look(phone).locator('.gl-lines').evaluate("""e => [...e.querySelectorAll("span")].filter(o =>
+        o.getBoundingClientRect().right > e.getBoundingClientRect().right + 1 || o.scrollWidth > o.clientWidth + 1 && o.clientWidth).map(o => o.textContent)""")
+    assert cut == [] and 'log(1 − D(G(z)))]' in look(phone).locator('.gl-lines').inner_text()
+
 def test_the_cell_runs_again(notebook):
     "The old session ends, the new one works"
     nb = notebook(small)

@@ -554,12 +554,14 @@ const flow = `
 class Flow {
   constructor(app) {
     this.app = app;
-    this.el = h("div.gl-diagram");
-    this.el.innerHTML = flow;
+    const diagram = h("div.gl-diagram");
+    diagram.innerHTML = flow;
+    const below = ["d_real", "d_fake", "pull"].map((k) => h("span", { "data-number": k })); // where there is no room in it
+    this.el = h("div.gl-living", diagram, h("div.gl-below", ...below));
     this.tiles = Object.entries(tiles).map(([name, [x, y, side]]) => {
       const style = `left:${x / 5.6}%;top:${y / 1.96}%;width:${side / 5.6}%;height:${side / 1.96}%`;
       const canvas = h("canvas.gl-tile", { "data-tile": name, "aria-hidden": "true", style });
-      this.el.prepend(canvas);
+      diagram.prepend(canvas);
       return [name, canvas];
     });
     Object.assign(this, { ways: this.el.querySelectorAll(".gl-way, .gl-back"), offset: 0 });
