@@ -606,6 +606,26 @@ def test_curves_have_a_gap_where_the_game_has_no_v():
     eye.history = {k: o[250:351] for k, o in run.trainer.history.items()}
     assert not {'value', 'd_real', 'd_fake'} & eye.curves().keys()
 
+@pytest.mark.parametrize('game, judged, drawn, then', [
+    ('non-saturating', 'how likely', 'noise', 'No data'), ('hinge', 'in most games', 'noise', 'No data'), ('r3gan', 'in most games', 'compares', 'and the examples')])
+def test_what_is_said_of_a_line_is_true_of_the_game(session, game, judged, drawn, then):
+    heard = []
+    s = session(tiny(game=game), line_s=0., tell=lambda *told: heard.append(told))
+    ask(s, 'speed', speed='slow'); ask(s, 'play')
+    until(lambda: s.run.iteration >= 1)
+    ask(s, 'pause')
+    said = {o['line']: o['said'] for what, o, _ in [*heard] if what == 'line'}
+    assert judged in said[4] and drawn in said[6] and then in said[7] and s.error == ''
+
+@pytest.mark.parametrize('game', ['hinge', 'non-saturating'])
+def test_d_of_a_picture_is_what_d_says(game):
+    run = tiny('digits', game=game)
+    gan, scene = run.trainer.gan, Scene(run.trainer.gan, run.trainer.data, n=64)
+    at = scene.probe(gan, run.trainer.game, [.3, .6])
+    with torch.no_grad(): gan.discriminator[-1].weight.mul_(100)   # far from what a probability could be
+    far = scene.probe(gan, run.trainer.game, [.3, .6])
+    assert (0 <= far['D'] <= 1) == (game == 'non-saturating') and at['picture'] == far['picture']
+
 class Veiled(Samples):
     "Data that nobody can see any more once `off` is set"
     off = False

@@ -256,6 +256,31 @@ def test_every_part_explains_itself(lab, what, words):
     else: place.hover(force=True)
     lab.until(lambda: words in look(lab).locator('.gl-readout').inner_text(), words)
 
+@pytest.mark.parametrize('game', ['hinge', 'non-saturating'])
+def test_explanations_are_those_of_the_game(lab, game):
+    "Of probabilities only where D gives them"
+    do(lab, 'set', game=game)
+    sure, end = game == 'non-saturating', look(lab).locator('.gl-scale span').first
+    lab.until(lambda: end.inner_text() == ('D = 0, fake' if sure else 'least'), 'the colour bar')
+    def told(what):
+        lab.page.mouse.move(5, 5)
+        place = look(lab).locator(what).first
+        if 'gl-hit' in what:
+            x, y = place.evaluate('e => { const q = e.getPointAtLength(e.getTotalLength()/2).matrixTransform(e.getScreenCTM()); return [q.x, q.y] }')
+            lab.page.mouse.move(x, y)
+        else: place.hover(force=True)
+        return look(lab).locator('.gl-readout').inner_text()
+    for what, words, others in (
+            ('[data-part="D"] rect', 'how likely', 'a value'), ('.gl-way .gl-hit[d^="M260 58"]', 'should say 0', 'G wants it to be like'),
+            ('.gl-way .gl-hit[d^="M260 160"]', 'should say 1', 'higher than those of fakes'), ('.gl-scale', '½', 'its least value'),
+            ('[data-layer="heat"]', 'D = ½', 'blue is high')):
+        said = told(what)
+        assert (words in said, others in said) == (sure, not sure), said
+    tab(lab, 'lines')
+    for _ in range(3): do(lab, 'line')
+    lab.until(lambda: ('how likely' if sure else 'a value: in most games') in look(lab).locator('.gl-told').inner_text(), 'the third line')
+    do(lab, 'pause')
+
 # ---- what used to go wrong
 
 def test_clicks_on_layers_are_not_lost_while_it_plays(lab):
@@ -696,6 +721,19 @@ def test_phone(phone, pictures):
         .map(e => e.className || e.tagName)''')
     assert wide == []
 
+def test_all_numbers_and_formulas_on_a_phone(phone, pictures):
+    "Those of the diagram below it; formulas in as many lines as they need"
+    below = look(phone).locator('.gl-below')
+    phone.until(lambda: [o.split()[0] for o in below.locator('span').all_inner_texts() if o] == ['D(x)', 'D(G(z))', 'gradient'], 'the numbers')
+    below.scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_diagram.png')
+    tab(phone, 'lines')
+    look(phone).locator('.gl-lines').scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_lines.png')
+    cut = look(phone).locator('.gl-lines').evaluate("""e => [...e.querySelectorAll("span")].filter(o =>
+        o.getBoundingClientRect().right > e.getBoundingClientRect().right + 1 || o.scrollWidth > o.clientWidth + 1 && o.clientWidth).map(o => o.textContent)""")
+    assert cut == [] and 'log(1 − D(G(z)))]' in look(phone).locator('.gl-lines').inner_text()
+
 def test_draw_with_a_finger(phone):
     "The stroke is drawn; the page does not scroll away under it"
     nb = phone
@@ -720,19 +758,6 @@ def test_reading_off_with_a_finger(phone):
     phone.until(lambda: 'x₁ = ' in look(phone).locator('.gl-readout').inner_text(), 'a reading')
 
 # ---- what can go wrong
-
-def test_all_numbers_and_formulas_on_a_phone(phone, pictures):
-    "Those of the diagram below it; formulas in as many lines as they need"
-    below = look(phone).locator('.gl-below')
-    phone.until(lambda: [o.split()[0] for o in below.locator('span').all_inner_texts() if o] == ['D(x)', 'D(G(z))', 'gradient'], 'the numbers')
-    below.scroll_into_view_if_needed()
-    phone.page.screenshot(path=pictures/'phone_diagram.png')
-    tab(phone, 'lines')
-    look(phone).locator('.gl-lines').scroll_into_view_if_needed()
-    phone.page.screenshot(path=pictures/'phone_lines.png')
-    cut = look(phone).locator('.gl-lines').evaluate("""e => [...e.querySelectorAll("span")].filter(o =>
-        o.getBoundingClientRect().right > e.getBoundingClientRect().right + 1 || o.scrollWidth > o.clientWidth + 1 && o.clientWidth).map(o => o.textContent)""")
-    assert cut == [] and 'log(1 − D(G(z)))]' in look(phone).locator('.gl-lines').inner_text()
 
 def test_the_cell_runs_again(notebook):
     "The old session ends, the new one works"
