@@ -1509,6 +1509,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'gan_nbdev.lab.painter.Painter.slowly': ( 'lab/painter.html#painter.slowly',
                                                                                  'gan_nbdev/lab/painter.py'),
                                        'gan_nbdev.lab.painter._answers': ('lab/painter.html#_answers', 'gan_nbdev/lab/painter.py'),
+                                       'gan_nbdev.lab.painter._critic': ('lab/painter.html#_critic', 'gan_nbdev/lab/painter.py'),
                                        'gan_nbdev.lab.painter._said': ('lab/painter.html#_said', 'gan_nbdev/lab/painter.py'),
                                        'gan_nbdev.lab.painter._undisturbed': ('lab/painter.html#_undisturbed', 'gan_nbdev/lab/painter.py'),
                                        'gan_nbdev.lab.painter._vector': ('lab/painter.html#_vector', 'gan_nbdev/lab/painter.py')},

@@ -109,6 +109,14 @@ test("arrays come out of the middle of a buffer, aligned or not", () => {
   assert.deepEqual(a.shape, [1, 2]);
 });
 
+test("a curve falls apart where it is not told", () => {
+  assert.deepEqual(lab.stretches([NaN, 1, 2, Infinity, 3, NaN]), [
+    [1, 3],
+    [4, 5],
+  ]);
+  assert.deepEqual([lab.stretches([]), lab.stretches([1, 2])], [[], [[0, 2]]]);
+});
+
 test("the nearest moment", () => {
   assert.equal(lab.nearest([0, 10, 40], 22), 1);
   assert.equal(lab.nearest([0, 10, 40], 99), 2);

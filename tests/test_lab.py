@@ -1,5 +1,5 @@
 "The Lab without a browser: the session's threads, its commands, its speed of answer, its failures."
-import json, shutil, subprocess, sys, threading, time
+import itertools, json, shutil, subprocess, sys, threading, time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from gan_nbdev.experiments import experiment
 from gan_nbdev.lab import Lab, record
 from gan_nbdev.lab.controls import control_values, controls, turned
 from gan_nbdev.lab.course import lessons
+from gan_nbdev.lab.eye import Eye
 from gan_nbdev.lab.rewinding import Rewindable
 from gan_nbdev.lab.scenes import Scene
 from gan_nbdev.lab.session import Session
@@ -629,6 +630,41 @@ def test_the_window_shows_the_settings_of_a_trainer():
 def test_a_game_without_v_has_a_picture(lab):
     o = lab(game='wgan-gp', **small)
     assert o.picture() and ask(o.session, 'step', n=3) is None and o.picture()
+
+def test_curves_have_a_gap_where_the_game_has_no_v():
+    "Least, most and last over what is finite in a stretch; what never is, is left out"
+    run = tiny().fit(250)
+    for game, n in (('hinge', 101), ('non-saturating', 149)): run = run.become(turned(run, {'game': game})).fit(n)
+    eye = Eye(run)
+    eye.look(True)
+    curves, v = eye.curves(), run.trainer.history['value']
+    for k in ('value', 'd_real', 'd_fake'): assert np.isnan(curves[k]).any() and np.isfinite(curves[k][:, [0, -1]]).all()
+    told = [v[a:b][np.isfinite(v[a:b])] for a, b in itertools.pairwise([0, *curves['step'].astype(int)])]
+    assert {*map(len, told)} == {0, 1, 2, 3}   # some are only partly told
+    for one, f in zip(curves['value'], (np.min, np.max, lambda o: o[-1])):
+        assert np.array_equal(one, np.float32([f(o) if len(o) else np.nan for o in told]), equal_nan=True)
+    eye.history = {k: o[250:351] for k, o in run.trainer.history.items()}
+    assert not {'value', 'd_real', 'd_fake'} & eye.curves().keys()
+
+@pytest.mark.parametrize('game, judged, drawn, then', [
+    ('non-saturating', 'how likely', 'noise', 'No data'), ('hinge', 'in most games', 'noise', 'No data'), ('r3gan', 'in most games', 'compares', 'and the examples')])
+def test_what_is_said_of_a_line_is_true_of_the_game(session, game, judged, drawn, then):
+    heard = []
+    s = session(tiny(game=game), line_s=0., tell=lambda *told: heard.append(told))
+    ask(s, 'speed', speed='slow'); ask(s, 'play')
+    until(lambda: s.run.iteration >= 1)
+    ask(s, 'pause')
+    said = {o['line']: o['said'] for what, o, _ in [*heard] if what == 'line'}
+    assert judged in said[4] and drawn in said[6] and then in said[7] and s.error == ''
+
+@pytest.mark.parametrize('game', ['hinge', 'non-saturating'])
+def test_d_of_a_picture_is_what_d_says(game):
+    run = tiny('digits', game=game)
+    gan, scene = run.trainer.gan, Scene(run.trainer.gan, run.trainer.data, n=64)
+    at = scene.probe(gan, run.trainer.game, [.3, .6])
+    with torch.no_grad(): gan.discriminator[-1].weight.mul_(100)   # far from what a probability could be
+    far = scene.probe(gan, run.trainer.game, [.3, .6])
+    assert (0 <= far['D'] <= 1) == (game == 'non-saturating') and at['picture'] == far['picture']
 
 class Veiled(Samples):
     "Data that nobody can see any more once `off` is set"

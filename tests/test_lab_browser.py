@@ -182,6 +182,22 @@ def test_the_tab_is_remembered(notebook):
     nb.until('lab is not first')
     nb.until(lambda: look(nb).locator('.gl-panel-knobs').is_visible() and not look(nb).locator('.gl-panel-now').is_visible(), 'the tab')
 
+def test_a_tab_that_is_not_there_is_not_remembered(notebook):
+    "A trainer of one's own has no lessons: another tab is open, and the keyboard goes around"
+    nb = notebook('from gan_nbdev.experiments import experiment\nfrom gan_nbdev.lab import Lab\n'
+                  f'lab = Lab(experiment("ring", "lab", **{widths}).trainer())\nlab')
+    nb.page.evaluate('() => localStorage.setItem("gan-lab-tab", "lessons")')
+    nb.ask('globals().update(first=lab)')
+    nb.run()
+    nb.until('lab is not first')
+    nb.until(lambda: look(nb).count() and look(nb).locator('.gl-panel-now').is_visible(), 'the first tab')
+    heads = look(nb).locator('[role="tab"]')
+    assert 'Lessons' not in look(nb).inner_text() and heads.evaluate_all('all => all.map(e => e.tabIndex)') == [0, -1, -1, -1, -1, -1]
+    heads.first.press('ArrowLeft')
+    nb.until(lambda: look(nb).locator('.gl-panel-code').is_visible(), 'the last tab')
+    for _ in range(3): nb.page.keyboard.press('ArrowLeft')
+    nb.until(lambda: look(nb).locator('.gl-panel-lines').is_visible(), 'the tab beside the lessons')
+
 # ---- the living diagram
 
 def test_the_gradient_of_g_flows_through_d_and_the_fakes(lab):
@@ -240,6 +256,32 @@ def test_every_part_explains_itself(lab, what, words):
     else: place.hover(force=True)
     lab.until(lambda: words in look(lab).locator('.gl-readout').inner_text(), words)
 
+@pytest.mark.parametrize('game', ['hinge', 'non-saturating'])
+def test_explanations_are_those_of_the_game(lab, game):
+    "Of probabilities only where D gives them"
+    do(lab, 'set', game=game)
+    sure, end = game == 'non-saturating', look(lab).locator('.gl-scale span').first
+    lab.until(lambda: end.inner_text() == ('D = 0, fake' if sure else 'least'), 'the colour bar')
+    def told(what):
+        lab.page.mouse.move(5, 5)
+        place = look(lab).locator(what).first
+        if 'gl-hit' in what:
+            x, y = place.evaluate('e => { const q = e.getPointAtLength(e.getTotalLength()/2).matrixTransform(e.getScreenCTM()); return [q.x, q.y] }')
+            lab.page.mouse.move(x, y)
+        else: place.hover(force=True)
+        return look(lab).locator('.gl-readout').inner_text()
+    for what, words, others in (
+            ('[data-part="D"] rect', 'how likely', 'a value'), ('.gl-way .gl-hit[d^="M260 58"]', 'should say 0', 'G wants it to be like'),
+            ('.gl-way .gl-hit[d^="M260 160"]', 'should say 1', 'higher than those of fakes'), ('.gl-scale', '½', 'its least value'),
+            ('[data-layer="heat"]', 'D = ½', 'blue is high')):
+        said = told(what)
+        assert (words in said, others in said) == (sure, not sure), said
+    tab(lab, 'lines')
+    for _ in range(3): do(lab, 'line')
+    lab.until(lambda: ('how likely' if sure else 'a value: in most games') in look(lab).locator('.gl-told').inner_text(), 'the third line')
+    do(lab, 'pause')
+    tab(lab, 'now')   # beside the lines the curves have no room
+
 # ---- what used to go wrong
 
 def test_clicks_on_layers_are_not_lost_while_it_plays(lab):
@@ -284,6 +326,18 @@ def test_curves_are_sharp_after_a_resize_while_paused(lab):
     narrow = curve.evaluate(sharp)
     lab.page.set_viewport_size(dict(width=1280, height=900))
     lab.until(lambda: (curve.evaluate(sharp) or narrow) != narrow, 'a sharp curve again')
+
+def test_v_has_a_gap_where_the_game_had_none(lab):
+    for game in ('hinge', 'non-saturating'):
+        do(lab, 'set', game=game); do(lab, 'step', n=20)
+    plot = look(lab).locator('[data-curve="value"]')
+    seen = """c => {
+        const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, pink = new Set();
+        for (let i = 0; i < d.length; i += 4) if (d[i + 3] && d[i] > d[i + 1] + 40 && d[i + 2] > d[i + 1] + 20)
+            pink.add(Math.floor((i/4 % c.width/c.width*c.clientWidth - 40)/(c.clientWidth - 44)*12));
+        return [...pink] }"""   # twelfths of the 60 iterations
+    lab.until(lambda: plot.is_visible() and {1, 2, 9, 10} <= (told := {*plot.locator('canvas').evaluate(seen)}) and not {5, 6} & told, 'both parts, and the gap')
+    assert 'Losses, nats' in look(lab).locator('[data-curve="losses"]').inner_text()
 
 def test_no_word_is_cut(laptop):
     "Each choice fits into its control"
@@ -667,6 +721,19 @@ def test_phone(phone, pictures):
         e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1)
         .map(e => e.className || e.tagName)''')
     assert wide == []
+
+def test_all_numbers_and_formulas_on_a_phone(phone, pictures):
+    "Those of the diagram below it; formulas in as many lines as they need"
+    below = look(phone).locator('.gl-below')
+    phone.until(lambda: [o.split()[0] for o in below.locator('span').all_inner_texts() if o] == ['D(x)', 'D(G(z))', 'gradient'], 'the numbers')
+    below.scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_diagram.png')
+    button(phone, 'tab-lines').tap()   # a mouse would lie where the next test taps
+    look(phone).locator('.gl-lines').scroll_into_view_if_needed()
+    phone.page.screenshot(path=pictures/'phone_lines.png')
+    cut = look(phone).locator('.gl-lines').evaluate("""e => [...e.querySelectorAll("span")].filter(o =>
+        o.getBoundingClientRect().right > e.getBoundingClientRect().right + 1 || o.scrollWidth > o.clientWidth + 1 && o.clientWidth).map(o => o.textContent)""")
+    assert cut == [] and 'log(1 − D(G(z)))]' in look(phone).locator('.gl-lines').inner_text()
 
 def test_draw_with_a_finger(phone):
     "The stroke is drawn; the page does not scroll away under it"

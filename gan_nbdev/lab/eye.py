@@ -118,18 +118,20 @@ def measure(self:Eye):
 
 @patch
 def curves(self:Eye) -> dict: # float32 arrays by name; 'step' and 'at' are iterations
-    "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last; the figures, at `at`"
+    "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last (NaN: none told); the figures, at `at`"
     return {k: np.float32(v) for k, v in (self._bands() | self._measured()).items()}
 
 @patch
 def _bands(self:Eye):
-    told = {k: v for k, v in self.history.items() if not np.isnan(v).any()}
+    told = {k: np.where(np.isfinite(v), v, np.nan) for k, v in self.history.items()}   # a game may lack what another one tells
     n = len(self.history['d_loss'])
     bins = np.linspace(0, n, min(n, 240) + 1).astype(int)
     def band(v):
         if not n: return np.empty((3, 0))
-        return np.stack([np.minimum.reduceat(v, bins[:-1]), np.maximum.reduceat(v, bins[:-1]), v[bins[1:] - 1]])
-    return dict(step=bins[1:], **{k: band(v) for k, v in told.items()})
+        last = np.maximum.accumulate(np.where(np.isnan(v), -1, np.arange(n)))[bins[1:] - 1]
+        return np.stack([np.fmin.reduceat(v, bins[:-1]), np.fmax.reduceat(v, bins[:-1]),
+                         np.where(last >= bins[:-1], v[last], np.nan)])
+    return dict(step=bins[1:], **{k: band(v) for k, v in told.items() if not n or not np.isnan(v).all()})
 
 @patch
 def _measured(self:Eye):

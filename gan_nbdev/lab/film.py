@@ -39,7 +39,7 @@ class Film:
     ):
         self.name, self.still, self.iterations = name, still, iterations
         self.frames, self.curves, self.said = frames, dict(sorted(curves.items())), said
-        self.scene = scene | dict(critic='d_real' not in curves)   # then what D says is no probability
+        self.scene = scene | dict(critic=bool(np.isnan(curves.get('d_real', np.nan)).any()))   # then what D says is no probability
 
     def __len__(self): return len(self.frames)
     def __repr__(self):

@@ -86,7 +86,7 @@ def _show(self:Painter, who, eye, curves):
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
         eye.sent, eye.read = True, 0.
-    told = dict(who=who, iteration=eye.iteration)
+    told = dict(who=who, iteration=eye.iteration, critic=_critic(eye.game))
     if not self.playing or time.monotonic() > eye.read:
         told['numbers'], eye.read = eye.numbers(), time.monotonic() + .11
     self.tell('frame', told, eye.frame(self.layers))
@@ -155,7 +155,7 @@ def _line(self:Painter, line, gave):
     "Tell one line, and hold it"
     if self.jobs or self.closed: return
     self.dirty = True
-    try: self.tell('line', dict(line=line, said=_said(line, gave), told=self._numbers(line, gave)), self._points(gave))
+    try: self.tell('line', dict(line=line, said=_said(line, gave, _critic(self.run.trainer.game)), told=self._numbers(line, gave)), self._points(gave))
     except Exception as e: self.no_picture(e)   # or half an iteration would be left
     self.presses = max(self.presses - 1, 0)
     with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
@@ -173,9 +173,8 @@ def _points(self:Painter, gave):
 def _numbers(self:Painter, line, gave):
     "What this line came to, with this minibatch, in numbers"
     gan, game = self.run.trainer.gan, self.run.trainer.game
-    if line in (2, 3, 6):   # some games draw examples for G's step, too
-        name, v = ('z', gave['z']) if 'z' in gave else ('x', self.run.trainer.data.unscale(gave['x']))
-        return f'm = {len(v)}, {name}⁽¹⁾ = {_vector(v[0])}'
+    if line in (2, 6) and 'z' in gave: return f'm = {len(gave["z"])}, z⁽¹⁾ = {_vector(gave["z"][0])}'
+    if line in (3, 6): return f'm = {len(gave["x"])}, x⁽¹⁾ = {_vector(self.run.trainer.data.unscale(gave["x"])[0])}'
     if line in (4, 7):
         self.judged = gave
         return _answers(game, gave.get('real'), gave['fake'])
@@ -185,13 +184,15 @@ def _numbers(self:Painter, line, gave):
         if line == 5 and {'x', 'fakes'} <= self.judged.keys(): return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
     return said
 
+def _critic(game): return 'd_real' not in game.shows   # then what D says is no probability
+
 def _vector(v):
     v = v.flatten().tolist()
     return f'({", ".join(f"{o:,.0f}" if abs(o) >= 1000 else f"{o:.3g}" for o in v[:2])}{", …"*(len(v) > 2)})'
 
 def _answers(game, real, fake):
     "The mean answers of D; of a critic, its values"
-    if 'd_real' in game.shows: real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
+    if not _critic(game): real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
     told = [f'mean {name} = {o.mean().item():.3f}' for name, o in (('D(x)', real), ('D(G(z))', fake)) if o is not None]
     return ', '.join(told)
 
@@ -203,15 +204,16 @@ def _hold(self:Painter, when):
         self.rest(.05)
 
 # %% ../../nbs/lab/09_painter.ipynb #6d97832d
-def _said(line, gave):
+def _said(line, gave, critic):
     m = len(next(iter(gave.values()))) if 'loss' not in gave else 0
     return {2: f'{m} noise vectors are drawn, so that G makes {m} fakes for D to practise on.',
             3: f'{m} examples are drawn from the data.',
-            4: 'D judges each example and each fake: how likely is it to be real?',
+            4: 'D gives each example and each fake a value: in most games, it is to be higher for data than for fakes.' if critic else
+               'D judges each example and each fake: how likely is it to be real?',
             5: 'D has moved down the gradient of its loss, which came back from its answers. G stood still.',
             6: f'{m} fresh noise vectors are drawn for G.' if 'z' in gave else
-               f'{m} examples are drawn, too: in this game the loss of G compares the fakes with them.',
-            7: f'D judges the {m} new fakes' + (', and the examples.' if 'x' in gave else '. No data are needed here.'),
+               f'{m} examples are drawn: the loss of G compares its fakes with them.',
+            7: f'D judges the {m} new fakes' + (', and the examples.' if 'real' in gave else '. No data are needed here.'),
             8: 'G has moved: the gradient of its loss came back through D and the fakes. D stood still.'}[line]
 
 # %% ../../nbs/lab/09_painter.ipynb #72254e1c

@@ -282,7 +282,7 @@ def probe(self:Scene,
           x:list, # one place, data units, inside the box
          ) -> dict: # numbers by name
     "D, the best D, and the losses at one place"
-    if self.kind in ('images', 'series'): return self._walk(gan, x)
+    if self.kind in ('images', 'series'): return self._walk(gan, game, x)
     if not self.sight.whole: return {}
     row = self.data.scale(torch.tensor([x[:self.data.dim]]).float())
     out = self._answers(gan, game, row.to(gan.device)) if not gan.classes and gan.pack == 1 else {}
@@ -290,7 +290,7 @@ def probe(self:Scene,
     return out | (self._best_at(gan, x) if 'value' in game.shows else {})
 
 @patch
-def _walk(self:Scene, gan, x):
+def _walk(self:Scene, gan, game, x):
     "The image or line at (u, v) in [0, 1]²: a path over directions of noise"
     rng, (low, high) = torch.Generator().manual_seed(1), self.box.T.tolist()
     a, b, c = gan.noise.sample(3, rng, 'cpu')
@@ -298,7 +298,8 @@ def _walk(self:Scene, gan, x):
     z = (a + 2*u*b + 2*v*c)[None]
     z = z*(self.z.norm(dim=1).mean()/z.norm())
     img = gan.generate(z.to(gan.device))
-    told = dict(D=gan.prob(img, _in_turn(gan, 1)).item()) if gan.pack == 1 else {}
+    answer = gan.prob if 'd_real' in game.shows else gan.logits
+    with evaluating(gan.discriminator): told = dict(D=answer(img, _in_turn(gan, 1)).item()) if gan.pack == 1 else {}
     if self.kind == 'series': return dict(told, line=self.sight.drawn_lines(img)[0].ravel().tolist())
     return dict(told, picture=self.sight.bytes_of(img, small=True)[0].tolist())
 

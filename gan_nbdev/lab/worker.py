@@ -105,7 +105,8 @@ def guide(trainer    # of a run
          ) -> str:   # sentences
     "What there is to see, for those who have just opened a window; `ValueError` for data without a picture"
     kind, gan, dots = Sight(trainer.data).kind, trainer.gan, 'Rings are data, green dots are fakes.'
-    ground = ' The ground is blue where D bets on data, orange where it bets on fakes.'
+    ground = (' The ground is blue where D bets on data, orange where it bets on fakes.' if 'd_real' in trainer.game.shows else
+              ' The ground is blue where what D says is high, orange where it is low.')
     return dict(
         images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=dots,
         line='The outline is of the data, the green ground of the fakes.',

@@ -24,6 +24,17 @@ export function bounds(series, [least, most] = []) {
   return [least ?? (lo >= 0 ? Math.max(0, lo - room) : lo - room), most ?? above];
 }
 
+/** The stretches [from, to) of `y` that are finite. */
+export function stretches(y) {
+  const out = [];
+  y.forEach((o, i) => {
+    if (!Number.isFinite(o)) return;
+    if (i && Number.isFinite(y[i - 1])) out[out.length - 1][1] = i + 1;
+    else out.push([i, i + 1]);
+  });
+  return out;
+}
+
 /** The index of the number in `sorted` that is nearest to `v`. */
 export function nearest(sorted, v) {
   return sorted.reduce((best, o, i) => (Math.abs(o - v) < Math.abs(sorted[best] - v) ? i : best), 0);
@@ -65,8 +76,11 @@ class Stage {
     this.about = h("div.gl-about", { hidden: true });
     this.ends = [h("span"), h("span", "½"), h("span")];
     this.bar = h("i", this.ends[1]);
-    const tip = "What D says of each place: ½ where it cannot tell data from fakes.";
-    this.scale = h("div.gl-scale", { "data-tip": tip }, this.ends[0], this.bar, this.ends[2]);
+    const tips = {
+      "data-tip": "What D says of each place: ½ where it cannot tell data from fakes.",
+      "data-critic": "What D says of each place, from its least value in the picture to its most.",
+    };
+    this.scale = h("div.gl-scale", tips, this.ends[0], this.bar, this.ends[2]);
     this.readout = h("div.gl-readout");
     this.el = h("figure.gl-stage", this.caption, this.canvas, this.scale, this.about, this.readout);
     put(this.readout, this.hint());
@@ -149,8 +163,7 @@ class Stage {
 
   /** Is what D says no probability, but a number without a scale? */
   critic() {
-    const now = this.frame && this.frame.numbers;
-    return this.scene.critic || (!!now && now.d_real === undefined);
+    return !!(this.scene?.critic || this.frame?.critic);
   }
 
   /** Another scene: what was read off was of the last one. */
@@ -290,9 +303,10 @@ class Stage {
     if (!f.p) return;
     const half = p.h * 0.55;
     const answers = s.layers.includes("heat");
-    if (answers) p.line(p.c.guide, 0.6, (g) => segment(g, 0, half, p.w, half));
+    const sure = answers && !this.critic();
+    if (sure) p.line(p.c.guide, 0.6, (g) => segment(g, 0, half, p.w, half));
     figure1(p, f, on);
-    if (answers) p.text("D = ½", 4, half - 4, { rim: p.c.ground });
+    if (sure) p.text("D = ½", 4, half - 4, { rim: p.c.ground });
     if (answers) p.text(`D dashed${on.star && f.star ? ", best D dotted" : ""}`, 4, 14, { rim: p.c.ground });
     if (!on.arrows || !f.arrows) return;
     const draw = (g) =>
@@ -436,7 +450,7 @@ class Curve {
     const before = !runs.some((r) => r && r.step && r.step.length);
     this.el.hidden = !this.drawn.length && !(this.key === "losses" || (before && this.key === "value"));
     const p = new Pen(this.canvas, this.app.ink); // only now, since what is hidden has no size
-    this.entitle(this.key === "losses" && runs.some((r) => r && r.value));
+    this.entitle(this.key === "losses" && runs.some((r) => Number.isFinite(r?.value?.at(-1))));
     if (p.w && this.drawn.length) this.lines(p);
     else if (p.w) this.frame(p);
   }
@@ -473,14 +487,16 @@ class Curve {
     p.text("0", 40, p.h - 1, { size: 10 });
     this.frame(p);
     const path = (x, y, colour, width, more) =>
-      p.line(colour, width, (g) => y.forEach((o, i) => Number.isFinite(o) && g.lineTo(X(x[i]), Y(o))), more);
+      p.line(colour, width, (g) => y.forEach((o, i) => g.lineTo(X(x[i]), Y(o))), more);
     if (this.guide !== null) path([0, end], [this.guide, this.guide], p.c.guide, 1.2, { dash: [2, 3] });
     for (const { x, y, band, colour, dash } of this.drawn) {
-      if (!band || !band[0].some((o, i) => o < band[1][i])) path(x, y, colour, 1.5, { dash });
-      else {
-        const [home, least] = [x, band[1]].map((o) => [...o].reverse());
+      const wide = band && band[0].some((o, i) => o < band[1][i]);
+      for (const part of stretches(y)) {
+        const cut = (o) => [...o.slice(...part)];
         const fill = dash.length ? 0.2 : 0.4;
-        path([...x, ...home], [...band[0], ...least], colour, 0.8, { dash, fill });
+        const [there, back] = [cut(x), cut(x).reverse()];
+        if (!wide) path(there, cut(y), colour, 1.5, { dash });
+        else path([...there, ...back], [...cut(band[0]), ...cut(band[1]).reverse()], colour, 0.8, { dash, fill });
       }
     }
   }
@@ -501,11 +517,12 @@ class Curve {
 // ---- the living diagram
 
 const tiles = { z: [4, 38, 56], fakes: [194, 32, 64], data: [194, 126, 64], D: [322, 66, 84] };
+const tips = (tip, critic) => `data-tip="${tip}"${critic ? ` data-critic="${critic}"` : ""}`; // where D is a critic
 const part = (name, label, tip, on, [x, y, side] = tiles[name]) => `
-  <g class="gl-node" data-part="${name}" data-on="${on}" data-tip="${tip}">
+  <g class="gl-node" data-part="${name}" data-on="${on}" ${tips(...[tip].flat())}>
     <rect x="${x}" y="${y}" width="${side}" height="${side}" rx="6"/><text x="${x + side / 2}" y="${y - 6}">${label}</text></g>`;
 const way = (d, on, tip, name = "") =>
-  `<path class="${name}" d="${d}" data-on="${on}"/><path class="gl-hit" d="${d}" data-tip="${tip}"/>`; // wide enough to be hit
+  `<path class="${name}" d="${d}" data-on="${on}"/><path class="gl-hit" d="${d}" ${tips(...[tip].flat())}/>`; // wide enough to be hit
 const loss = (name, y, label, on, tip) => `
   <g class="gl-node gl-loss-${name}" data-on="${on}" data-tip="${tip}"><rect x="458" y="${y}" width="98" height="44" rx="6"/>
     <text x="507" y="${y + 18}">${label}</text><text x="507" y="${y + 36}" data-number="${name}_loss">–</text></g>`;
@@ -519,12 +536,20 @@ const flow = `
     <rect x="98" y="44" width="54" height="44" rx="8"/><text x="125" y="72">G</text></g>
   ${part("fakes", "fakes G(z)", "G(z): the fakes that G makes of the noise. It wants D to take them for data.", "4 7 8")}
   ${part("data", "data x", "x: examples of the data. Only D sees them; G learns of them through D alone.", "3 4")}
-  ${part("D", "D", "D, the discriminator: a network that says how likely an item is to be real. Blue: real; orange: fake.", "4 5 7 8")}
+  ${part(
+    "D",
+    "D",
+    [
+      "D, the discriminator: a network that says how likely an item is to be real. Blue: real; orange: fake.",
+      "D, the discriminator: a network that gives each item a value, in most games higher for data than for fakes. Blue: high; orange: low.",
+    ],
+    "4 5 7 8",
+  )}
   <g class="gl-way">
     ${way("M62 58H95", "4 7", "Noise goes into G.")}${way("M154 58H191", "4 7", "G makes a fake of each noise vector.")}
-    ${way("M260 58 319 88", "4 7", "D judges the fakes: it should say 0, and G wants it to say 1.")}
-    ${way("M260 160 319 132", "3 4", "D judges the data: it should say 1.")}
-    ${way("M408 90 455 66", "4 5", "D's loss: small where D is right about data and fakes.")}
+    ${way("M260 58 319 88", "4 7", ["D judges the fakes: it should say 0, and G wants it to say 1.", "D gives each fake a value: D should tell fakes from data by it, and G wants it to be like those of data."])}
+    ${way("M260 160 319 132", "3 4", ["D judges the data: it should say 1.", "D gives each example a value: in most games, it should be higher than those of fakes."])}
+    ${way("M408 90 455 66", "4 5", "D's loss: small where D tells data from fakes.")}
     ${way("M408 126 455 150", "7 8", "G's loss: small where D takes fakes for data.")}
   </g>
   <g class="gl-back">
@@ -541,12 +566,14 @@ const flow = `
 class Flow {
   constructor(app) {
     this.app = app;
-    this.el = h("div.gl-diagram");
-    this.el.innerHTML = flow;
+    const diagram = h("div.gl-diagram");
+    diagram.innerHTML = flow;
+    const below = ["d_real", "d_fake", "pull"].map((k) => h("span", { "data-number": k })); // where there is no room in it
+    this.el = h("div.gl-living", diagram, h("div.gl-below", ...below));
     this.tiles = Object.entries(tiles).map(([name, [x, y, side]]) => {
       const style = `left:${x / 5.6}%;top:${y / 1.96}%;width:${side / 5.6}%;height:${side / 1.96}%`;
       const canvas = h("canvas.gl-tile", { "data-tile": name, "aria-hidden": "true", style });
-      this.el.prepend(canvas);
+      diagram.prepend(canvas);
       return [name, canvas];
     });
     Object.assign(this, { ways: this.el.querySelectorAll(".gl-way, .gl-back"), offset: 0 });
@@ -765,11 +792,12 @@ class App extends Frame {
     this.said = h("div.gl-said", { "aria-label": "Diagnosis" });
     this.flow = new Flow(this);
     this.slow = new Slow(this);
+    const lessons = ["Lessons", this.lessonBox()];
     const tabs = this.tabs({
       now: ["Diagnosis", this.said],
       curves: ["Curves", h("div.gl-plots", ...more)],
       lines: ["Line by line", this.slow.el],
-      lessons: ["Lessons", this.lessonBox()],
+      ...(this.state.given ? {} : { lessons }),
       knobs: ["Settings", this.knobBox()],
       compare: ["Compare", this.compareBox()],
       code: ["Share", this.codeBox()],
@@ -840,7 +868,8 @@ class App extends Frame {
   /** The sentence that explains what is under the pointer. */
   explain(e) {
     const told = e.closest && e.closest("[data-tip]");
-    if (told) this.tip(told.dataset.tip);
+    const { tip, critic } = told ? told.dataset : {};
+    if (told) this.tip((this.stages[0].critic() && critic) || tip);
     else if (this.tipped) this.tip(null);
   }
 
@@ -860,7 +889,8 @@ class App extends Frame {
       };
       const box = (this.boxes[name] = h("input", { type: "checkbox", "data-layer": name, onchange }));
       box.checked = this.layers[name];
-      return h("label", { "data-tip": `${hint}.` }, box, h(`i.gl-key.gl-key-${name}`), label);
+      const critic = name === "heat" && "What D says: blue is high, orange is low.";
+      return h("label", { "data-tip": `${hint}.`, "data-critic": critic }, box, h(`i.gl-key.gl-key-${name}`), label);
     };
     this.layerLabels = this.fixed.layer_names.map(one);
     const hint = "Watch the noise being carried to the fakes";
