@@ -737,6 +737,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Ensemble._engines': ( 'engines/ensemble.html#ensemble._engines',
                                                                                               'gan_nbdev/engines/ensemble.py'),
+                                            'gan_nbdev.engines.ensemble.Ensemble._groups': ( 'engines/ensemble.html#ensemble._groups',
+                                                                                             'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Ensemble._run': ( 'engines/ensemble.html#ensemble._run',
                                                                                           'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Ensemble._side_by_side': ( 'engines/ensemble.html#ensemble._side_by_side',

@@ -825,9 +825,9 @@ def test_threads_are_asked_for_by_a_whole_number():
     assert 'threads' not in experiment('ring').entries
 
 
-@pytest.mark.parametrize('width, n, threads', [(200, 3, 1), (200, 1, 1), (5000, 3, 3)])
+@pytest.mark.parametrize('width, n, threads', [(200, 4, 1), (200, 1, 1), (5000, 4, 3)])
 def test_members_train_side_by_side_where_one_thread_is_enough_for_each(three_threads, monkeypatch, width, n, threads):
-    seen, both = set(), threading.Barrier(2 if (n, threads) == (3, 1) else 1, timeout=60)
+    seen, both = set(), threading.Barrier(2 if (n, threads) == (4, 1) else 1, timeout=60)
     def run(*args, run=Ensemble._run):
         both.wait()
         seen.add(torch.get_num_threads())

@@ -204,10 +204,8 @@ class Ensemble:
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
-        self._at_once = len(self) if cuda else min(4, -(-len(self)//2))   # more would not fit a core's cache; two stacks can be side by side
         stacks, like = [], {}
-        for i in range(0, len(self), self._at_once):
-            members = self.trainers[i:i + self._at_once]
+        for members in self._groups():
             with interruptible(): pass   # between two of them
             made = Stacked(members, name == 'compiled', like.get(len(members)), len(self))
             like.setdefault(len(members), made)
@@ -233,6 +231,13 @@ class Ensemble:
                     # each stack works for a while before the next has its turn: fewer, longer turns
                     size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
         return self
+
+    def _groups(self):
+        "Pairs on a CPU, and three where one would be left, whose sums might be rounded otherwise"
+        n = len(self)
+        if n < 4 or self.trainers[0].device.type == 'cuda': return [self.trainers]
+        cuts = [0, *range(2 + n % 2, n + 1, 2)]
+        return [self.trainers[i:j] for i, j in zip(cuts, cuts[1:])]
 
     def _side_by_side(self, stacks):
         "How many stacks at a time: where one thread is enough for each, as many as there are threads"
@@ -260,8 +265,7 @@ class _Pace:
 @patch
 def _block(self:Ensemble, stacks, size):
     t, threads, pace = self.trainers[0], self._side_by_side(stacks), _Pace(size)
-    first, n = t.iteration, self._at_once
-    groups = [(stack, self.trainers[i*n:(i + 1)*n]) for i, stack in enumerate(stacks)]
+    first, groups = t.iteration, [*zip(stacks, self._groups())]
     with t.computing():
         for stack in stacks: stack.begin(size)
         try:
