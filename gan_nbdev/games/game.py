@@ -131,6 +131,10 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
         return tuple.__eq__(self, o) or made is not None and isinstance(o, Game) and made == call_of(o)
     def __hash__(self): return hash(self[:2]) if call_of(self) is None else 0
     def __ne__(self, o): return not self == o
+    @property
+    def gives_probability(self):
+        "Is what D says, through the sigmoid, how likely an item is to be real?"
+        return 'd_real' in self.shows
     def __repr__(self):
         made = getattr(self, 'made_by', None)
         if made is None: return f'Game({_name(self.d_loss)}, {_name(self.g_loss)})'

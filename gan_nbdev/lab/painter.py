@@ -86,7 +86,7 @@ def _show(self:Painter, who, eye, curves):
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
         eye.sent, eye.read = True, 0.
-    told = dict(who=who, iteration=eye.iteration, critic=_critic(eye.game))
+    told = dict(who=who, iteration=eye.iteration, critic=not eye.game.gives_probability)
     if not self.playing or time.monotonic() > eye.read:
         told['numbers'], eye.read = eye.numbers(), time.monotonic() + .11
     self.tell('frame', told, eye.frame(self.layers))
@@ -155,7 +155,7 @@ def _line(self:Painter, line, gave):
     "Tell one line, and hold it"
     if self.jobs or self.closed: return
     self.dirty = True
-    try: self.tell('line', dict(line=line, said=_said(line, gave, _critic(self.run.trainer.game)), told=self._numbers(line, gave)), self._points(gave))
+    try: self.tell('line', dict(line=line, said=_said(line, gave, self.run.trainer.game.gives_probability), told=self._numbers(line, gave)), self._points(gave))
     except Exception as e: self.no_picture(e)   # or half an iteration would be left
     self.presses = max(self.presses - 1, 0)
     with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
@@ -184,15 +184,13 @@ def _numbers(self:Painter, line, gave):
         if line == 5 and {'x', 'fakes'} <= self.judged.keys(): return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
     return said
 
-def _critic(game): return 'd_real' not in game.shows   # then what D says is no probability
-
 def _vector(v):
     v = v.flatten().tolist()
     return f'({", ".join(f"{o:,.0f}" if abs(o) >= 1000 else f"{o:.3g}" for o in v[:2])}{", …"*(len(v) > 2)})'
 
 def _answers(game, real, fake):
     "The mean answers of D; of a critic, its values"
-    if not _critic(game): real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
+    if game.gives_probability: real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
     told = [f'mean {name} = {o.mean().item():.3f}' for name, o in (('D(x)', real), ('D(G(z))', fake)) if o is not None]
     return ', '.join(told)
 
@@ -204,12 +202,12 @@ def _hold(self:Painter, when):
         self.rest(.05)
 
 # %% ../../nbs/lab/09_painter.ipynb #6d97832d
-def _said(line, gave, critic):
+def _said(line, gave, likely):
     m = len(next(iter(gave.values()))) if 'loss' not in gave else 0
     return {2: f'{m} noise vectors are drawn, so that G makes {m} fakes for D to practise on.',
             3: f'{m} examples are drawn from the data.',
-            4: 'D gives each example and each fake a value: in most games, it is to be higher for data than for fakes.' if critic else
-               'D judges each example and each fake: how likely is it to be real?',
+            4: 'D judges each example and each fake: how likely is it to be real?' if likely else
+               'D gives each example and each fake a value: in most games, it is to be higher for data than for fakes.',
             5: 'D has moved down the gradient of its loss, which came back from its answers. G stood still.',
             6: f'{m} fresh noise vectors are drawn for G.' if 'z' in gave else
                f'{m} examples are drawn: the loss of G compares its fakes with them.',

@@ -155,7 +155,7 @@ def points(self:Scene,
 @patch
 def _heat(self:Scene, gan, game):
     x = self.places.to(gan.device)
-    if game is None or 'd_real' in game.shows: p = gan.prob(x).cpu()
+    if game is None or game.gives_probability: p = gan.prob(x).cpu()
     else:   # a critic's answers have no scale of their own: from the least to the largest
         with evaluating(gan.discriminator): p = gan.logits(x).float().cpu()
         p = (p - p.min())/(p.max() - p.min()).clamp_min(1e-12)
@@ -199,7 +199,7 @@ def numbers(self:Scene,
         g_loss = game.g_turn(turn.replaced(dict(fakes=x)))[0]
         move, = torch.autograd.grad(g_loss*len(x), x)
     out = dict(d_loss=d_loss, g_loss=g_loss, pull=move.norm(dim=1).mean())
-    if 'd_real' in game.shows: out |= dict(d_real=turn['real'].sigmoid().mean(), d_fake=turn['fake'].sigmoid().mean())
+    if game.gives_probability: out |= dict(d_real=turn['real'].sigmoid().mean(), d_fake=turn['fake'].sigmoid().mean())
     if 'value' in game.shows: out['value'] = log_d(turn['real']).mean() + log_not_d(turn['fake']).mean()
     out = {k: v.item() for k, v in out.items()}
     return {k: v for k, v in out.items() if math.isfinite(v)}
@@ -298,7 +298,7 @@ def _walk(self:Scene, gan, game, x):
     z = (a + 2*u*b + 2*v*c)[None]
     z = z*(self.z.norm(dim=1).mean()/z.norm())
     img = gan.generate(z.to(gan.device))
-    answer = gan.prob if 'd_real' in game.shows else gan.logits
+    answer = gan.prob if game.gives_probability else gan.logits
     with evaluating(gan.discriminator): told = dict(D=answer(img, _in_turn(gan, 1)).item()) if gan.pack == 1 else {}
     if self.kind == 'series': return dict(told, line=self.sight.drawn_lines(img)[0].ravel().tolist())
     return dict(told, picture=self.sight.bytes_of(img, small=True)[0].tolist())
@@ -309,7 +309,7 @@ def _answers(self:Scene, gan, game, row):
     with evaluating(gan.discriminator):
         turn = self._turn(gan, game, 1).replaced(dict(fakes=row))
         out = dict(g_loss=game.g_turn(turn)[0].item())
-        if 'd_real' not in game.shows: return dict(D=gan.logits(row).item(), **out)
+        if not game.gives_probability: return dict(D=gan.logits(row).item(), **out)
         p = gan.prob(row).cpu().clamp(1e-12, 1 - 1e-7)
         logit = torch.logit(p)
         return dict(D=p.item(), log_D=log_d(logit).item(), log_not_D=log_not_d(logit).item(), **out)
@@ -324,7 +324,7 @@ def measure(self:Scene,
     fakes = gan.generate(self.measured_z.to(gan.device))
     real = self.rows.to(gan.device)
     out, x = {}, self.data.unscale(fakes).cpu()
-    if (game is None or 'd_real' in game.shows) and not gan.classes and gan.pack == 1:
+    if (game is None or game.gives_probability) and not gan.classes and gan.pack == 1:
         right = (gan.prob(real) > .5).float().mean() + (gan.prob(fakes[:len(real)]) < .5).float().mean()
         out['accuracy'] = right.item()/2
     if not x.isfinite().all(): return out

@@ -111,18 +111,16 @@ def _described(self:Session, run, new):
     file, name = new.pop('data.file', None), new.pop('data.name', None)
     e = turned(run, new)
     if file == name == None: return e
-    return self._on(e, self._data(file, 'own' if name is None else name), 'classes' in new)
-
-@patch
-def _on(self:Session, e, data, told=False):
-    "The description with other data; the classes are theirs, unless they are told"
-    return e.changed({'data': data, **({} if told else dict(classes=experiment(data, 'lab')['classes']))})
+    data = self._data(file, 'own' if name is None else name)
+    told = {} if 'classes' in new else dict(classes=experiment(data, 'lab')['classes'])
+    return e.changed({'data': data, **told})
 
 @patch
 def _data(self:Session, file, name):
     "An entry, or an object"
     if file: return dict(file=str(Path(file).expanduser().resolve()))
     if name == 'drawn': return dict(name='drawn', strokes=[*self.strokes])
+    if name == 'undrawn': return self.undrawn
     if name != 'own': return controls['data.name'].check(name)
     if self.own_data is None:
         raise ValueError("data 'own' needs a file, or data given to the Lab: Lab(data=…)")
@@ -145,7 +143,7 @@ def do_undo(self:Session):
 def do_clear(self:Session):
     "Take all strokes away; back to the data that one begins with"
     self.playing = False
-    if self.run.experiment['data'].get('name') == 'drawn': self._take([self.run.restarted(self._on(self.run.experiment, self.undrawn))])
+    if self.run.experiment['data'].get('name') == 'drawn': self.do_set(**{'data.name': 'undrawn'})
     self.strokes = ()
 
 @patch
@@ -172,7 +170,7 @@ def do_lesson(self:Session,
     self._take([Rewindable(self.lesson.experiment, memory=self.run.memory)])
     self.layers, self.playing = [*first_layers, *self.lesson.layers], True
     if self.speed == 'full': self.speed = '100'   # or it is over before anyone has seen it
-    self.note = f'{self.lesson.title}: started from iteration 0, and pauses at {self.lesson.until}.'
+    self.note = self.opening = f'{self.lesson.title}: started from iteration 0, and pauses at {self.lesson.until}.'
 
 # %% ../../nbs/lab/10_session.ipynb #6899696e
 @patch

@@ -169,7 +169,7 @@ def picture(self:Lab,
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
-    if scene.kind == 'plane' and 'heat' in scene.layers and 'd_real' in t.game.shows: plot_probability(t.gan, scene.box, left, t.data.scale)
+    if scene.kind == 'plane' and 'heat' in scene.layers and t.game.gives_probability: plot_probability(t.gan, scene.box, left, t.data.scale)
     if scene.sight.names:
         with t.undisturbed(): fakes = (t.ema or t).gan.sample(1000, torch.Generator(t.device).manual_seed(0))
         scene.sight.draw(fakes, scene.rows, left)

@@ -55,7 +55,7 @@ def _close_all():
 class Worker:
     "A run with a thread that trains it; `close` ends it"
     turns = _Turns()                        # for all of them
-    until = 0                               # playing pauses at this iteration
+    until, opening = 0, ''                  # playing pauses at this iteration; the note that says so
     anytime = 'line', 'layers', 'hello'    # commands that do not wait for the end of an iteration
     speeds = {'full': 'full speed', '100': '100 iterations/s', '10': '10 iterations/s',
               '1': '1 iteration/s', 'slow': 'line by line, 3 s each'}
@@ -105,7 +105,7 @@ def guide(trainer    # of a run
          ) -> str:   # sentences
     "What there is to see, for those who have just opened a window; `ValueError` for data without a picture"
     kind, gan, dots = Sight(trainer.data).kind, trainer.gan, 'Rings are data, green dots are fakes.'
-    ground = (' The ground is blue where D bets on data, orange where it bets on fakes.' if 'd_real' in trainer.game.shows else
+    ground = (' The ground is blue where D bets on data, orange where it bets on fakes.' if trainer.game.gives_probability else
               ' The ground is blue where what D says is high, orange where it is low.')
     return dict(
         images='The pictures are fakes.', series='Green lines are fakes, the others data.', table=dots,
@@ -230,7 +230,8 @@ def _check_stop(self:Worker):
 def arrived(self:Worker):
     "Pause where there is something to see"
     self.do_pause()
-    self.note = f'Paused at iteration {self.run.iteration:,}: look. Play goes on.'
+    told = '' if self.note == self.opening else self.note + ' '   # of what was asked for meanwhile
+    self.note = f'{told}Paused at iteration {self.run.iteration:,}: look. Play goes on.'.lstrip()
     self.dirty = self.urgent = True
 
 @patch
