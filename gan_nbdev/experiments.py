@@ -223,13 +223,16 @@ _plain = str, dict, list, int, float, type(None)   # what may be an entry, and i
 
 @patch
 def changed(self:Experiment,
-            changes:dict,    # entry -> new value; an object of the user's own, for a part, will do
+            changes:dict,    # entry -> new value; an object of the user's own, for a part, will do;
+                             # `data.` may be left out before an option of the data
            ) -> Experiment:  # another one
     "The experiment with some entries changed; `ValueError` names the one that does not fit"
     entries, given = self.entries, {}
     def order(name): return name.count('.'), not name.endswith('.name')
     for name in sorted(changes, key=order):
-        v, (part, _, rest) = changes[name], name.partition('.')
+        v = changes[name]
+        if name not in _all and name in part_form('data', entries['data']).kinds: name = f'data.{name}'
+        part, _, rest = name.partition('.')
         if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = entry_of(name, v), v
         elif name == 'data' and isinstance(v, (str, Path)): v = _data_entry(v)[0]
         elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)

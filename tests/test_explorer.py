@@ -93,6 +93,16 @@ def test_what_cannot_be_drawn_is_refused(data, why):
 
 runs = {'people.csv': {}, 'told': dict(label='colour'), 'chw.npy': {}, 'signed.npy': {}, 'waves.npy': dict(kind='series'), 'line.npy': {}}
 
+@pytest.mark.parametrize('game', ['hinge', 'non-saturating'])
+def test_d_of_a_critic_is_no_probability(tmp_path, game):
+    "Of a trainer, and of its folder"
+    run = Rewindable(experiment('ring', 'lab', game=game)).fit(3)
+    for e in (Explorer(run), Explorer(run.trainer), Explorer(run.save(tmp_path/'run'))):
+        sure, fixed = game == 'non-saturating', e.widget.fixed
+        assert ((e.widget.now['p'] is not None), fixed['judged'], 'no probability' in fixed['about']) == (sure, sure, not sure)
+        assert e.widget.now['error'] == '' and ('heat' in str(fixed['parts'])) == sure
+        whole(e)
+
 @pytest.mark.parametrize('name', runs)
 def test_run_folders(tmp_path, name):
     "As `gan-train` writes them, with their data and without"

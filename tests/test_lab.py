@@ -372,6 +372,20 @@ def test_what_is_said_follows_what_was_done(session):
     ask(s, 'uncompare'); ask(s, 'set', **{'generator.layers': 0})
     with pytest.raises(ValueError, match='G: Width: there are no hidden layers'): ask(s, 'set', **{'generator.width': 32})
 
+def test_options_of_the_data_by_their_own_names(tmp_path, lab):
+    "As get_data and the error name them; and what is wrong is said before anything is read"
+    (tmp_path/'nan.csv').write_text('a,b\n1,2\n3,\n4,5\n2,2\n5,6\n')
+    with pytest.raises(ValueError, match='missing="drop"'): lab(data=tmp_path/'nan.csv')
+    o = lab(data=tmp_path/'nan.csv', missing='drop')
+    assert len(o.trainer.data.x) == 4 and o.run.experiment['data.missing'] == 'drop'
+    assert len(lab(data='ring', n=5).trainer.data.means) == 5
+    with pytest.raises(ValueError, match="unknown entry 'mising'"): lab(data=tmp_path/'nan.csv', mising='drop')
+
+def test_what_the_library_refuses_is_said_with_the_names_of_the_window(session):
+    s = session()
+    with pytest.raises(ValueError): ask(s, 'set', pack=16, batch_size=100)
+    assert s.error.startswith('Minibatch must be a multiple of 16')
+
 def test_a_lesson_that_pauses_leaves_what_was_said_meanwhile(session, tmp_path):
     s = session(tiny())
     ask(s, 'lesson', name='saturation'); ask(s, 'speed', speed='1'); ask(s, 'save', out=tmp_path/'run')

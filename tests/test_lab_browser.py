@@ -92,6 +92,11 @@ def changes(nb, act, selector='.gl-canvas'):
     act()
     nb.until(lambda: pixels(nb, selector) != before, 'another picture')
 
+def insist(nb, what):
+    "Click, and once more if that would lose a run"
+    what.click()
+    if 'Once more' in look(nb).locator('.gl-note').inner_text(): what.click()
+
 def tab(nb, name):
     "What is one click away"
     button(nb, f'tab-{name}').click()
@@ -163,7 +168,7 @@ def test_line_by_line_beside_the_picture(laptop, pictures):
 def test_what_is_asked_for_is_answered_on_the_screen(laptop):
     "The text of a lesson, Compare, and what Save says"
     tab(laptop, 'lessons')
-    look(laptop).locator('[data-lesson="saturation"]').click()
+    insist(laptop, look(laptop).locator('[data-lesson="saturation"]'))
     laptop.until(lambda: look(laptop).locator('.gl-question').count() == 1, 'the question')
     whole(laptop, '.gl-lesson', '.gl-canvas')
     tab(laptop, 'compare')
@@ -592,7 +597,7 @@ def test_slow_motion(lab, pictures):
 def test_lessons(lab, name):
     tab(lab, 'lessons')
     if not (one := look(lab).locator(f'[data-lesson="{name}"]')).is_visible(): look(lab).locator('.gl-list summary').click()
-    one.click()
+    insist(lab, one)
     lab.until(f'lab.session.playing and lab.session.lesson is not None')
     lab.until(lambda: look(lab).locator('.gl-question').inner_text().endswith('?'))
     lab.until('lab.run.iteration > 20', seconds=60)
@@ -601,7 +606,7 @@ def test_lessons(lab, name):
 def test_compare(lab, pictures):
     tab(lab, 'compare')
     button(lab, 'compare-value').select_option('minimax')
-    button(lab, 'compare').click()
+    insist(lab, button(lab, 'compare'))
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 2, 'two pictures')
     button(lab, 'play').click()
     lab.until('lab.session.runs[1].iteration > 30', seconds=60)
@@ -618,6 +623,61 @@ def test_compare(lab, pictures):
     button(lab, 'uncompare').click()
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 1, 'one picture')
 
+def test_no_run_is_lost_unasked(lab):
+    "By a comparison, a lesson or a stroke; what starts it over says so"
+    note = look(lab).locator('.gl-note')
+    do(lab, 'set', **{'generator.act': 'tanh'}); do(lab, 'set', **{'generator.act': 'relu'})   # no lesson any more
+    do(lab, 'step', n=20)
+    lab.until(lambda: 'iteration 20' in count(lab), 'iteration 20')
+    tab(lab, 'compare')
+    button(lab, 'compare-value').select_option('minimax')
+    button(lab, 'compare').click()
+    assert 'forgets what is recorded of this run' in note.inner_text()
+    tab(lab, 'lessons')
+    if not (one := look(lab).locator('[data-lesson="healthy"]')).is_visible(): look(lab).locator('.gl-list summary').click()
+    one.click()
+    assert 'forgets what is recorded of this run' in note.inner_text()
+    button(lab, 'draw').click()
+    assert 'first stroke takes the place of the data' in note.inner_text()
+    button(lab, 'draw').click()
+    lab.until(lambda: 'stroke' not in note.inner_text(), 'the note to go')
+    assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.lesson)') == [20, 1, None]
+    one.click(); one.click()
+    lab.until('lab.session.lesson is not None')
+    do(lab, 'pause'); do(lab, 'step', n=5)
+    tab(lab, 'lessons')
+    look(lab).locator('.gl-list').evaluate('e => { e.open = true }')
+    look(lab).locator('[data-lesson="k"]').click()   # one lesson after another
+    lab.until('"steps of D" in lab.session.lesson.title')
+    do(lab, 'pause')
+
+def test_an_emptied_field_changes_nothing(lab):
+    "Nor does one in the comparison"
+    choose(lab, 'k', '')
+    knob = look(lab).locator('.gl-knob [data-name="k"]')
+    assert knob.input_value() == '1' and look(lab).locator('.gl-error').nth(1).is_hidden()
+    tab(lab, 'compare')
+    button(lab, 'compare-which').select_option('k')
+    button(lab, 'compare-value').fill('')
+    button(lab, 'compare').click()
+    assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.error)') == [20, 1, '']
+    button(lab, 'compare-which').select_option('game')
+
+def test_fakes_outside_the_picture_are_counted(lab, pictures):
+    "In words, since nothing is to be seen of them"
+    written = """c => new Promise(done => {
+        const p = CanvasRenderingContext2D.prototype, fillText = p.fillText;
+        p.fillText = function (...a) {
+            fillText.apply(this, a);
+            if (/fakes are outside/.test(a[0])) { p.fillText = fillText; done(a[0]); }
+        };
+        dispatchEvent(new Event("resize"));
+    })"""
+    lab.ask('str([p.data.add_(9.) for p in [*lab.trainer.gan.generator.parameters()][-1:]])')
+    do(lab, 'layers', layers=['real', 'fakes'])
+    assert look(lab).locator('.gl-canvas').first.evaluate(written) == 'All fakes are outside'
+    lab.page.screenshot(path=pictures/'outside.png')
+
 def test_code_and_save(lab, url):
     "The cell that is shown rebuilds this very state; the folder is one that gan-eval reads"
     tab(lab, 'code')
@@ -632,6 +692,7 @@ def test_code_and_save(lab, url):
     assert lab.ask(' '.join(check.split('\n')))
     button(lab, 'copy').click()
     assert lab.page.evaluate('getSelection().toString()').strip() == code.inner_text().strip()
+    assert "record(lab).save('run.html')" in look(lab).inner_text() and 'lab.picture()' in look(lab).inner_text()
     button(lab, 'save').click()
     note = look(lab).locator('.gl-note')
     lab.until(lambda: 'gan-eval' in note.inner_text(), 'the note')

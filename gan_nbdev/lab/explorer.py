@@ -151,7 +151,8 @@ def picture(self:Explorer) -> object: # IPython's `Image`
         fig.clear()
         fig.text(.5, .5, fill(_why(e), 80), ha='center')
         return as_image(fig)
-    fig.suptitle(f'{l.said}; D(G(z)) = {"NaN" if p is None else f"{p:.2f}"}', fontsize=10)
+    answer = f'; D(G(z)) = {"NaN" if p is None else f"{p:.2f}"}'*v.judged
+    fig.suptitle(f'{l.said}{answer}', fontsize=10)
     return as_image(fig)
 
 def _images(v, l, fig, x, near):

@@ -12,7 +12,7 @@ from fastcore.basics import patch
 
 from ..engines.checkpoints import latest_checkpoint
 from ..experiments import experiment
-from .controls import control_label, control_values, controls, turned, value_label
+from .controls import control_label, control_values, controls, in_words, turned, value_label
 from .course import lessons
 from .eye import first_layers
 from .painter import Painter
@@ -41,6 +41,8 @@ class Session(Painter):
 
     @property
     def until(self): return self.lesson.until if self.lesson else 0
+
+    def explain(self, e): return in_words(super().explain(e))
 
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past

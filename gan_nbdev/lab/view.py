@@ -26,13 +26,14 @@ from .window import Lab
 from ..networks import GAN
 from ..run_folders import Run, load_run, run_data
 from ..engines.parts import parts
+from ..games.table import games
 from ..support.items import item_kind
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/13_view.ipynb #81e1eba6
-Found = namedtuple('Found', 'gan unit real code')
+Found = namedtuple('Found', 'gan unit real code likely', defaults=(True,))
 Found.__doc__ = ('A GAN on the CPU; data, or what has their shape and units; real items, model '
-                 'units, or None; code that finds all this again')
+                 'units, or None; code that finds all this again; does D give probabilities?')
 
 def _copied(gan): return deepcopy(gan).cpu().requires_grad_(False)
 
@@ -42,7 +43,7 @@ def _items(data, most=10_000):
     if torch.is_tensor(x) and len(x) <= most: return x.float().cpu()
     return data.sample(most, torch.Generator().manual_seed(0)).float()
 
-def _of_trainer(t, code): return Found(_copied(t.gan), t.data, _items(t.data), code)
+def _of_trainer(t, code): return Found(_copied(t.gan), t.data, _items(t.data), code, t.game.gives_probability)
 
 def _of_run(run):
     given = any(map(run.begun.is_own, parts)) or any('given' in act for act in run.story)
@@ -67,7 +68,12 @@ def _of_folder(path):
         unit = data
     except (OSError, ValueError): pass
     code = f'from gan_nbdev.run_folders import load_run\n\ngan, data, _ = load_run({full!r})'
-    return Found(_copied(gan), unit, real, code)
+    return Found(_copied(gan), unit, real, code, _likely(record['experiment']['game']))
+
+def _likely(entry):
+    "A game of the user's own cannot be asked any more"
+    game = games.get(entry if isinstance(entry, str) else entry.get('name'))
+    return game is None or game.gives_probability
 
 def _scale_of(unit):
     "The way from data units, where only that back to them is known: shift and factor of each column"
@@ -112,9 +118,9 @@ class View:
         found,      # from `find_gan`
         y:int=None, # class of what G makes, in a GAN with classes; None: the first
     ):
-        self.gan, self.unit, self.real, _ = found
+        self.gan, self.unit, self.real, _, likely = found
         self.box, self.sight = None, Sight(self.unit)  # what to draw, data units: see `ground`
-        self.kind, self.shape, self.judged = self.sight.kind, self.sight.shape, self.gan.pack == 1
+        self.kind, self.shape, self.judged = self.sight.kind, self.sight.shape, self.gan.pack == 1 and likely
         self.y = int(self.gan.check_labels(y or 0, 1)) if self.gan.classes or y is not None else None
         if self.real is not None: self.sight.settle(self.real)
 
@@ -123,7 +129,8 @@ class View:
         "What should be said of the picture, besides"
         said = [self.sight.about]*bool(self.sight.about)
         if self.y is not None: said.append(f'G(z) of class {self._class()}, fakes of all {self.gan.classes} classes')
-        if not self.judged: said.append(f'D judges {self.gan.pack} items at a time, not this one')
+        if self.gan.pack > 1: said.append(f'D judges {self.gan.pack} items at a time, not this one')
+        elif not self.judged: said.append('In this game D gives no probability')
         return '; '.join(said)
 
     def _class(self):
@@ -183,7 +190,7 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
     if self.kind == 'images': return {}
     scene = Scene(self.gan, self._data())
     f = scene.frame(self.gan, None)
-    out = {k: f[k] for k in ('heat',) if k in f}
+    out = {k: f[k] for k in ('heat',) if k in f and self.judged}
     sets = dict(fakes=f['lines' if self.kind == 'series' else 'fakes'])
     if self.real is not None: sets['real'] = scene.real.numpy()
     if self.kind == 'line':

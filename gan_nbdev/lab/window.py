@@ -52,15 +52,13 @@ def _run_for(what, data, changes):
 
 # %% ../../nbs/lab/11_window.ipynb #0e90425e
 def _new_run(data, changes):
-    of_data = {k: v for k, v in changes.items() if k.startswith('data.')}   # how it is read
-    e = experiment(data, 'lab', **of_data)
+    e = experiment(data, 'lab', **changes)
     data = e.load_data()
     if Sight(data).kind in ('images', 'series'):
-        e = experiment(data if e.is_own('data') else e['data'], 'lab-images')
+        e = experiment(data if e.is_own('data') else e['data'], 'lab-images', **changes)
     rows = len(getattr(data, 'x', ()))
-    if rows: e = e.changed({'batch_size': min(rows, e['batch_size'])})
-    new = e.changed(changes)
-    return Rewindable(new, data if new['data'] == e['data'] else None)
+    if rows and 'batch_size' not in changes: e = e.changed({'batch_size': min(rows, e['batch_size'])})
+    return Rewindable(e, data)
 
 # %% ../../nbs/lab/11_window.ipynb #bd77fae6
 class Lab:

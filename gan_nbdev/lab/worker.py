@@ -180,7 +180,7 @@ def _serve(self:Worker, queue):
         f, future = queue.popleft()
         try: result = f()
         except Exception as e:
-            if queue is self.jobs: self.error, self.note = _explain(e), ''
+            if queue is self.jobs: self.error, self.note = self.explain(e), ''
             future.set_exception(e)
         else: future.set_result(result)
 
@@ -241,7 +241,11 @@ def _wait(self:Worker, when):
         self.rest(left)
 
 # %% ../../nbs/lab/08_worker.ipynb #1042b0c8
-def _explain(e):
+@patch
+def explain(self:Worker,
+            e:Exception # what was raised
+           ) -> str:    # for the window
+    "What went wrong, and what helps"
     why = one_line(e)
     if isinstance(e, FloatingPointError):
         return f'{why}. First rewind to an earlier moment, or reset.'
@@ -250,7 +254,7 @@ def _explain(e):
 
 @patch
 def _failed(self:Worker, e):
-    self.error, self.playing, self.presses = _explain(e), False, 0
+    self.error, self.playing, self.presses = self.explain(e), False, 0
     self.dirty = self.urgent = True
     self.tell('line', dict(line=None), {})
 

@@ -121,7 +121,8 @@ class App extends Frame {
     const ratio = (n = 1) => ({ style: this.images ? `aspect-ratio:${n * f.shape[1]}/${f.shape[0]}` : "" });
     const sow = () => {
       // on Enter, on an arrow, or when the field is left; once
-      if (this.editing) this.ask("new", { seed: Number(this.seed.value) });
+      if (this.editing && this.seed.value.trim()) this.ask("new", { seed: Number(this.seed.value) });
+      else this.seed.value = this.now.seed;
       this.editing = false;
     };
     const enter = (e) => e.key === "Enter" && sow();
@@ -319,7 +320,7 @@ class App extends Frame {
     if (!this.editing) this.seed.value = n.seed;
     if (!this.told.textContent) this.told.textContent = n.said;
     if (n.t !== null && !this.start && document.activeElement !== this.walk) this.walk.value = n.t;
-    this.verdict.textContent = `D(G(z)) = ${n.p === null ? "–" : n.p.toFixed(2)}`;
+    this.verdict.textContent = f.judged ? `D(G(z)) = ${n.p === null ? "–" : n.p.toFixed(2)}` : "";
     this.meter.style.width = `${100 * (n.p || 0)}%`;
     this.nearText.textContent = `nearest of ${short(f.items)} real items`;
     this.numbers.textContent = this.words(n);

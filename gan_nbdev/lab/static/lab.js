@@ -24,6 +24,14 @@ export function bounds(series, [least, most] = []) {
   return [least ?? (lo >= 0 ? Math.max(0, lo - room) : lo - room), most ?? above];
 }
 
+/** The share of the places `xy`, in pairs, that are not in the box. */
+export function outside(xy, box) {
+  const [[a, b], [c, d]] = box;
+  let n = 0;
+  for (let i = 0; i < xy.length; i += 2) n += !(xy[i] >= a && xy[i] <= b && xy[i + 1] >= c && xy[i + 1] <= d);
+  return xy.length ? (2 * n) / xy.length : 0;
+}
+
 /** The stretches [from, to) of `y` that are finite. */
 export function stretches(y) {
   const out = [];
@@ -231,6 +239,9 @@ class Stage {
     if (told.x) p.dots(v, told.x, c.data, 1, 3.5);
     if (told.fakes) p.dots(v, told.fakes, c.generator, 1, 3);
     if (told.z) p.dots(v, this.placed(told.z), c.value, 1, 2.5);
+    const away = on.fakes && f.fakes ? outside(f.fakes, this.box()) : 0;
+    if (away > 0.1)
+      p.text(`${away === 1 ? "All" : `${Math.round(100 * away)}% of the`} fakes are outside`, 4, 14, { rim: c.ground });
     this.bar.style.background = `linear-gradient(90deg, ${[c.fake, c.low, c.high].map((o) => `rgb(${o})`)})`;
     ["least", "", "most"].forEach((o, i) => put(this.ends[i], this.critic() ? o : ["D = 0, fake", "½", "1, real"][i]));
   }
@@ -694,6 +705,12 @@ class Slow {
 
 // ---- controls
 
+/** What stands in a field or choice; null for a number that is not there. */
+function typed(e) {
+  if (e.type !== "number") return e.value;
+  return e.value.trim() ? Number(e.value) : null;
+}
+
 function control(app, c) {
   const id = `gl-${app.id}-${c.name}`;
   const send = (value) => app.change(c, value);
@@ -701,8 +718,9 @@ function control(app, c) {
     const text = { type: "text", placeholder: c.text };
     const commit = () => {
       // on Enter, or when the field is left
-      if (input.dataset.editing) send(c.text ? input.value : Number(input.value));
+      if (input.dataset.editing && typed(input) !== null) send(typed(input));
       delete input.dataset.editing;
+      app.sync(); // a field that was emptied says again how things stand
     };
     const oninput = () => (input.dataset.editing = "yes");
     const onkeydown = (e) => {
@@ -810,7 +828,7 @@ class App extends Frame {
         b("1 iteration", "step", "One turn of both players"),
         b("only D", "alone", "One step of D against a G that stands still", "alone-d", { player: "d" }),
         b("only G", "alone", "One step of G against a D that stands still", "alone-g", { player: "g" }),
-        b("↺ Reset", "reset", "Back to iteration 0, same seed"),
+        b("↺ Reset", "reset", "Back to the start, same seed"),
         this.speed,
         h("label.gl-time", h("span", "Rewind"), this.time, this.when),
       ),
@@ -908,7 +926,7 @@ class App extends Frame {
   lessonBox() {
     this.lesson = h("div.gl-lesson", { "aria-live": "polite" });
     const one = ([name, title]) =>
-      button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
+      button(title, null, null, () => this.forking("lesson", { name }), { "data-lesson": name });
     const buttons = h("div.gl-buttons", ...this.fixed.lessons.map(one));
     this.list = h("details.gl-list", { open: true }, h("summary", "All lessons"), buttons);
     return h("div", this.list, this.lesson);
@@ -938,7 +956,7 @@ class App extends Frame {
     const names = all.filter(fits).map((c) => [c.name, `${c.title}: ${c.label}`]);
     const pick = (name) => {
       const c = all.find((o) => o.name === name);
-      const app = { id: `${this.id}-compare`, change: () => {} };
+      const app = { id: `${this.id}-compare`, change: () => {}, sync: () => {} };
       const e = control(app, { ...c, live: true }).querySelector("[data-name]");
       e.setAttribute("aria-label", "Its value in the second run");
       delete e.dataset.name;
@@ -950,10 +968,11 @@ class App extends Frame {
     pick((which.value = "game"));
     const go = () => {
       const e = value.firstChild;
-      this.send("compare", { name: which.value, value: e.type === "number" ? Number(e.value) : e.value });
+      if (typed(e) === null) return e.focus();
+      this.forking("compare", { name: which.value, value: typed(e) });
     };
     this.alone = button("Back to one run", "uncompare", null, () => this.send("uncompare"));
-    const start = button("Compare from iteration 0", "compare", null, go);
+    const start = button("Compare from the start", "compare", null, go);
     return h("div.gl-buttons", "The second run has ", which, " = ", value, start, this.alone);
   }
 
@@ -967,7 +986,10 @@ class App extends Frame {
       copy,
       b("Save the run", "save", "Write a run folder for gan-eval and gan-sample"),
     ];
-    return h("div", h("div.gl-buttons", ...all), code);
+    const more =
+      "In a cell, with lab = Lab(…): record(lab).save('run.html'), .gif or .mp4 is a film of the recorded moments, " +
+      "lab.picture() a picture, lab.text() the short text.";
+    return h("div", h("div.gl-buttons", ...all), code, h("p.gl-small", more));
   }
 
   // -- what the user does
@@ -977,21 +999,37 @@ class App extends Frame {
     this.forking(c.live ? "set" : "again", { [c.name]: value });
   }
 
-  /** What takes another way forgets the moments after this one: it has to be asked for twice. */
+  /** What takes another way forgets moments of this run: it has to be asked for twice. */
   forking(what, args = {}) {
-    const { future, iteration } = this.state;
+    const { iteration } = this.state;
     const key = JSON.stringify([what, args, iteration]);
-    const loses = ["step", "play"].includes(what) ? future === "other" : future && ["alone", "set"].includes(what);
-    if (loses && this.warned !== key) {
-      this.warned = key;
-      put(this.note, `This forgets what is recorded after iteration ${short(iteration)}. Once more, to go on.`);
-      return this.sync();
-    }
+    const lost = this.loses(what);
+    if (lost && this.warned !== key)
+      return this.warn(`This forgets what is recorded ${lost}. Once more, to go on.`, key);
     this.send(what === "again" ? "set" : what, args);
+  }
+
+  /** What a command takes with it, in words. */
+  loses(what) {
+    const { future, iteration, compare, lesson, moments } = this.state;
+    const begins = what === "compare" ? !compare : what === "lesson" && !lesson;
+    if (begins && iteration > moments[0]) return "of this run; Share saves it";
+    const leads = ["step", "play"].includes(what) ? future === "other" : future && ["alone", "set"].includes(what);
+    return leads && `after iteration ${short(iteration)}`;
+  }
+
+  /** Words that stay until something is asked for. */
+  warn(words, key) {
+    this.warned = key;
+    put(this.note, words);
+    this.sync();
   }
 
   draw(on) {
     this.drawing = on;
+    if (on && this.state.iteration && this.state.settings["data.name"] !== "drawn")
+      this.warn("The first stroke takes the place of the data, and starts again; Share saves the run so far.", "draw");
+    else if (this.warned === "draw") this.warned = null;
     if (!on && !(this.state.strokes || []).length) this.sync();
     this.pen.textContent = on ? "Done drawing" : "✎ Draw data";
     this.root.classList.toggle("gl-drawing", on);
