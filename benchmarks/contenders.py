@@ -444,9 +444,10 @@ class Jax:
             self.key = jax.random.key(task.seed, impl='threefry2x32' if self.large else 'rbg')
             self.state = g, g_adam.init(g), d, d_adam.init(d)
             self.x = array(task.x)
-        self.advance = jax.jit(self.iterations, donate_argnums=(0, 1))
+        self.advance = jax.jit(self.program(), donate_argnums=(0, 1))
         self.run(self.block)  # compiles
 
+    def program(self): return self.iterations
     def dot(self): return float32_dot
 
     def draw(self, n, key):
@@ -493,6 +494,18 @@ class Jax:
         self.key, now = jax.random.split(self.key)
         fakes = jax.device_get(self.g(self.state[0], self.draw(n, now)))
         return torch.from_numpy(fakes.copy())
+
+
+class JaxMany(Jax):
+    "So many runs as one, by `jax.vmap`"
+    def __init__(self, task, members):
+        self.members = members
+        super().__init__(task)
+
+    def program(self):
+        self.state = jax.tree.map(lambda v: jnp.stack([v]*self.members), self.state)
+        self.key = jax.random.split(self.key, self.members)
+        return jax.vmap(self.iterations, in_axes=(0, 0, None))
 
 
 class JaxBfloat16(Jax):

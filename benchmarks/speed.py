@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.utils.data import TensorDataset
 
-from contenders import contenders, mnist_task, ring_task
+from contenders import JaxMany, contenders, mnist_task, ring_task
 from machine import by_turns, machine, report, table
 from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, linear,
                            mlp_discriminator, mlp_generator, normal, uniform)
@@ -163,18 +163,19 @@ def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', sha
     for S in sizes:
         members = [trainer(task, seed=s) for s in range(S)]
         many = Ensemble(members, engine=engine).fit(3, progress=False)
-        n = max(1, round(share*max(3200//S, 100)))   # so long that a block's own cost does not show
+        n = max(1, round(share*max(3200//S, 400)))   # so long that a call's own cost does not show
         def run(many=many, n=n):
             start = time.perf_counter()
             many.fit(n, progress=False)
             return (time.perf_counter() - start)/n*1e3
-        got = by_turns({'one': per_iteration(one, max(1, round(1000*share))), 'many': run}, rounds)
-        ms, _, ratio = got['many']
-        rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}'])
+        runs = {'one': per_iteration(one, max(1, round(1000*share))), 'many': run}
+        if 'jax' in contenders: runs['jax'] = per_iteration(JaxMany(task, S), n)
+        ms, _, ratio = by_turns(runs, rounds)['many']
+        rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}', f'{ratio["jax"]:.2f}' if 'jax' in runs else '–'])
         print(rows[-1], flush=True)
     return ('## Many seeds at once\n\n' f'The ring by `Ensemble`, beside one run by the {engine} '
-            'engine.\n\n' + table(['members', 'ms an iteration', 'of one run',
-                                   'of as many runs in a row'], rows))
+            'engine, and beside JAX.\n\n' + table(['members', 'ms an iteration', 'of one run',
+                                   'of as many runs in a row', 'of as many by `jax.vmap`'], rows))
 
 
 # Near the limit
