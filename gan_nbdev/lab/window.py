@@ -21,7 +21,7 @@ from .scenes import Scene
 from .session import Session
 from .sights import Sight
 from .slow import algorithm_lines, line_formulas
-from .widgets import as_image, in_parts, show_window, window_class
+from .widgets import as_image, in_parts, show_window, static_text, window_class
 from ..plots import d_colours, palette, plot_fakes, plot_more, plot_probability, plot_value
 from ..trainer import Trainer
 
@@ -30,7 +30,7 @@ def _fixed(run):
     "All that the window needs to know once"
     return dict(
         controls=told_controls(run), live=[c.name for c in controls.values() if c.live],
-        lines=algorithm_lines, formulas=line_formulas, first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette | d_colours,
+        lines=algorithm_lines, formulas=line_formulas, diagram=static_text('diagram.svg'), first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette | d_colours,
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 

@@ -376,9 +376,7 @@ class Frame {
     this.id = ++windows;
     this.root = h(`div.gan-lab${name}`, { role: "region", "aria-label": label });
     this.ink = new Ink(this.root, this.fixed.palette);
-    this.lost = alarm(
-      "The kernel does not answer. It is busy with a cell, or was restarted: then run this cell again.",
-    );
+    this.lost = alarm("The kernel does not answer: it is busy, or was restarted; then run this cell again.");
     this.error = alarm();
     this.last = [];
   }

@@ -446,13 +446,12 @@ class Curve {
 
   /** One line of one run: where it is measured, what it is there, and from least to most where it stands for many. */
   one(run, who, [name, label, colour]) {
-    if (!run || !run[name] || !run[name].length) return [];
+    if (!run?.[name]?.length) return [];
     const x = measured.includes(name) ? run.at : run.step;
     const n = x.length;
     const band = n && run[name].length === 3 * n ? [0, 1, 2].map((k) => run[name].subarray(k * n, (k + 1) * n)) : null;
-    return [
-      { x, y: band ? band[2] : run[name], band, label, colour: this.app.ink.now()[colour], dash: who ? [4, 3] : [] },
-    ];
+    const [y, dash] = [band ? band[2] : run[name], who ? [4, 3] : []];
+    return [{ x, y, band, label, colour: this.app.ink.now()[colour], dash }];
   }
 
   paint(runs) {
@@ -527,65 +526,25 @@ class Curve {
 
 // ---- the living diagram
 
-const tiles = { z: [4, 38, 56], fakes: [194, 32, 64], data: [194, 126, 64], D: [322, 66, 84] };
-const tips = (tip, critic) => `data-tip="${tip}"${critic ? ` data-critic="${critic}"` : ""}`; // where D is a critic
-const part = (name, label, tip, on, [x, y, side] = tiles[name]) => `
-  <g class="gl-node" data-part="${name}" data-on="${on}" ${tips(...[tip].flat())}>
-    <rect x="${x}" y="${y}" width="${side}" height="${side}" rx="6"/><text x="${x + side / 2}" y="${y - 6}">${label}</text></g>`;
-const way = (d, on, tip, name = "") =>
-  `<path class="${name}" d="${d}" data-on="${on}"/><path class="gl-hit" d="${d}" ${tips(...[tip].flat())}/>`; // wide enough to be hit
-const loss = (name, y, label, on, tip) => `
-  <g class="gl-node gl-loss-${name}" data-on="${on}" data-tip="${tip}"><rect x="458" y="${y}" width="98" height="44" rx="6"/>
-    <text x="507" y="${y + 18}">${label}</text><text x="507" y="${y + 36}" data-number="${name}_loss">–</text></g>`;
-const flow = `
-<svg viewBox="0 0 560 196" class="gl-flow" role="img" aria-label="Noise z goes through G to fakes; D judges fakes and data x. D's loss sends its gradient to D; G's loss sends its own through D and the fakes to G">
-  <defs><marker id="gl-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="10" markerHeight="10" markerUnits="userSpaceOnUse" orient="auto-start-reverse">
-    <path d="M0 0 8 4 0 8z" fill="context-stroke"/></marker></defs>
-  ${part("z", "noise z", "z: random numbers, drawn anew for each minibatch. G has nothing else to go by.", "2 6")}
-  <g class="gl-node gl-g" data-on="4 7 8" data-tip="G, the generator: a network that turns noise into fakes. Click to watch it carry z to G(z)."
-    tabindex="0" data-lm-suppress-shortcuts="true" role="button" aria-label="G: play the way from z to G(z)">
-    <rect x="98" y="44" width="54" height="44" rx="8"/><text x="125" y="72">G</text></g>
-  ${part("fakes", "fakes G(z)", "G(z): the fakes that G makes of the noise. It wants D to take them for data.", "4 7 8")}
-  ${part("data", "data x", "x: examples of the data. Only D sees them; G learns of them through D alone.", "3 4")}
-  ${part(
-    "D",
-    "D",
-    [
-      "D, the discriminator: a network that says how likely an item is to be real. Blue: real; orange: fake.",
-      "D, the discriminator: a network that gives each item a value, in most games higher for data than for fakes. Blue: high; orange: low.",
-    ],
-    "4 5 7 8",
-  )}
-  <g class="gl-way">
-    ${way("M62 58H95", "4 7", "Noise goes into G.")}${way("M154 58H191", "4 7", "G makes a fake of each noise vector.")}
-    ${way("M260 58 319 88", "4 7", ["D judges the fakes: it should say 0, and G wants it to say 1.", "D gives each fake a value: D should tell fakes from data by it, and G wants it to be like those of data."])}
-    ${way("M260 160 319 132", "3 4", ["D judges the data: it should say 1.", "D gives each example a value: in most games, it should be higher than those of fakes."])}
-    ${way("M408 90 455 66", "4 5", "D's loss: small where D tells data from fakes.")}
-    ${way("M408 126 455 150", "7 8", "G's loss: small where D takes fakes for data.")}
-  </g>
-  <g class="gl-back">
-    ${way("M480 42C464 18 424 26 403 66", "5", "D's gradient: from D's loss straight back to D, which moves. G stands still.", "gl-of-d")}
-    ${way("M480 174C462 196 426 184 404 154L324 106 256 78 192 76 155 76", "8", "G's gradient: from G's loss back through D, which stands still, and through the fakes to G, which moves.", "gl-of-g")}
-  </g>
-  ${loss("d", 22, "D's loss", "5", "D's loss now, on 240 data and fakes of the picture: D descends it.")}
-  ${loss("g", 130, "G's loss", "8", "G's loss now, on 240 fakes of the picture: G descends it.")}
-  <g class="gl-says"><text x="304" y="46" data-number="d_fake" data-tip="What D says of the fakes, on average: ½ where it cannot tell."></text>
-    <text x="296" y="180" data-number="d_real" data-tip="What D says of the data, on average: ½ where it cannot tell."></text>
-    <text x="150" y="112" data-number="pull" data-tip="The mean length of the gradient that reaches a fake through D: near 0, G learns nothing."></text></g>
-</svg>`;
-
 class Flow {
   constructor(app) {
     this.app = app;
     const diagram = h("div.gl-diagram");
-    diagram.innerHTML = flow;
+    diagram.innerHTML = app.fixed.diagram;
+    for (const way of diagram.querySelectorAll(":is(.gl-way, .gl-back) path")) {
+      const wide = way.cloneNode(); // to be hit
+      wide.setAttribute("class", "gl-hit");
+      wide.removeAttribute("data-on");
+      way.after(wide);
+    }
     const below = ["d_real", "d_fake", "pull"].map((k) => h("span", { "data-number": k })); // where there is no room in it
     this.el = h("div.gl-living", diagram, h("div.gl-below", ...below));
-    this.tiles = Object.entries(tiles).map(([name, [x, y, side]]) => {
+    this.tiles = [...diagram.querySelectorAll("[data-part]")].map((e) => {
+      const [x, y, side] = ["x", "y", "width"].map((k) => e.querySelector("rect").getAttribute(k));
       const style = `left:${x / 5.6}%;top:${y / 1.96}%;width:${side / 5.6}%;height:${side / 1.96}%`;
-      const canvas = h("canvas.gl-tile", { "data-tile": name, "aria-hidden": "true", style });
+      const canvas = h("canvas.gl-tile", { "data-tile": e.dataset.part, "aria-hidden": "true", style });
       diagram.prepend(canvas);
-      return [name, canvas];
+      return [e.dataset.part, canvas];
     });
     Object.assign(this, { ways: this.el.querySelectorAll(".gl-way, .gl-back"), offset: 0 });
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -688,8 +647,7 @@ class Slow {
       put(l.formula, told && !lit ? told.told.split(";")[0] : typeof f === "string" ? f : (f[game] ?? f[""]));
       put(l.told, lit ? told.told : "");
       l.e.classList.toggle("gl-lit", lit);
-      if (lit) l.e.setAttribute("aria-current", "step");
-      else l.e.removeAttribute("aria-current");
+      l.e.ariaCurrent = lit ? "step" : null;
     });
     this.app.flow.light(now ? now.line : null);
     put(this.told, now ? now.said : said || "Press “Next line”, or choose the speed “line by line”.");
@@ -1003,10 +961,9 @@ class App extends Frame {
   forking(what, args = {}) {
     const { iteration } = this.state;
     const key = JSON.stringify([what, args, iteration]);
-    const lost = this.loses(what);
-    if (lost && this.warned !== key)
-      return this.warn(`This forgets what is recorded ${lost}. Once more, to go on.`, key);
-    this.send(what === "again" ? "set" : what, args);
+    const lost = this.warned !== key && this.loses(what);
+    if (lost) this.warn(`This forgets what is recorded ${lost}. Once more, to go on.`, key);
+    else this.send(what === "again" ? "set" : what, args);
   }
 
   /** What a command takes with it, in words. */
