@@ -627,8 +627,8 @@ def test_no_run_is_lost_unasked(lab):
     "By a comparison, a lesson or a stroke; what starts it over says so"
     note = look(lab).locator('.gl-note')
     do(lab, 'set', **{'generator.act': 'tanh'}); do(lab, 'set', **{'generator.act': 'relu'})   # no lesson any more
-    do(lab, 'step', n=20)
-    lab.until(lambda: 'iteration 20' in count(lab), 'iteration 20')
+    do(lab, 'step', n=30)
+    lab.until(lambda: 'Started' not in note.inner_text(), 'the report of iteration 30')
     tab(lab, 'compare')
     button(lab, 'compare-value').select_option('minimax')
     button(lab, 'compare').click()
@@ -641,7 +641,7 @@ def test_no_run_is_lost_unasked(lab):
     assert 'first stroke takes the place of the data' in note.inner_text()
     button(lab, 'draw').click()
     lab.until(lambda: 'stroke' not in note.inner_text(), 'the note to go')
-    assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.lesson)') == [20, 1, None]
+    assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.lesson)') == [30, 1, None]
     one.click(); one.click()
     lab.until('lab.session.lesson is not None')
     do(lab, 'pause'); do(lab, 'step', n=5)
