@@ -240,10 +240,8 @@ class Stage {
     if (told.fakes) p.dots(v, told.fakes, c.generator, 1, 3);
     if (told.z) p.dots(v, this.placed(told.z), c.value, 1, 2.5);
     const away = on.fakes && f.fakes ? outside(f.fakes, this.box()) : 0;
-    if (away > 0.1)
-      p.text(`${away === 1 ? "All" : `${Math.round(100 * away)}% of the`} fakes are outside`, 20, 14, {
-        rim: c.ground,
-      });
+    const share = away === 1 ? "All" : `${Math.round(100 * away)}% of the`;
+    if (away > 0.1) p.text(`${share} fakes are outside`, 20, 14, { rim: c.ground });
     this.bar.style.background = `linear-gradient(90deg, ${[c.fake, c.low, c.high].map((o) => `rgb(${o})`)})`;
     ["least", "", "most"].forEach((o, i) => put(this.ends[i], this.critic() ? o : ["D = 0, fake", "½", "1, real"][i]));
   }
