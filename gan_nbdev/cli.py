@@ -92,10 +92,11 @@ def gan_train(
     changes, begin = _changes(given, set or ()), _naming_options(given)
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     _check_data(data)
-    out = check_folder(f'runs/{_name(data, config)}' if out is None else out, force or resume)
+    ways = ' (--out), --resume to go on with it, or --force to replace it'
+    out = check_folder(f'runs/{_name(data, config)}' if out is None else out, force or resume, ways)
     if resume: _check_begun(out, data)
     with writing_together(out):
-        check_folder(out, force or resume)   # another command may have been faster
+        check_folder(out, force or resume, ways)   # another command may have been faster
         with begin:
             if resume: run = _resumed(out, data, recipe, lr, changes)
             elif config: run = _again(config, data, lr, changes)

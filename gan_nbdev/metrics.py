@@ -343,8 +343,8 @@ def _verdict(last):
     if abs(V + LOG4) < 0.05 and abs(d_real - d_fake) < 0.05:
         if _circles(v):
             return (f'The game circles: V is {V:.2f} ≈ −log 4 on average, but swings slowly around '
-                    f'it, by ±{swing:.2f}. Try smaller rates, a decay to 0 at the end, less momentum, '
-                    'or an average of the weights (EMA)')
+                    f'it, by ±{swing:.2f}. Try rates that decay to 0, a price on the slope of D (R1), an average of '
+                    'the weights (EMA), or less momentum, where there is any')
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
                 'D answers about ½ for data and fakes alike. A game that has not begun '
                 'looks the same: look at the samples too')
@@ -371,6 +371,7 @@ def diagnose(history:dict,  # the trainer's record
         elif 0 < m <= k/2:   # it may go round from mode to mode
             said.append(f'G has gathered on {m} of {k} modes faster than D can follow (early in a run it may yet '
                         'spread). Try more steps of D for each of G, a tenth of G\'s rate, or packs of items for D')
-        else: said.append(f'G covers {m} of {k} modes. Try more iterations, a larger minibatch, or '
-                          'a smaller rate for G')
+        else:
+            stuck = not m and _known(last) and last['value'].mean() > -.1   # as is said already, with what to try
+            said.append(f'G covers {m} of {k} modes' + '. Try more iterations, a larger minibatch, or a smaller rate for G'*(not stuck))
     return said

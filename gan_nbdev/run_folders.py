@@ -105,13 +105,13 @@ _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', '
 
 def check_folder(out,                # the folder
                  replace:bool=False, # may there be a run in it?
+                 or_else:str='',     # what else can be done, in words
                 ) -> Path:           # the folder
     "`ValueError` if it cannot be written, or holds a run that is not to be replaced"
     out = check_writable(out)
     held = [name for name in ('checkpoints', *_files) if (out/name).exists()]
     if held and not replace:
-        raise ValueError(f'{out} already holds a run ({held[-1]}): choose another --out, '
-                         '--resume to go on with it, or --force to replace it')
+        raise ValueError(f'{out} already holds a run ({held[-1]}): choose another folder{or_else}')
     return out
 
 # %% ../nbs/09_run_folders.ipynb #b3441fd8

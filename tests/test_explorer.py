@@ -103,6 +103,22 @@ def test_d_of_a_critic_is_no_probability(tmp_path, game):
         assert e.widget.now['error'] == '' and ('heat' in str(fixed['parts'])) == sure
         whole(e)
 
+def test_words_and_slider_follow_the_ends_of_the_walk():
+    e, _ = explored('ring')
+    def do(what, **how): e._heard(None, dict(do=what, **how), []); return e.widget.now['t'], e.widget.now['said']
+    assert do('walk', t=.5) == (.5, 'on the walk, 50% of the way from A to B')
+    assert do('anchor', end='a') == (0, 'now A of the walk') and do('anchor', end='b') == (1, 'now B of the walk')
+    do('new', seed=7); assert do('anchor', end='a') == (0, 'drawn with seed 7, now A of the walk')
+
+def test_what_was_refused_stays_until_something_else_is_asked_for():
+    "The window asks for the surroundings by itself"
+    e, _ = explored('ring')
+    e._heard(None, dict(do='new', seed=-3), [])
+    e._heard(None, dict(do='around'), [])
+    assert 'not -3' in e.widget.now['error']
+    e._heard(None, dict(do='new', seed=3), [])
+    assert e.widget.now['error'] == ''
+
 @pytest.mark.parametrize('name', runs)
 def test_run_folders(tmp_path, name):
     "As `gan-train` writes them, with their data and without"

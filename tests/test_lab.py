@@ -396,6 +396,46 @@ def test_a_lesson_that_pauses_leaves_what_was_said_meanwhile(session, tmp_path):
 @pytest.mark.parametrize('game, words', [('non-saturating', 'bets on data'), ('hinge', 'what D says is high')])
 def test_the_first_words_are_true_of_the_game(session, game, words): assert words in session(tiny(game=game)).note
 
+def test_nothing_that_was_started_over_is_lost(session):
+    "Runs, lesson, comparison and drawing; the way back leads both ways, and there is none before"
+    s = session()
+    with pytest.raises(ValueError, match='nothing was started over'): ask(s, 'back')
+    ask(s, 'reset'); assert s.report()['past'] is None   # at its start already
+    ask(s, 'step', n=7); ask(s, 'alone', player='d')
+    first, story = s.run, s.run.story
+    ask(s, 'compare', name='k', value=3); ask(s, 'step', n=2)
+    both = s.runs
+    assert s.report()['past'] == 7
+    ask(s, 'back'); assert s.runs == [first] and first.story == story and s.compared is None and s.report()['past'] == 2
+    ask(s, 'back'); assert s.runs == both and s.compared == ('k', 3)
+    ask(s, 'uncompare'); ask(s, 'back'); assert s.runs == both
+    ask(s, 'stroke', points=[[0, 0], [1, 1]]); assert s.strokes
+    ask(s, 'back'); assert s.runs == both and not s.strokes
+    ask(s, 'uncompare'); ask(s, 'lesson', name='k'); ask(s, 'pause'); ask(s, 'step', n=1)
+    lesson, of_lesson = s.lesson, s.run
+    ask(s, 'set', **{'generator.width': 5}); assert s.lesson is None
+    ask(s, 'back'); assert s.lesson is lesson and s.run is of_lesson and s.until
+    with pytest.raises(FileNotFoundError): ask(s, 'set', **{'data.file': 'nowhere.csv'})
+    assert s.run is of_lesson
+
+def test_a_file_that_needs_an_option_says_where_it_goes(session, tmp_path):
+    (tmp_path/'nan.csv').write_text('a,b\n1,2\n3,\n4,5\n2,2\n5,6\n')
+    s = session()
+    with pytest.raises(ValueError, match='missing="drop".*into a cell: Lab'): ask(s, 'set', **{'data.file': str(tmp_path/'nan.csv')})
+
+def test_the_picture_has_the_figures_of_the_window(lab, monkeypatch):
+    "Of the same fakes"
+    o, seen = lab(**small), []
+    ask(o.session, 'step', n=30)
+    monkeypatch.setattr('gan_nbdev.lab.window.plot_fakes', lambda x, data, ax: seen.append(coverage(x, data)))
+    o.picture()
+    told = Scene(o.trainer.gan, o.trainer.data).measure(o.trainer.gan)
+    assert seen[0].high_quality == told['high_quality'] and seen[0].modes == told['modes']
+
+def test_what_a_network_has_not_is_no_number_in_the_settings(lab):
+    now = control_values(Rewindable(trainer=Trainer(GAN(torch.nn.Linear(2, 2), mlp_discriminator(2, ()), normal(2)), ring(), device='cpu')))
+    assert [now[f'{net}.{o}'] for net in ('generator', 'discriminator') for o in ('layers', 'width', 'norm')] == [None, None, None, 0, None, 'none']
+
 def test_a_reset_says_where_it_leads(session):
     t = Trainer(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), ring(), device='cpu').fit(7, progress=False)
     s = session(Rewindable(trainer=t))

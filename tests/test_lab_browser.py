@@ -92,11 +92,6 @@ def changes(nb, act, selector='.gl-canvas'):
     act()
     nb.until(lambda: pixels(nb, selector) != before, 'another picture')
 
-def insist(nb, what):
-    "Click, and once more if that would lose a run"
-    what.click()
-    if 'Once more' in look(nb).locator('.gl-note').inner_text(): what.click()
-
 def tab(nb, name):
     "What is one click away"
     button(nb, f'tab-{name}').click()
@@ -168,7 +163,7 @@ def test_line_by_line_beside_the_picture(laptop, pictures):
 def test_what_is_asked_for_is_answered_on_the_screen(laptop):
     "The text of a lesson, Compare, and what Save says"
     tab(laptop, 'lessons')
-    insist(laptop, look(laptop).locator('[data-lesson="saturation"]'))
+    look(laptop).locator('[data-lesson="saturation"]').click()
     laptop.until(lambda: look(laptop).locator('.gl-question').count() == 1, 'the question')
     whole(laptop, '.gl-lesson', '.gl-canvas')
     tab(laptop, 'compare')
@@ -344,19 +339,21 @@ def test_v_has_a_gap_where_the_game_had_none(lab):
     lab.until(lambda: plot.is_visible() and {1, 2, 9, 10} <= (told := {*plot.locator('canvas').evaluate(seen)}) and not {5, 6} & told, 'both parts, and the gap')
     assert 'Losses, nats' in look(lab).locator('[data-curve="losses"]').inner_text()
 
-def test_no_word_is_cut(laptop):
-    "Each choice fits into its control"
-    tab(laptop, 'knobs')
-    look(laptop).locator('.gl-all').evaluate('e => { e.open = true }')
-    cut = look(laptop).evaluate("""root => {
+def cut_words(nb):
+    "Choices that do not fit into their controls"
+    tab(nb, 'knobs')
+    look(nb).locator('.gl-all').evaluate('e => { e.open = true }')
+    cut = look(nb).evaluate("""root => {
         const g = document.createElement('canvas').getContext('2d'), out = [];
-        for (const e of root.querySelectorAll('.gl-knob select')) {
+        for (const e of root.querySelectorAll('.gl-knob select, .gl-bar select')) {
             g.font = getComputedStyle(e).font;
             for (const o of e.options) if (g.measureText(o.text).width > e.clientWidth - 16 - 20) out.push(o.text);
         }
         return out }""")
-    assert cut == []
-    look(laptop).locator('.gl-all').evaluate('e => { e.open = false }')
+    look(nb).locator('.gl-all').evaluate('e => { e.open = false }')
+    return cut
+
+def test_no_word_is_cut(laptop): assert cut_words(laptop) == []
 
 def test_the_slider_is_linear_in_iterations(lab):
     do(lab, 'step', n=1); do(lab, 'step', n=1); do(lab, 'step', n=78)
@@ -597,7 +594,7 @@ def test_slow_motion(lab, pictures):
 def test_lessons(lab, name):
     tab(lab, 'lessons')
     if not (one := look(lab).locator(f'[data-lesson="{name}"]')).is_visible(): look(lab).locator('.gl-list summary').click()
-    insist(lab, one)
+    one.click()
     lab.until(f'lab.session.playing and lab.session.lesson is not None')
     lab.until(lambda: look(lab).locator('.gl-question').inner_text().endswith('?'))
     lab.until('lab.run.iteration > 20', seconds=60)
@@ -606,7 +603,7 @@ def test_lessons(lab, name):
 def test_compare(lab, pictures):
     tab(lab, 'compare')
     button(lab, 'compare-value').select_option('minimax')
-    insist(lab, button(lab, 'compare'))
+    button(lab, 'compare').click()
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 2, 'two pictures')
     button(lab, 'play').click()
     lab.until('lab.session.runs[1].iteration > 30', seconds=60)
@@ -623,33 +620,44 @@ def test_compare(lab, pictures):
     button(lab, 'uncompare').click()
     lab.until(lambda: look(lab).locator('.gl-canvas').count() == 1, 'one picture')
 
-def test_no_run_is_lost_unasked(lab):
-    "By a comparison, a lesson or a stroke; what starts it over says so"
-    note = look(lab).locator('.gl-note')
-    do(lab, 'set', **{'generator.act': 'tanh'}); do(lab, 'set', **{'generator.act': 'relu'})   # no lesson any more
-    do(lab, 'step', n=30)
-    lab.until(lambda: 'Started' not in note.inner_text(), 'the report of iteration 30')
-    tab(lab, 'compare')
-    button(lab, 'compare-value').select_option('minimax')
-    button(lab, 'compare').click()
-    assert 'forgets what is recorded of this run' in note.inner_text()
-    tab(lab, 'lessons')
-    if not (one := look(lab).locator('[data-lesson="healthy"]')).is_visible(): look(lab).locator('.gl-list summary').click()
-    one.click()
-    assert 'forgets what is recorded of this run' in note.inner_text()
+def test_what_was_started_over_can_be_brought_back(lab, pictures):
+    "By a comparison, a lesson, a setting, Reset or a stroke; and what took its place, too"
+    back, seen = button(lab, 'back'), 'lab.run.iteration, len(lab.session.runs), lab.run.experiment["generator.act"]'
+    do(lab, 'alone', player='d')
+    def compare():
+        tab(lab, 'compare')
+        button(lab, 'compare-value').select_option('minimax')
+        button(lab, 'compare').click()
+    def lesson():
+        tab(lab, 'lessons')
+        if not (one := look(lab).locator('[data-lesson="healthy"]')).is_visible(): look(lab).locator('.gl-list summary').click()
+        one.click()
+    for start_over in (compare, lesson, lambda: choose(lab, 'generator.act', 'tanh'), button(lab, 'reset').click,
+                       lambda: do(lab, 'stroke', points=[[0, 0], [1, 1]])):
+        was = lab.ask('id(lab.run)')
+        start_over()
+        lab.until(f'id(lab.run) != {was}')
+        do(lab, 'pause')
+        lab.until(lambda: back.is_visible() and 'at 20' in back.inner_text(), 'the way back')
+        if start_over is compare: lab.page.screenshot(path=pictures/'back.png')
+        back.click()
+        lab.until(f'id(lab.run) == {was}')
+        assert lab.ask(f'({seen}, len(lab.run.story))') == [20, 1, 'relu', 2] and lab.ask('lab.session.strokes') == []
+    do(lab, 'reset'); do(lab, 'step', n=3)
+    lab.until(lambda: 'iteration 3' in count(lab), 'iteration 3')
+    back.click(); lab.until('lab.run.iteration == 20')
+    lab.until(lambda: 'at 3' in back.inner_text(), 'the other way')
+    back.click(); lab.until('lab.run.iteration == 3')
+
+def test_drawing_begins_with_a_pause(lab):
+    button(lab, 'play').click()
+    lab.until('lab.session.playing and lab.run.iteration > 30')
     button(lab, 'draw').click()
-    assert 'first stroke takes the place of the data' in note.inner_text()
+    lab.until('not lab.session.playing')
+    lab.page.wait_for_timeout(300)
+    assert 'gl-drawing' in look(lab).get_attribute('class') and button(lab, 'draw').inner_text() == 'Done drawing'
     button(lab, 'draw').click()
-    lab.until(lambda: 'stroke' not in note.inner_text(), 'the note to go')
-    assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.lesson)') == [30, 1, None]
-    one.click(); one.click()
-    lab.until('lab.session.lesson is not None')
-    do(lab, 'pause'); do(lab, 'step', n=5)
-    tab(lab, 'lessons')
-    look(lab).locator('.gl-list').evaluate('e => { e.open = true }')
-    look(lab).locator('[data-lesson="k"]').click()   # one lesson after another
-    lab.until('"steps of D" in lab.session.lesson.title')
-    do(lab, 'pause')
+    assert 'gl-drawing' not in look(lab).get_attribute('class')
 
 def test_an_emptied_field_changes_nothing(lab):
     "Nor does one in the comparison"
@@ -662,6 +670,8 @@ def test_an_emptied_field_changes_nothing(lab):
     button(lab, 'compare').click()
     assert lab.ask('(lab.run.iteration, len(lab.session.runs), lab.session.error)') == [20, 1, '']
     button(lab, 'compare-which').select_option('game')
+    choose(lab, 'data.file', '')
+    assert lab.ask('lab.session.error') == ''
 
 def test_fakes_outside_the_picture_are_counted(lab, pictures):
     "In words, since nothing is to be seen of them"
@@ -795,6 +805,8 @@ def test_all_numbers_and_formulas_on_a_phone(phone, pictures):
     cut = look(phone).locator('.gl-lines').evaluate("""e => [...e.querySelectorAll("span")].filter(o =>
         o.getBoundingClientRect().right > e.getBoundingClientRect().right + 1 || o.scrollWidth > o.clientWidth + 1 && o.clientWidth).map(o => o.textContent)""")
     assert cut == [] and 'log(1 − D(G(z)))]' in look(phone).locator('.gl-lines').inner_text()
+
+def test_no_word_is_cut_on_a_phone(phone): assert cut_words(phone) == []
 
 def test_draw_with_a_finger(phone):
     "The stroke is drawn; the page does not scroll away under it"

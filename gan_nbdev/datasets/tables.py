@@ -407,7 +407,7 @@ class Table(Samples):
         lines = self.summary().head(30).to_string(index=False, max_colwidth=40).split('\n')
         more = len(self.columns) - 30
         rest = [f'… and {more} more columns']*(more > 0) + self.notes
-        return '\n  '.join([f'{self.name}: {len(self):,} rows, {self.dim} numbers each', *lines, *rest])
+        return '\n  '.join([f'{self.name}: {len(self):,} rows, {self.dim} number{"s"*(self.dim > 1)} each', *lines, *rest])
 
 def _short(v): return f'{v:.6g}' if isinstance(v, (int, float, np.number)) else str(v).removesuffix(' 00:00:00')
 

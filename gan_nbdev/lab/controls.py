@@ -86,7 +86,7 @@ class _Layers(_Control):
 
 class _Width(_Control):
     def read(self, e):
-        hidden = _entry(e, self._hidden()) or [64]
+        hidden = _entry(e, self._hidden()) or []
         return hidden[0] if len({*hidden}) == 1 else None
 
     def write(self, e, v):
@@ -97,7 +97,7 @@ class _Width(_Control):
 
 # %% ../../nbs/lab/06_controls.ipynb #a75a89ec
 class _Norm(_Control):
-    def read(self, e): return _entry(e, self.name) or 'none'
+    def read(self, e): return None if e.is_own(self.name.partition('.')[0]) else _entry(e, self.name) or 'none'
     def write(self, e, v): return {self.name: None if v == 'none' else v}
 
 class _Optional(_Control):

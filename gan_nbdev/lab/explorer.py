@@ -108,9 +108,9 @@ def _do(self:Explorer, what, **how):
 @patch
 def _heard(self:Explorer, _, asked, buffers):
     "A message from the window"
-    self.error = ''
+    what = asked.pop('do')
+    if what != 'around': self.error = ''   # which is asked for by the window, not by the user
     try:
-        what = asked.pop('do')
         if what not in ('new', 'walk', 'pad', 'turn', 'set', 'anchor', 'around'):
             raise ValueError(f'unknown command {what!r}')
         self._do(what, **asked)

@@ -125,6 +125,8 @@ def anchor(self:Latent,
     "Let the walk begin or end here"
     if end not in ('a', 'b'): raise ValueError(f"end must be 'a' or 'b', not {end!r}")
     setattr(self, end, self.place)
+    where = f'{self.said}, ' if self.t is None else ''   # on the walk it is another place now
+    self.t, self.said = float(end == 'b'), f'{where}now {end.upper()} of the walk'
 
 # %% ../../nbs/lab/12_latent.ipynb #aed4b86c
 @patch

@@ -28,6 +28,8 @@ class Session(Painter):
     heard = None                    # the last command of each window that is done, by its name
     strokes, own_data = (), None    # of the pen, [x, y] each; the file or data that were given
     undrawn = 'ring'                # what the first stroke took the place of: a name or an entry
+    past = None                     # what was there before it was started over
+    kept = 'runs', 'lesson', 'compared', 'strokes', 'undrawn'
 
     def __init__(self,
         run,            # a `Rewindable`, to be steered
@@ -46,7 +48,10 @@ class Session(Painter):
 
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past
-        return super().carry_out(what, how)
+        begun, before = self.run.iteration > min(self.moments()), {k: getattr(self, k) for k in self.kept}
+        try: return super().carry_out(what, how)
+        finally:
+            if begun and {*before['runs']} - {*self.runs}: self.past = before
 
 # %% ../../nbs/lab/10_session.ipynb #6fe4eb6b
 @patch
@@ -54,6 +59,15 @@ def do_reset(self:Session):
     "Back to iteration 0"
     self._take([run.restarted() for run in self.runs])
     self.note = f'At iteration {self.run.iteration:,}, with the same seed: the same game again.'
+
+@patch
+def do_back(self:Session):
+    "The run, or both, that were there before they were started over, as they were; once more, and these are back"
+    if self.past is None: raise ValueError('nothing was started over')
+    past, self.past, self.playing = self.past, None, False
+    self._take(past['runs'])
+    for k, v in past.items(): setattr(self, k, v)
+    self.note = f'At iteration {self.run.iteration:,}, as it was.'
 
 @patch
 def do_rewind(self:Session,
@@ -80,6 +94,13 @@ def do_alone(self:Session,
 def do_set(self:Session,
            **new): # values by the name of a control
     "Turn controls"
+    try: self._set(new)
+    except ValueError as e:
+        if not new.get('data.file'): raise
+        raise ValueError(f"{e}. Options of a file go into a cell: Lab(data={new['data.file']!r}, …)") from e
+
+@patch
+def _set(self:Session, new):
     differs = self.compared[0] if self.compared else None
     told = [self._described(run, {k: v for k, v in new.items() if run is self.run or k != differs})
             for run in self.runs]
@@ -232,7 +253,8 @@ def report(self:Session) -> dict: # plain values, ready for JSON
     "How things stand"
     return {**Painter.report(self), 'settings': control_values(self.run), 'code': self.source,
             'strokes': [*self.strokes], 'lesson': self.lesson and _texts(self.lesson), 'heard': {**self.heard}, 'future': self._future(),
-            'given': self.run.given is not None, 'compare': self.compared and self._captions()}
+            'given': self.run.given is not None,
+            'past': self.past and self.past['runs'][0].iteration, 'compare': self.compared and self._captions()}
 
 @patch
 def _future(self:Session):

@@ -168,10 +168,9 @@ def picture(self:Lab,
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
     if scene.kind == 'plane' and 'heat' in scene.layers and t.game.gives_probability: plot_probability(t.gan, scene.box, left, t.data.scale)
-    if scene.sight.names:
-        with t.undisturbed(): fakes = (t.ema or t).gan.sample(1000, torch.Generator(t.device).manual_seed(0))
-        scene.sight.draw(fakes, scene.rows, left)
-    else: plot_fakes(t.sample(1000), t.data, left)
+    with t.undisturbed(): fakes = (t.ema or t).gan.generate(scene.measured_z.to(t.device))   # those of the window's figures
+    if scene.sight.names: scene.sight.draw(fakes[:1000], scene.rows, left)
+    else: plot_fakes(t.data.unscale(fakes), t.data, left)
     if scene.kind == 'plane':
         left.set_aspect('auto')
         left.set(xlim=scene.box[0], ylim=scene.box[1])

@@ -150,7 +150,8 @@ class App extends Frame {
     this.strip = canvas("strip", "The walk from A to B in nine pictures", { onclick: pick, ...ratio(9) });
     this.bars = keys("bars", "Numbers of z: left and right choose one, up and down change it", f.coordinate);
     const choose = () => this.choose(Number(this.which.value) - 1);
-    this.which = field("Number of z to change", "which", f.dim, choose, { min: 1, value: 1 });
+    const onchange = () => (this.which.value = this.chosen + 1);
+    this.which = field("Number of z to change", "which", f.dim, choose, { min: 1, value: 1, onchange });
     const [min, max] = f.coordinate;
     this.one = slider("Its value", "one", (v) => this.put(this.chosen, v), { min, max });
     this.value = h("output.ge-value");

@@ -650,7 +650,8 @@ class Slow {
       l.e.ariaCurrent = lit ? "step" : null;
     });
     this.app.flow.light(now ? now.line : null);
-    put(this.told, now ? now.said : said || "Press “Next line”, or choose the speed “line by line”.");
+    const of = this.app.state.compare ? "Of the first run. " : "";
+    put(this.told, of + (now ? now.said : said || "Press “Next line”, or choose the speed “line by line”."));
     this.back.disabled = !now || this.at < 1;
     const [stage] = this.app.stages;
     const last = this.at === this.log.length - 1;
@@ -663,10 +664,10 @@ class Slow {
 
 // ---- controls
 
-/** What stands in a field or choice; null for a number that is not there. */
+/** What stands in a field or choice; null where nothing does. */
 function typed(e) {
-  if (e.type !== "number") return e.value;
-  return e.value.trim() ? Number(e.value) : null;
+  const text = e.value.trim();
+  return text && e.type === "number" ? Number(text) : text || null;
 }
 
 function control(app, c) {
@@ -762,6 +763,7 @@ class App extends Frame {
     this.time = slider("Time: rewind to a recorded moment", "rewind", (v) => this.slide(v), rest);
     this.when = h("span.gl-when");
     this.note = h("p.gl-note", { role: "status", "aria-live": "polite" });
+    this.past = button("", "back", "What was there before it was started over", () => this.send("back"));
     this.places = h("div.gl-stages", this.stages[0].el);
     this.plots = this.fixed.curves.map((c) => new Curve(this, c));
     const [losses, value, ...more] = this.plots.map((p) => p.el);
@@ -825,7 +827,7 @@ class App extends Frame {
     } catch {} // where pages may keep nothing
     this.open(this.names.includes(last) ? last : "now");
     const list = h("div.gl-tabs", { role: "tablist", "aria-label": "More", onkeydown }, ...this.heads);
-    return h("div.gl-more", list, this.note, ...this.panels);
+    return h("div.gl-more", list, h("div.gl-notes", this.note, this.past), ...this.panels);
   }
 
   open(name, keep) {
@@ -884,7 +886,7 @@ class App extends Frame {
   lessonBox() {
     this.lesson = h("div.gl-lesson", { "aria-live": "polite" });
     const one = ([name, title]) =>
-      button(title, null, null, () => this.forking("lesson", { name }), { "data-lesson": name });
+      button(title, null, null, () => this.send("lesson", { name }), { "data-lesson": name });
     const buttons = h("div.gl-buttons", ...this.fixed.lessons.map(one));
     this.list = h("details.gl-list", { open: true }, h("summary", "All lessons"), buttons);
     return h("div", this.list, this.lesson);
@@ -962,31 +964,24 @@ class App extends Frame {
     const { iteration } = this.state;
     const key = JSON.stringify([what, args, iteration]);
     const lost = this.warned !== key && this.loses(what);
-    if (lost) this.warn(`This forgets what is recorded ${lost}. Once more, to go on.`, key);
-    else this.send(what === "again" ? "set" : what, args);
+    if (!lost) return this.send(what === "again" ? "set" : what, args);
+    this.warned = key;
+    put(this.note, `This forgets what is recorded ${lost}. Once more, to go on.`);
+    this.sync();
   }
 
   /** What a command takes with it, in words. */
   loses(what) {
-    const { future, iteration, compare, lesson, moments } = this.state;
-    const begins = what === "compare" ? !compare : what === "lesson" && !lesson;
-    if (begins && iteration > moments[0]) return "of this run; Share saves it";
+    const { future, iteration, given, moments } = this.state;
+    const begins = given && ["compare", "reset"].includes(what); // which is the trainer's own run, and no copy
+    if (begins && iteration > moments[0]) return `after iteration ${short(moments[0])}`;
     const leads = ["step", "play"].includes(what) ? future === "other" : future && ["alone", "set"].includes(what);
     return leads && `after iteration ${short(iteration)}`;
   }
 
-  /** Words that stay until something is asked for. */
-  warn(words, key) {
-    this.warned = key;
-    put(this.note, words);
-    this.sync();
-  }
-
   draw(on) {
     this.drawing = on;
-    if (on && this.state.iteration && this.state.settings["data.name"] !== "drawn")
-      this.warn("The first stroke takes the place of the data, and starts again; Share saves the run so far.", "draw");
-    else if (this.warned === "draw") this.warned = null;
+    if (on && this.state.playing) this.send("pause");
     if (!on && !(this.state.strokes || []).length) this.sync();
     this.pen.textContent = on ? "Done drawing" : "✎ Draw data";
     this.root.classList.toggle("gl-drawing", on);
@@ -1092,7 +1087,9 @@ class App extends Frame {
     this.error.hidden = !s.error;
     put(this.error, s.error);
     if (!this.warned) put(this.note, s.note);
-    if (this.drawing && s.playing) this.draw(false);
+    this.past.hidden = !s.past;
+    put(this.past, `↶ Run before, at ${short(s.past || 0)}`);
+    if (this.drawing && s.playing && !late) this.draw(false);
     if (!late) {
       this.speed.value = s.speed;
       for (const k of Object.keys(this.boxes)) this.boxes[k].checked = this.layers[k] = s.layers.includes(k);
