@@ -470,7 +470,7 @@ def test_the_command_survives_sigterm_and_sigkill(tmp_path):
     p.wait()
     r = to_the_end(*train, 'run')
     assert r.returncode == 2
-    assert 'already holds a run (checkpoints): choose another --out, --resume' in r.stderr
+    assert 'already holds a run (checkpoints): choose another folder (--out), --resume' in r.stderr
     r = to_the_end('--resume', '--out', 'run', '--seed', 1)
     assert r.returncode == 2
     assert '--seed 1 differs from the 0 of the run' in r.stderr and r.stderr.count('\n') == 1

@@ -198,6 +198,17 @@ def test_a_tab_that_is_not_there_is_not_remembered(notebook):
     for _ in range(3): nb.page.keyboard.press('ArrowLeft')
     nb.until(lambda: look(nb).locator('.gl-panel-lines').is_visible(), 'the tab beside the lessons')
 
+def test_the_only_run_there_is_is_not_lost_unasked(notebook):
+    "A trainer of one's own is wound back in place, so that a reset has to be asked for twice"
+    nb = notebook('from gan_nbdev.experiments import experiment\nfrom gan_nbdev.lab import Lab\n'
+                  f'lab = Lab(experiment("ring", "lab", **{widths}).trainer())\nlab')
+    do(nb, 'step', n=3); do(nb, 'step', n=4)
+    nb.until(lambda: look(nb).locator('[data-do="rewind"]').input_value() == '7', 'iteration 7')
+    button(nb, 'reset').click()
+    assert 'forgets what is recorded after iteration 0' in look(nb).locator('.gl-note').inner_text() and nb.ask('lab.run.iteration') == 7
+    button(nb, 'reset').click()
+    nb.until('lab.run.iteration == 0')
+
 # ---- the living diagram
 
 def test_the_gradient_of_g_flows_through_d_and_the_fakes(lab):

@@ -48,7 +48,7 @@ class Session(Painter):
 
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past
-        begun, before = self.run.iteration > min(self.moments()), {k: getattr(self, k) for k in self.kept}
+        begun, before = self.run.iteration > min(self.moments(), default=0), {k: getattr(self, k) for k in self.kept}
         try: return super().carry_out(what, how)
         finally:
             if begun and {*before['runs']} - {*self.runs}: self.past = before

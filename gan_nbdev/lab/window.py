@@ -156,7 +156,7 @@ def _here():
 def _discard(lab):
     lab.close()
     lab.widget.close()        # or Jupyter would keep it, and its run
-    lab.run.moments = {}
+    lab.run.moments, lab.session.past = {}, None
 
 # %% ../../nbs/lab/11_window.ipynb #159dde75
 @patch
