@@ -759,6 +759,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Stacked.__init__': ( 'engines/ensemble.html#stacked.__init__',
                                                                                              'gan_nbdev/engines/ensemble.py'),
+                                            'gan_nbdev.engines.ensemble.Stacked._check_norms': ( 'engines/ensemble.html#stacked._check_norms',
+                                                                                                 'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Stacked._draw_each': ( 'engines/ensemble.html#stacked._draw_each',
                                                                                                'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.Stacked._draw_for_all': ( 'engines/ensemble.html#stacked._draw_for_all',

@@ -448,12 +448,18 @@ def test_members_keep_step_when_they_are_stopped_within_a_block(threads):
 
 
 @pytest.mark.parametrize('engine, kw', [
-    ('eager', dict(rule='adam', ema=5.)), ('eager', dict(precision='bf16', data='stream', norm='batch', k=2)), compiled(dict(n=4))], ids=str)
+    ('eager', dict(rule='adam', ema=5.)), ('eager', dict(precision='bf16', data='stream', k=2)), compiled(dict(n=4))], ids=str)
 def test_members_are_the_same_on_any_number_of_threads(engine, kw):
     def trained(threads):
         with by_threads(threads): return Ensemble(members(**kw), engine).fit(30, progress=False).trainers
     for a, b in zip(trained(1), trained(3)):
         assert same(a, b) and same_rng(a, b)
+
+
+def test_batch_norm_of_several_in_bf16_is_refused_before_anything_is_trained():
+    ensemble = Ensemble(members(2, precision='bf16', norm='batch'), 'eager')
+    with pytest.raises(ValueError, match="batch norm in bf16 goes with engine 'compiled'"): ensemble.fit(5, progress=False)
+    assert {t.iteration for t in ensemble.trainers} == {0}
 
 
 def test_what_others_wrote_is_called_by_one_thread_at_a_time():

@@ -71,6 +71,7 @@ class Stacked:
         with self.trainer.computing(), interruptible():
             try: self.program = self.run = self._write(first.program)
             except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
+            if not compiled: self._check_norms()
             if compiled: self.run = machine_code(self.program, self.example)
 
     def _give(self, part, slices):
@@ -102,6 +103,12 @@ class Stacked:
         from torch.fx.experimental.proxy_tensor import make_fx
         return make_fx(torch.vmap(program, randomness='different'),
                        tracing_mode='fake', _allow_non_fake_inputs=True)(*self.example)
+
+    def _check_norms(self):
+        "PyTorch has no batch norm of several networks in mixed precision on a CPU, but what is compiled does without it"
+        mixed = self.trainer.precision == 'bf16' and self.trainer.device.type == 'cpu'
+        if mixed and any('batch_norm' in str(n.target) for n in self.program.graph.nodes):
+            raise ValueError("these networks cannot train together: batch norm in bf16 goes with engine 'compiled' alone")
 
     def numbers(self,
                 n:int, # iterations to come, ≥ 1
