@@ -102,7 +102,7 @@ The sliced Wasserstein distance between {n:,} samples and as many real items, be
 
 How good a sampler Algorithm 1 makes where the density is known, by the protocol of the papers on mode collapse, with `--recipe points` and `--recipe exact`. \
 In *exact, then slow* the second goes on from the average of its G for 20,000 iterations without noise, with ten steps of D to one of G, at rates of 2·10⁻⁴ and 2·10⁻⁶, \
-Adam's β 0 and 0.99: the clouds, too narrow until then, become as wide as they should be (`slow` in `benchmarks/sampler.py`).
+Adam's β 0 and 0.99, which makes the clouds, too narrow until then, wider (`slow` in `benchmarks/sampler.py`).
 
 {n:,} samples a run. Modes are listed seed by seed; one is found if a sample lies within 3σ of it, and that share of the samples is the high quality: {perfect_share(2):.2%} for a \
 perfect sampler. Weights are even if a χ² test of the modes' counts does not reject that they are equal (p > 0.05); the next column has the smallest \
