@@ -1933,6 +1933,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.metrics._of_losses': ('metrics.html#_of_losses', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._parzens': ('metrics.html#_parzens', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._rows': ('metrics.html#_rows', 'gan_nbdev/metrics.py'),
+                                   'gan_nbdev.metrics._saturated': ('metrics.html#_saturated', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._some_items': ('metrics.html#_some_items', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._streamed': ('metrics.html#_streamed', 'gan_nbdev/metrics.py'),
                                    'gan_nbdev.metrics._verdict': ('metrics.html#_verdict', 'gan_nbdev/metrics.py'),

@@ -327,10 +327,12 @@ def _of_losses(last):
             "game D's answers are no probabilities, and its losses tell little about the samples: "
             'look at these')
 
+def _saturated(last): return last['value'].mean() > -0.1
+
 def _verdict(last):
     v, d_real, d_fake = last['value'], last['d_real'].mean(), last['d_fake'].mean()
     V, swing = v.mean(), v.std()
-    if V > -0.1:
+    if _saturated(last):
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
                 'G learns little. Try a smaller rate for D, a larger one for G, dropout in D, '
                 'or the non-saturating game')
@@ -372,6 +374,6 @@ def diagnose(history:dict,  # the trainer's record
             said.append(f'G has gathered on {m} of {k} modes faster than D can follow (early in a run it may yet '
                         'spread). Try more steps of D for each of G, a tenth of G\'s rate, or packs of items for D')
         else:
-            stuck = not m and _known(last) and last['value'].mean() > -.1   # as is said already, with what to try
+            stuck = not m and _known(last) and _saturated(last)   # as is said already, with what to try
             said.append(f'G covers {m} of {k} modes' + '. Try more iterations, a larger minibatch, or a smaller rate for G'*(not stuck))
     return said

@@ -71,8 +71,8 @@ class Stacked:
         with self.trainer.computing(), interruptible():
             try: self.program = self.run = self._write(first.program)
             except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
-            if not compiled: self._check_norms()
             if compiled: self.run = machine_code(self.program, self.example)
+            else: self._check_norms()
 
     def _give(self, part, slices):
         "The member's tensors become slices of the common ones"

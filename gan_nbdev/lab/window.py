@@ -168,8 +168,9 @@ def picture(self:Lab,
     left, right = fig.subplots(1, 2)
     t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
     if scene.kind == 'plane' and 'heat' in scene.layers and t.game.gives_probability: plot_probability(t.gan, scene.box, left, t.data.scale)
-    with t.undisturbed(): fakes = (t.ema or t).gan.generate(scene.measured_z.to(t.device))   # those of the window's figures
-    if scene.sight.names: scene.sight.draw(fakes[:1000], scene.rows, left)
+    z = scene.measured_z[:None if scene.known else 1000]   # those of the window's figures, where there are any
+    with t.undisturbed(): fakes = (t.ema or t).gan.generate(z.to(t.device))
+    if scene.sight.names: scene.sight.draw(fakes, scene.rows, left)
     else: plot_fakes(t.data.unscale(fakes), t.data, left)
     if scene.kind == 'plane':
         left.set_aspect('auto')
