@@ -17,16 +17,22 @@ from ..support.checks import seed_number, whole_number
 
 # %% ../../nbs/lab/12_latent.ipynb #dc948ab3
 _round = 'normal', 'sphere'
+def _name(noise): return getattr(noise, 'name', '')   # a prior of one's own may have none
 
 def between(noise,     # the prior, a `Noise`
             a:Tensor,  # where the walk begins, (1, noise dim)
             b:Tensor,  # where it ends, (1, noise dim)
             t:float,   # how far, 0 at `a`, 1 at `b`
            ) -> Tensor: # (1, noise dim)
-    "A stop on the walk from `a` to `b`: on the great circle where noise is round, else straight"
+    "A stop on the walk: on the great circle where noise is round, else straight, and sign by sign"
+    if _name(noise) == 'binary':
+        bits = noise.settings['bits']
+        other = (a != b)[:, :bits]
+        turned = other & (other.cumsum(1) <= round(t*other.sum().item()))
+        return torch.cat([torch.where(turned, b[:, :bits], a[:, :bits]), torch.lerp(a, b, t)[:, bits:]], 1)
     angle = torch.cosine_similarity(a.double(), b.double()).clamp(-1, 1).acos().item()
     la, lb = a.norm().item(), b.norm().item()
-    curved = noise.name in _round and math.sin(angle) > 1e-3 and la*lb > 0
+    curved = _name(noise) in _round and math.sin(angle) > 1e-3 and la*lb > 0
     if not curved or t in (0, 1): return torch.lerp(a, b, t)
     r = ((1 - t)*la + t*lb)/math.sin(angle)
     return r*math.sin((1 - t)*angle)/la*a + r*math.sin(t*angle)/lb*b
@@ -36,8 +42,12 @@ def allowed_noise(noise,     # the prior, a `Noise`
                   z:Tensor,  # any places, (n, noise dim)
                  ) -> Tensor: # the same, or moved
     "The nearest place where such noise can be"
-    if noise.name == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
-    if noise.name != 'sphere': return z
+    name = _name(noise)
+    if name == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
+    if name == 'binary':
+        bits = noise.settings['bits']
+        return torch.cat([torch.where(z[:, :bits] < 0, -1., 1.), z[:, bits:]], 1)
+    if name != 'sphere': return z
     return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
 
 # %% ../../nbs/lab/12_latent.ipynb #59c95dda
@@ -50,7 +60,7 @@ def beside(noise,     # the prior, a `Noise`
     if noise.dim < 2: raise ValueError(f'noise must have at least 2 numbers, not {noise.dim}')
     at = torch.as_tensor(at).double().reshape(-1, 2)
     ways = torch.randn(2, noise.dim, generator=torch.Generator().manual_seed(seed))
-    curved = noise.name in _round and noise.dim > 2
+    curved = _name(noise) in _round and noise.dim > 2
     known = torch.cat([z, ways] if curved else [ways]).double()
     frame = torch.linalg.qr(known.T)[0].T[-2:]
     if not curved: return allowed_noise(noise, z + (math.sqrt(noise.dim)*at @ frame).float())
@@ -168,8 +178,8 @@ def set(self:Latent,
 def noise_range(noise     # the prior, a `Noise`
                ) -> tuple: # [low, high] of a coordinate, and [low, high] of both axes of the pad
     "What is within reach"
-    if noise.name == 'uniform': one = [noise.settings['low'], noise.settings['high']]
+    if _name(noise) == 'uniform': one = [noise.settings['low'], noise.settings['high']]
     else:
-        most = min(3.5, math.sqrt(noise.dim)) if noise.name == 'sphere' else 3.5
+        most = min(3.5, math.sqrt(noise.dim)) if _name(noise) == 'sphere' else 3.5
         one = [-most, most]
     return one, one if noise.dim <= 2 else [-1.5, 1.5]
