@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['distributions', 'noises', 'Sampler', 'Source', 'Data', 'Distribution', 'GaussianMixture', 'ring', 'grid',
-           'mixture_1d', 'Noise', 'normal', 'uniform', 'sphere', 'binary']
+           'mixture_1d', 'Noise', 'normal', 'uniform', 'sphere']
 
 # %% ../nbs/01_data.ipynb #fd418334
 import math
@@ -230,10 +230,6 @@ def _uniform(n, dim, generator, low, high):
 def _sphere(n, dim, generator):
     return torch.nn.functional.normalize(_normal(n, dim, generator), dim=1).mul_(math.sqrt(dim))
 
-def _binary(n, dim, generator, bits):
-    signs = torch.randint(2, (n, bits), generator=generator, device=generator.device)
-    return torch.cat([2.*signs - 1, _normal(n, dim - bits, generator)], 1)
-
 # %% ../nbs/01_data.ipynb #d72a419e
 def normal(
     dim:int, # numbers in a row of noise, at least 1
@@ -257,13 +253,4 @@ def sphere(
     "Uniform on the sphere of radius √dim, so that each coordinate has variance 1"
     return Noise('sphere', dim, _sphere)
 
-def binary(
-    dim:int, # numbers in a row of noise, at least 1
-    bits:int=None, # the first so many are −1 or 1, each with probability ½, 1 to `dim`; None: all
-)->Noise:
-    "Independent coordinates: signs, and then standard normal ones"
-    bits = whole_number('dim', dim, 1) if bits is None else whole_number('bits', bits, 1)
-    if bits > dim: raise ValueError(f'bits must be at most dim, {dim}, not {bits}')
-    return Noise('binary', dim, _binary, bits=bits)
-
-noises = dict(normal=normal, uniform=uniform, sphere=sphere, binary=binary)
+noises = dict(normal=normal, uniform=uniform, sphere=sphere)

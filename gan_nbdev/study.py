@@ -130,7 +130,9 @@ def _as_one(trainers, engine, steps):
 
 def _alone(trainer, steps):
     try: trainer.fit(steps, progress=False)
-    except FloatingPointError as e: return str(e)
+    except (FloatingPointError, ValueError) as e:
+        if isinstance(e, ValueError) and not trainer.iteration: raise   # about the settings, so about every run
+        return str(e)
     if trainer.stopped: raise KeyboardInterrupt
 
 def _train(experiments):

@@ -162,7 +162,7 @@ rules = st.one_of(
 changes = st.fixed_dictionaries({}, optional={
     'data': st.sampled_from([dict(name='ring', n=3, std=.1), dict(name='grid', side=2),
                              dict(name='mixture_1d', means=[0, 3])]),
-    'noise': st.sampled_from(['uniform', 'sphere', 'binary', dict(name='normal', dim=3), dict(name='uniform',
+    'noise': st.sampled_from(['uniform', 'sphere', dict(name='normal', dim=3), dict(name='uniform',
         dim=2, low=0)]),
     'generator': nets, 'discriminator': nets, 'd_rule': rules, 'g_rule': rules,
     'game': st.sampled_from(sorted({*games} - {'began'})),

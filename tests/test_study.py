@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gan_nbdev.experiments import experiment
 from gan_nbdev.study import Study, combinations, study
+from gan_nbdev.trainer import Trainer
 
 import commands
 
@@ -92,6 +93,17 @@ def test_threads_do_not_matter(figures):
     r = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
     assert json.loads(r.stdout) == figures
+
+def test_a_run_that_is_refused_on_its_way_has_failed_and_the_others_go_on(monkeypatch):
+    def step(trainer, of=Trainer.step):
+        if (trainer.k, trainer.iteration) == (2, begun): raise ValueError('something moves')
+        return of(trainer)
+    monkeypatch.setattr(Trainer, 'step', step)
+    begun = 5
+    s = study(three, 1, dict(w=weights), progress=False)
+    assert s.failed == {(1, 0): 'something moves'} and sorted(s.results) == [(0, 0), (1, 0), (2, 0)]
+    begun = 0
+    with pytest.raises(ValueError, match='something moves'): study(three, 1, dict(w=weights), progress=False)
 
 # ---- kills
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from gan_nbdev.data import binary, normal, ring, sphere, uniform
+from gan_nbdev.data import normal, ring, sphere, uniform
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
@@ -68,7 +68,7 @@ def test_a_run_in_pieces_has_the_same_record(m):
 
 
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
-@pytest.mark.parametrize('noise', [normal, uniform, sphere, binary])
+@pytest.mark.parametrize('noise', [normal, uniform, sphere])
 def test_games_and_priors_train(game, noise):
     t = make(ring(), noise=noise, game=game).fit(50, progress=False)
     assert all(np.isfinite(v).all() for v in t.history.values())

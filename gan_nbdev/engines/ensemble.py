@@ -43,7 +43,7 @@ def mean_and_error(values # numbers, at least one
 # %% ../../nbs/engines/05_ensemble.ipynb #cd092281
 class Stacked:
     "The programs of several trainers of the same kind as one; an engine as those of one trainer"
-    limit, large = 4096, True
+    limit = 4096
     turn = threading.RLock()   # all but the programs is done by one thread at a time: others' code may not expect two
     def __init__(self, trainers:list, # of the same kind
                  compiled:bool,       # as machine code, or operation by operation?
@@ -52,7 +52,7 @@ class Stacked:
         among = among or len(trainers)
         first = Recorded(trainers[0], like=like and like.parts[0], among=among)
         self.parts = [first, *(Recorded(t, like=first, among=among) for t in trainers[1:])]
-        self.trainer, self.kinds = trainers[0], first.kinds
+        self.trainer, self.kinds, self.large = trainers[0], first.kinds, first.large
         if drawn := next((n.target for n in first.program.graph.nodes if torch.Tag.nondeterministic_seeded in getattr(n.target, 'tags', ())), None):
             raise ValueError(f'a network or game draws random numbers itself ({drawn}), which members of an ensemble would share out '
                              'otherwise than each alone: train them one by one, or draw by the `rng` that a game may ask for')
@@ -84,9 +84,9 @@ class Stacked:
         part.fixed = part.moving()
 
     def _draw_each(self, j):
-        def draw(part):   # each from its own generators, where some code may draw from the global ones
-            with part.trainer.lending(): return part.draws[j]()
-        return lambda: torch.stack([draw(p) for p in self.parts])
+        def draw(part, lending):   # each from its own generators, where some code may draw from the global ones
+            with lending: return part.draws[j]()
+        return lambda: torch.stack([*map(draw, self.parts, self.lending)])
 
     def _draw_for_all(self, j, kind, x):
         t, n = self.trainer, len(self.parts)
@@ -119,6 +119,7 @@ class Stacked:
     def begin(self, n:int): # iterations to come, ≥ 1
         "Take up the optimisers' state, if others were put in their place"
         for p in self.parts: p.begin(n)
+        self.lending = [p.trainer.lending() for p in self.parts]
         self.log, self.table = [], torch.stack([p.table for p in self.parts], 1)
 
     def refresh(self) -> bool: # was that so?
@@ -273,7 +274,7 @@ class _Pace:
 def _block(self:Ensemble, stacks, size):
     t, threads, pace = self.trainers[0], self._side_by_side(stacks), _Pace(size)
     first, groups = t.iteration, [*zip(stacks, self._groups())]
-    with t.computing():
+    with t.computing(stacks[0].large):
         for stack in stacks: stack.begin(size)
         try:
             if threads == 1:

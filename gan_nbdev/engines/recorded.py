@@ -18,6 +18,7 @@ from torch.optim import optimizer
 
 from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
+from ..support.devices import arithmetic
 from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..support.kinds import short
@@ -269,12 +270,12 @@ def _draws(trainer):
 # %% ../../nbs/engines/01_recorded.ipynb #7c527054
 class Recorded:
     "One iteration as a program; `ValueError` for networks or rules that cannot be written down"
-    limit, large = 10**6, True
+    limit = 10**6
     def __init__(self, trainer, # a `Trainer`
                  like=None,     # the same of a trainer of the same kind, whose program serves too
                  among:int=1):  # trainers that share the time
         self.trainer, gan, self.among = trainer, trainer.gan, among
-        t = trainer
+        t, self.large = trainer, arithmetic(trainer) > 4e7
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
         check_seen(t)
         self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]

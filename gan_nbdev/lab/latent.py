@@ -24,12 +24,7 @@ def between(noise,     # the prior, a `Noise`
             b:Tensor,  # where it ends, (1, noise dim)
             t:float,   # how far, 0 at `a`, 1 at `b`
            ) -> Tensor: # (1, noise dim)
-    "A stop on the walk: on the great circle where noise is round, else straight, and sign by sign"
-    if _name(noise) == 'binary':
-        bits = noise.settings['bits']
-        other = (a != b)[:, :bits]
-        turned = other & (other.cumsum(1) <= round(t*other.sum().item()))
-        return torch.cat([torch.where(turned, b[:, :bits], a[:, :bits]), torch.lerp(a, b, t)[:, bits:]], 1)
+    "A stop on the walk from `a` to `b`: on the great circle where noise is round, else straight"
     angle = torch.cosine_similarity(a.double(), b.double()).clamp(-1, 1).acos().item()
     la, lb = a.norm().item(), b.norm().item()
     curved = _name(noise) in _round and math.sin(angle) > 1e-3 and la*lb > 0
@@ -42,12 +37,8 @@ def allowed_noise(noise,     # the prior, a `Noise`
                   z:Tensor,  # any places, (n, noise dim)
                  ) -> Tensor: # the same, or moved
     "The nearest place where such noise can be"
-    name = _name(noise)
-    if name == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
-    if name == 'binary':
-        bits = noise.settings['bits']
-        return torch.cat([torch.where(z[:, :bits] < 0, -1., 1.), z[:, bits:]], 1)
-    if name != 'sphere': return z
+    if _name(noise) == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
+    if _name(noise) != 'sphere': return z
     return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
 
 # %% ../../nbs/lab/12_latent.ipynb #59c95dda
