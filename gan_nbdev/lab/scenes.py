@@ -14,7 +14,6 @@ from fastcore.basics import patch
 
 from ..data import Distribution, GaussianMixture
 from ..games.game import Turn, pairs
-from .latent import allowed_noise
 from .sights import Sight
 from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
                                true_shares)
@@ -118,10 +117,11 @@ def _lattice(noise, m=21):
     settings, name = getattr(noise, 'settings', {}), getattr(noise, 'name', '')
     v = (settings['low'] + (settings['high'] - settings['low'])*u if name == 'uniform'
          else math.sqrt(2)*torch.erfinv(2*u - 1))
-    if noise.dim == 1: return allowed_noise(noise, v[:, None])[:, None]
+    if noise.dim == 1: return (v.sign() if name == 'sphere' else v)[:, None, None]
     z = torch.zeros(m, m, noise.dim)
     z[..., 0], z[..., 1] = v[:, None], v[None]
-    return allowed_noise(noise, z.flatten(0, 1)).view_as(z)
+    if name != 'sphere': return z
+    return z*(math.sqrt(noise.dim)/z.norm(dim=2, keepdim=True).clamp_min(1e-6))
 
 # %% ../../nbs/lab/03_scenes.ipynb #6a3d2739
 @patch
