@@ -73,6 +73,7 @@ def machine_code(program,     # from `Recorded`
     on_cpu = {'cpp_wrapper': True, 'compile_threads': 1, 'cpp.vec_isa_ok': True} if cpu else {}
     # One source for the calls and one for the arithmetic, where torch knows how: long programs compile sooner.
     if cpu and hasattr(config, 'cpp_wrapper_build_separate'): on_cpu['cpp_wrapper_build_separate'] = True
+    if 'TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS' not in os.environ: on_cpu['cpp_cache_precompile_headers'] = False
     with _kept(), _no_garbage(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad():
         # Given to `compile_fx`, the table would keep torch from finding a program it has compiled.
         small = make_fx(program, table, tracing_mode='fake', _allow_non_fake_inputs=True)(*inputs)
