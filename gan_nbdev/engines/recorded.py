@@ -275,7 +275,7 @@ class Recorded:
                  like=None,     # the same of a trainer of the same kind, whose program serves too
                  among:int=1):  # trainers that share the time
         self.trainer, gan, self.among = trainer, trainer.gan, among
-        t, self.large = trainer, arithmetic(trainer) > 4e7
+        t, self.large = trainer, arithmetic(trainer) > 4e7   # below, preparing the second library's calls costs more than it saves
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
         check_seen(t)
         self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]
@@ -535,8 +535,9 @@ def _copied_rules(self:Recorded, gan, before_step=None):
 def _differs(self:Recorded, aside=False):
     "Where the program does not do what the trainer's lines do, from weights a little aside or from those that are there"
     t, base, moved = self.trainer, deepcopy(self.trainer.gan), [v.clone() for v in self.fixed]
-    with torch.no_grad():
-        for p, v in zip(base.parameters(), moved): v.copy_(p.add_(p.roll(1), alpha=.01*aside))
+    if aside:
+        with torch.no_grad():
+            for p, v in zip(base.parameters(), moved): v.copy_(p.add_(p.roll(1), alpha=.01))
     (theirs, mine, rough), still = [deepcopy(base) for _ in range(3)], [_player(_nothing)]*2
     def alike(f, *args):   # each with the same numbers from the global generators
         with t.undisturbed(), t.computing(self.large): return f(*args)
