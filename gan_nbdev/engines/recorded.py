@@ -534,11 +534,12 @@ def _copied_rules(self:Recorded, gan, before_step=None):
 @patch
 def _differs(self:Recorded, aside=False):
     "Where the program does not do what the trainer's lines do, from weights a little aside or from those that are there"
-    t, base, moved = self.trainer, deepcopy(self.trainer.gan), [v.clone() for v in self.fixed]
+    t, base, moved = self.trainer, self.trainer.gan, [v.clone() for v in self.fixed]
     if aside:
+        base = deepcopy(base)
         with torch.no_grad():
             for p, v in zip(base.parameters(), moved): v.copy_(p.add_(p.roll(1), alpha=.01))
-    (theirs, mine, rough), still = [deepcopy(base) for _ in range(3)], [_player(_nothing)]*2
+    theirs, mine, still = deepcopy(base), deepcopy(base), [_player(_nothing)]*2
     def alike(f, *args):   # each with the same numbers from the global generators
         with t.undisturbed(), t.computing(self.large): return f(*args)
     by_lines, size = alike(_lines, t, theirs, self.drawn, *self._copied_rules(theirs))
@@ -551,9 +552,12 @@ def _differs(self:Recorded, aside=False):
     def beyond(allowed): return ((rows[:2] - rows[2:]).abs() > allowed).nonzero()   # never where both are NaN
     bad = beyond(allowed)
     if len(bad):   # a rule that divides by the gradient's size makes steps of roundings
+        rough = deepcopy(base)
         by_rough = [alike(_lines, t, rough, self.drawn, *rules)[0] for rules in (self._copied_rules(rough, _nudge), still)]
         bad = beyond(allowed + 10*(torch.stack(by_rough).detach().cpu() - rows[:2]).abs())
-    return [(i, t.columns[j], rows[2 + i, j].item(), rows[i, j].item()) for i, j in bad[:1].tolist()]
+    if not len(bad): return None
+    i, j = bad[0].tolist()
+    return i, t.columns[j], rows[2 + i, j].item(), rows[i, j].item()
 
 @patch
 def check(self:Recorded):
@@ -561,10 +565,11 @@ def check(self:Recorded):
     start = time.monotonic()
     differs = self._differs() and self._differs(aside=True)
     self.due = time.monotonic() + 150*self.among*(time.monotonic() - start)
-    for i, column, mine, theirs in differs:
-        raise ValueError(f"the program does not do what the trainer's lines do: {column} is {mine:.6g}, and by the lines "
-                         f'{theirs:.6g}, at iteration {self.trainer.iteration + i:,}. Something outside the tensors moves. '
-                         "All before is kept: choose engine='eager'")
+    if not differs: return
+    i, column, mine, theirs = differs
+    raise ValueError(f"the program does not do what the trainer's lines do: {column} is {mine:.6g}, and by the lines "
+                     f'{theirs:.6g}, at iteration {self.trainer.iteration + i:,}. Something outside the tensors moves. '
+                     "All before is kept: choose engine='eager'")
 
 # %% ../../nbs/engines/01_recorded.ipynb #36bf7018
 def assumed(trainer # a `Trainer`
