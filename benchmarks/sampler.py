@@ -43,7 +43,7 @@ class Sine(nn.Module):
 
 
 def sines(d, seed, n=128):
-    "A D that resolves what is much narrower than the data, as Sitzmann et al. (2020) begin it; d: the data"
+    "A D that resolves what is much narrower than the data, after Sitzmann et al. (2020); d: the data"
     torch.manual_seed(seed)
     first, *rest = [nn.Linear(n_in, n) for n_in in (d.dim, n, n)]
     with torch.no_grad():
@@ -55,13 +55,13 @@ def sines(d, seed, n=128):
 
 def onward(trainer, steps=20_000):
     "The average of G goes on against a new D of sines, without noise, at smaller rates"
-    t, gan = trainer, trainer.gan
-    gan.generator.load_state_dict(t.ema.gan.generator.state_dict())
+    gan, data, seed = trainer.gan, trainer.data, trainer.seed
+    gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
     def falling(lr, to): return adam(linear(lr, to, steps*4//5), (0., .99))
-    finer = Trainer(GAN(gan.generator, sines(t.data, t.seed), gan.noise), t.data, k=2, batch_size=1024, d_rule=falling(1e-3, 1e-4),
-                    g_rule=falling(4e-5, 1e-6), seed=t.seed, device='cpu', engine='compiled', threads=1, ema=2000)
-    finer.fit(steps, progress=False)
-    return finer
+    t = Trainer(GAN(gan.generator, sines(data, seed), gan.noise), data, k=2, batch_size=1024, d_rule=falling(1e-3, 1e-4),
+                g_rule=falling(4e-5, 1e-6), seed=seed, device='cpu', engine='compiled', threads=1, ema=2000)
+    t.fit(steps, progress=False)
+    return t
 
 
 def width(x, d):
