@@ -149,11 +149,14 @@ def cell_shares(x:Tensor,      # points, (n, d)
                ) -> Tensor:    # shares, float64, (bins**d + 1,); the last is "outside"
     "Share of the points in each cell of the box, axis 0 running slowest, and outside the box"
     extent = torch.as_tensor(extent).double().cpu()
-    x, (lo, hi), d = _rows(x, len(extent)).cpu(), extent.T, len(extent)
-    i = ((x - lo)/(hi - lo)*bins).floor().clamp(-1, bins).long()   # clamp: 1e30 is no integer
-    cell = (i*bins**torch.arange(d - 1, -1, -1)).sum(1)
-    cell[((i < 0) | (i >= bins)).any(1)] = bins**d
-    return cell.bincount(minlength=bins**d + 1).double()/len(x)
+    x, counts = _rows(x, len(extent)).cpu(), torch.zeros(bins**len(extent) + 1, dtype=torch.long)
+    for part in x.split(2**15):   # what fits the processor's cache
+        cell, outside = 0, False
+        for v, (lo, hi) in zip(part.double().T, extent):
+            i = ((v - lo)/(hi - lo)*bins).floor().clamp(-1, bins).long()   # clamp: 1e30 is no integer
+            cell, outside = cell*bins + i, outside | (i < 0) | (i >= bins)
+        counts += torch.where(outside, len(counts) - 1, cell).bincount(minlength=len(counts))
+    return counts.double()/len(x)
 
 # %% ../nbs/05_metrics.ipynb #5f8016c8
 def true_shares(data:Distribution,    # a distribution with a box

@@ -70,10 +70,11 @@ def answers(url):
     except OSError: return False
 
 def wait_for(ready, seconds, what='it'):
-    end = time.monotonic() + seconds*patience
+    end, pause = time.monotonic() + seconds*patience, .02
     while not ready():
         assert time.monotonic() < end, f'waited {seconds} s for {what}'
-        time.sleep(.05)
+        time.sleep(pause)
+        pause = min(pause*1.4, .3)   # to look takes the browser's and the kernel's time
 
 @contextmanager
 def chromium():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 bin_ = Path(sys.executable).parent
 _context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'nbdev.test', 'gan_nbdev.all'])
+_context.set_forkserver_preload(['torch', 'torch._inductor.compile_fx', 'matplotlib.figure', 'sklearn.datasets', 'nbdev.test', 'gan_nbdev.all'])
 
 def _child(f, args, cwd, env, out, err):
     os.chdir(cwd)

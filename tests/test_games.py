@@ -36,6 +36,10 @@ def make(game, engine='eager', of=None, **kw):
 def recorded_by_name(monkeypatch):
     monkeypatch.setitem(engines, 'recorded', Recorded)
 
+def test_a_game_is_compared_with_anything():
+    assert make_game('dragan') == make_game('dragan') != make_game('wgan-gp') and games['minimax'] == tuple(games['minimax'])
+    for o in ('minimax', None, 1, ()): assert games['minimax'] != o != make_game('dragan')
+
 # ---- the losses once more, by hand; D is a function of items, rng as the trainer's
 
 def slope(D, v):

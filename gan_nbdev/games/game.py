@@ -127,6 +127,7 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
     """What the players play. `d_loss(real, fake)` and `g_loss(fake)` give a scalar to descend, and may
     ask for anything in `offers`; so do terms and figures, by name, and the functions in the tuples"""
     def __eq__(self, o): # also if both were made in the same way
+        if not isinstance(o, tuple): return NotImplemented
         made = call_of(self)
         return tuple.__eq__(self, o) or made is not None and isinstance(o, Game) and made == call_of(o)
     def __hash__(self): return hash(self[:2]) if call_of(self) is None else 0
