@@ -90,6 +90,8 @@ def gan_train(
     from gan_nbdev.support.checks import whole_number
     from gan_nbdev.support.folders import writing_together
     changes, begin = _changes(given, set or ()), _naming_options(given)
+    if lr is not None and (rate := min({'d_rule.lr', 'g_rule.lr'} & changes.keys(), default=None)):
+        raise ValueError(f'give --lr, which sets both rates, or --set {rate}={changes[rate]}, not both')
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     _check_data(data)
     ways = ' (--out), --resume to go on with it, or --force to replace it'
@@ -109,8 +111,7 @@ def gan_train(
 def gan_sample(
     run:str,       # a run folder, as written by gan-train
     n:int=2500,    # how many samples, ≥ 1
-    out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl
-                   # or .png (default: samples.npy, or samples.csv, in the run folder)
+    out:str=None,  # file to write: .npy, .csv or .png; of a table .csv, .tsv, .xlsx, .parquet, .feather, .jsonl or .png (default: samples.npy or .csv in the run folder)
     seed:int=0,    # of the noise, ≥ 0
     y:str=None,    # class, its number or its name, of a GAN with classes (default: as often as in the data)
     force:bool=False, # replace the file if it exists
@@ -173,6 +174,7 @@ def gan_eval(
     from gan_nbdev.metrics import metrics, obeyed
     from gan_nbdev.run_folders import load_run, run_data
     gan, unit, record = load_run(run)
+    with _naming_options(dict(data_dir=data_dir)): _check_data_dir(record['experiment'], data_dir)
     data = run_data(run, record, data or data_dir)
     if data_dir: record['experiment']['data']['data_dir'] = data_dir
     held_out = _held_out(record['experiment']['data'], data)
@@ -228,7 +230,10 @@ def _changes(given, more):
         if k in out: out[k] = _widths(k, out[k])
     if 'data_dir' in out: out['data_dir'] = _full(out['data_dir'])
     named = {_entries.get(k, k): v for k, v in out.items()}
-    return named | dict(more if isinstance(more, dict) else map(parse_entry, more))
+    for k, v in more.items() if isinstance(more, dict) else map(parse_entry, more):
+        if k in named: raise ValueError(f'{k} is given twice, as {named[k]} and as {v}')
+        named[k] = v
+    return named
 
 @contextmanager
 def _naming_options(given):
@@ -367,11 +372,18 @@ def _resumed(out, data, recipe, lr, changes):
     from gan_nbdev.engines.checkpoints import checkpoint_files
     from gan_nbdev.run_folders import Run, read_record
     if not checkpoint_files(out/'checkpoints'): return _new(data, recipe, lr, changes)
-    place = _place(read_record(out)['experiment']['data'], data, changes)
+    recorded = read_record(out)['experiment']
+    _check_data_dir(recorded, changes.get('data.data_dir'))
+    place = _place(recorded['data'], data, changes)
     run, steps = Run.open(out, place), changes.pop('steps', None)
     _check_agrees(out, run.begun, data, recipe, lr, changes)
     if steps is not None: _lengthen(run, steps)
     return run
+
+def _check_data_dir(recorded, data_dir):
+    "Have the data of a run such a folder?"
+    from gan_nbdev.experiments import Experiment
+    if data_dir: Experiment(recorded).changed({'data.data_dir': data_dir})
 
 def _place(recorded, data, changes):
     "Where the recorded data are now, if that is given and another place; None otherwise"

@@ -121,6 +121,10 @@ def _length(data):
     try: return None if hasattr(data, 'loader') else len(data)
     except TypeError: return None   # a distribution, or a stream without an end that is known
 
+def _check_packs(gan, batch_size):
+    if batch_size % gan.pack:
+        raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
+
 def _check_data(gan, data, batch_size):
     "The size of minibatches that these data have rows for"
     batch_size = whole_number('batch_size', batch_size, 1)
@@ -136,8 +140,7 @@ def _check_data(gan, data, batch_size):
         fits = max(len(data) - len(data) % gan.pack, gan.pack)
         warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}')
         batch_size = fits
-    if batch_size % gan.pack:
-        raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
+    _check_packs(gan, batch_size)
     if gan.classes and gan.classes != getattr(data, 'classes', None):
         raise ValueError(f'the networks know {gan.classes} classes, but {data.name} has '
                          f'{getattr(data, "classes", None) or "no labels"}')
@@ -147,14 +150,21 @@ def _changed(t, name, v):
     if v is None: raise ValueError(f'{name} must be as for `change`, not None')
     return getattr(t.change(**{name: v}), name)
 
-def _keep_data(t, name, v):
-    if v is not t.data: raise ValueError('the data of a trainer stay as they are: make another Trainer, or give these weights to it')
-    return v
+def _kept(t, name, v):
+    if v is not (now := getattr(t, name)) and v != now:
+        raise ValueError(f'{name} of a trainer stays as it is, {short(now)}: make another Trainer, or give these weights to it')
+    return now
 
-_assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed), 'data': _keep_data,
+def _new_hooks(t, name, v):
+    check_hooks(v)
+    if t.ema and not any(h is t.ema for h in v): v = [t.ema, *v]   # else it would stand still
+    return v if isinstance(v, list) else [*v]
+
+_assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed),
+             **dict.fromkeys(('data', 'seed', 'device', 'ema'), _kept), 'hooks': _new_hooks,
+             'threads': lambda t, name, v: None if v is None else whole_number(name, v, 1),
              'accumulate': lambda t, name, v: check_order(t.order, accumulate=whole_number(name, v, 1)) and int(v),
-             'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v,
-             'hooks': lambda t, name, v: check_hooks(v) or (v if isinstance(v, list) else [*v])}
+             'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v}
 
 
 # %% ../nbs/04_trainer.ipynb #be46355b
@@ -551,15 +561,28 @@ def stateful(hooks # of a trainer
 
 @patch
 def load_state_dict(self:Trainer,
-                    state:dict): # from `state_dict`, of a trainer with the same settings
-    "Put the state back; training goes on as if never interrupted. `ValueError` for other hooks"
+                    state:dict): # from `state_dict`, of a trainer with the same settings; rates that no schedule sets come with it
+    "Put the state back; training goes on as if never interrupted. `ValueError`, and nothing changed, for one that does not fit"
     self._check_closed()
-    n, hooks = len(state['hooks']), stateful(self.hooks)
-    if n != len(hooks):
+    before, hooks = self.state_dict(), stateful(self.hooks)
+    if wrong := before.keys() ^ getattr(state, 'keys', set)():
+        raise ValueError(f'no state of a trainer: {min(wrong)} is {"missing" if min(wrong) in before else "not known"}')
+    if (n := len(state['hooks'])) != len(hooks):
         raise ValueError(f'the state is of {n} hooks that have one, but there are {len(hooks)}')
-    state = deepcopy(state)
+    whole_number('iteration', state['iteration'], 0)
+    try: self._take_over(deepcopy(state), hooks)
+    except Exception as e:
+        self._take_over(before, hooks)
+        raise ValueError(f'the state does not fit this trainer: {one_line(e)}') from e
+
+@patch
+def _take_over(self:Trainer, state, hooks):
     self.gan.load_state_dict(state['gan'])
-    self.d_opt.load_state_dict(state['d_opt']); self.g_opt.load_state_dict(state['g_opt'])
+    for name in ('d_opt', 'g_opt'):
+        opt = getattr(self, name)
+        for now, new in zip(opt.param_groups, state[name]['param_groups']):
+            if odd := now.keys() ^ new.keys(): raise ValueError(f'{name} is of another rule, as only one has {min(odd)}')
+        opt.load_state_dict(state[name])
     self.rng.set_state(state['rng']); self.lent.states = state['net_rng']
     self.source.load_state_dict(state['source'])
     self.iteration, self.record = state['iteration'], Record(state['columns'], state['history'])
@@ -594,7 +617,7 @@ def change(self:Trainer,
 # %% ../nbs/04_trainer.ipynb #f0a6de76
 @patch
 def _check_batch(self:Trainer, m):
-    whole_number('batch_size', m, 1)
+    whole_number('batch_size', m, 1); _check_packs(self.gan, m)
     if not hasattr(self.source, 'generator'):
         raise ValueError('batch_size cannot change: it is that of the stream of data')
     self.data.source(m, torch.Generator())   # is there so much?

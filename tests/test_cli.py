@@ -68,6 +68,20 @@ def test_refuses_to_overwrite_and_forces(ring_run):
     assert (d/'twice/notes.txt').read_text() == 'mine'
 
 
+@pytest.mark.parametrize('args, why', [
+    ('gan-train --lr .1 --set d_rule.lr=.5 --out odd', 'give --lr, which sets both rates, or --set d_rule.lr=0.5, not both'),
+    ('gan-train --k 2 --set k=3 --out odd', 'k is given twice, as 2 and as 3'),
+    ('gan-train --set k=2 k=3 --out odd', 'k is given twice, as 2 and as 3'),
+    ('gan-train --noise_dim 3 --set noise.dim=4 --out odd', 'noise.dim is given twice, as 3 and as 4'),
+    ('gan-eval runs/ring --data_dir .', '--data-dir is no option of this data'),
+    ('gan-train --resume --out runs/ring --steps 999 --data_dir .', '--data-dir is no option of this data')])
+def test_what_says_two_things_or_belongs_to_other_data_is_refused(ring_run, args, why):
+    d, _ = ring_run
+    r = run(*args.split(), cwd=d)
+    assert r.returncode == 2 and r.stderr.startswith(f'{args.split()[0]}: error: {why}') and r.stderr.count('\n') == 1
+    assert not (d/'odd').exists()
+
+
 def test_sample_and_eval(ring_run):
     d, _ = ring_run
     assert run('gan-sample', 'runs/ring', '--n', 100, '--out', 'x.npy', cwd=d).returncode == 0

@@ -181,3 +181,54 @@ def test_gpu_first_step_agrees_with_cpu():
         return {k: v.cpu() for k, v in t.gan.state_dict().items()}
     a, b = trainer('cpu'), trainer('cuda')
     for k in a: torch.testing.assert_close(a[k], b[k], rtol=1e-4, atol=1e-6)
+
+
+# ---- states and settings that do not fit
+
+@pytest.mark.parametrize('of, why', [
+    (lambda s: make(ring()).state_dict() | dict(gan={k: torch.cat([v, v], -1) if v.ndim else v for k, v in s['gan'].items()}), 'does not fit this trainer'),
+    (lambda s: {**s, 'gan': {k: v for k, v in s['gan'].items() if k != 'discriminator.0.bias'}}, 'does not fit this trainer'),
+    (lambda s: make(ring(), rules['sgd']).fit(1, progress=False).state_dict(), 'd_opt is of another rule'),
+    (lambda s: {k: v for k, v in s.items() if k != 'history'}, 'history is missing'),
+    (lambda s: {**s, 'more': 1}, 'more is not known'), (lambda s: None, 'no state of a trainer'),
+    (lambda s: {**s, 'iteration': -5}, 'iteration must be'), (lambda s: {**s, 'source': {'order': 'x'}}, 'does not fit this trainer')])
+def test_a_state_that_does_not_fit_changes_nothing(of, why):
+    t, twin = (make(ring()).fit(3, progress=False) for _ in range(2))
+    state = of(t.state_dict())
+    with pytest.raises(ValueError, match=why) as e: t.load_state_dict(state)
+    assert '\n' not in str(e.value)
+    assert same(t.fit(3, progress=False), twin.fit(3, progress=False))
+
+
+def test_a_hook_may_have_one_player_move():
+    class Moves:
+        every = 5
+        def after_block(self, t): t.alone('d', 2)
+    before = torch.get_rng_state()
+    for e in ('eager', 'compiled'):
+        t = make(ring(), hooks=[Moves()], engine=e).fit(20, progress=False)
+        assert t.iteration == 20 and t.moves == 8 and torch.equal(before, torch.get_rng_state())
+
+
+def test_minibatches_stay_whole_packs():
+    t = Trainer(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,), pack=2), normal(2), pack=2), ring(), batch_size=32)
+    with pytest.raises(ValueError, match='batch_size must be a multiple of 2'): t.change(batch_size=33)
+    with pytest.raises(ValueError, match='batch_size must be a multiple of 2'): t.batch_size = 33
+    assert t.batch_size == 32
+
+
+@pytest.mark.parametrize('name, v', [('seed', 5), ('ema', 5), ('ema', None), ('device', 'cuda'), ('data', rows), ('threads', 'a'), ('threads', 0)])
+def test_what_cannot_be_assigned_is_refused_at_once(name, v):
+    t = make(ring(), ema=10)
+    was = getattr(t, name)
+    with pytest.raises(ValueError, match=f'^{name} '): setattr(t, name, v)
+    assert getattr(t, name) is was
+    setattr(t, name, was)
+
+
+def test_the_average_goes_on_beside_other_hooks():
+    t = make(ring(), ema=1)
+    t.hooks = []
+    assert t.hooks == [t.ema]
+    before = t.sample(4)
+    assert not torch.equal(t.fit(5, progress=False).sample(4), before)

@@ -106,13 +106,17 @@ class Lent:
     "States of the global generators that belong to one owner, in force inside `with`"
     def __init__(self, device:torch.device, # where its networks are
                  seed:int):                 # ≥ 0
-        self.device, self.own, self.outside = device, _seeded_states(device, seed), None
+        self.device, self.own, self.outside, self.deep = device, _seeded_states(device, seed), None, 0
 
     def __enter__(self):
+        self.deep += 1
+        if self.deep > 1: return   # they are in force, as for a hook that has one player move
         self.outside = global_states(self.device)
         _set_global_states(self.device, self.own)
 
     def __exit__(self, *_):
+        self.deep -= 1
+        if self.deep: return
         self.own, outside, self.outside = global_states(self.device), self.outside, None
         _set_global_states(self.device, outside)
 
