@@ -117,6 +117,7 @@ class Rule:
     def start(self, params # the network's parameters
              ) -> torch.optim.Optimizer: # ready for its first step
         "The optimiser for `params`, as it is at iteration 0"
+        if not (params := [*params]): raise ValueError('a network without parameters has nothing to train')
         return self.optimiser(params, **self.at(0))
 
     def scheduled(self, t:int # iteration, ≥ 0

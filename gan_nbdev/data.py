@@ -11,7 +11,7 @@ import math
 import torch
 from fastcore.basics import patch
 from .support.calls import remembers
-from .support.checks import positive_number, whole_number
+from .support.checks import finite_number, positive_number, whole_number
 from .support.tensors import (cholesky_factors, finite_tensor, probabilities, random_generator,
                                        rows)
 
@@ -25,6 +25,7 @@ class Sampler:
     )->torch.Tensor: # (n, dim) float32
         "`n` independent rows"
         x = self._draw(whole_number('n', n, 0), random_generator(generator, device))
+        if not torch.is_tensor(x): raise ValueError(f'{self} must draw a tensor of shape (n, {self.dim}), not {type(x).__name__}')
         return x if device is None else x.to(device)
 
 # %% ../nbs/01_data.ipynb #336b2088
@@ -243,8 +244,8 @@ def uniform(
     high:float=math.sqrt(3), # upper end, above `low`
 )->Noise:
     "Independent uniform coordinates"
-    if not -math.inf < low < high < math.inf:
-        raise ValueError(f'low must be below high, both finite, not {low!r} and {high!r}')
+    if not finite_number('low', low) < finite_number('high', high):
+        raise ValueError(f'low must be below high, not {low!r} and {high!r}')
     return Noise('uniform', dim, _uniform, low=low, high=high)
 
 def sphere(

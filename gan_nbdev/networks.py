@@ -406,6 +406,7 @@ def prob(self:GAN,
         ) -> Tensor: # D(x), shape (m,), in [0, 1]; (m/pack,) with packs
     "The discriminator's answer D(x): the probability that each row is real"
     labels = self.check_labels(labels, len(x))
+    if not torch.is_tensor(x): raise ValueError(f'x must be a tensor, not {short(x)}')
     if x.ndim != 2 or x.shape[1] != self.dim: raise ValueError(f'x must have shape (m, {self.dim}), not {tuple(x.shape)}')
     with evaluating(self): return torch.sigmoid(self.logits(x, labels).float())
 

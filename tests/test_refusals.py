@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
-from gan_nbdev.data import normal, ring
+from gan_nbdev.data import Noise, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.engines.ensemble import Ensemble
@@ -27,6 +27,12 @@ _step_lr, _plain = torch.optim.lr_scheduler.StepLR, games['non-saturating']
 def _game(**more): return _plain._replace(**more)
 
 refused = {
+    'an end of the noise in words': (lambda: uniform(2, 'a', 1), "low must be a finite number, not 'a'"),
+    'noise of nothing': (lambda: GAN(mlp_generator(2, 2), mlp_discriminator(2), Noise('mine', 2, lambda n, dim, generator: None)),
+                         r'mine\(2\) must draw a tensor of shape \(n, 2\), not NoneType'),
+    'an array for D': (lambda: _made().gan.prob(torch.zeros(3, 2).numpy()), 'x must be a tensor, not '),
+    'a generator that has nothing to train': (
+        lambda: Trainer(GAN(torch.nn.Tanh(), mlp_discriminator(2), normal(2)), ring()), 'without parameters has nothing to train'),
     'a scheduler class': (lambda: adam(scheduler=_step_lr), 'alone, not StepLR: lambda opt'),
     'a scheduler of another optimiser': (
         lambda: adam(scheduler=_step_lr(torch.optim.SGD([torch.zeros(1, requires_grad=True)]), 3)), 'scheduler must be'),
