@@ -223,8 +223,7 @@ _plain = str, dict, list, int, float, type(None)   # what may be an entry, and i
 
 @patch
 def changed(self:Experiment,
-            changes:dict,    # entry -> new value; an object of the user's own, for a part, will do;
-                             # `data.` may be left out before an option of the data
+            changes:dict,    # entry -> new value, for a part also an object of the user's own; `data.` may be left out before its options
            ) -> Experiment:  # another one
     "The experiment with some entries changed; `ValueError` names the one that does not fit"
     entries, given = self.entries, {}
@@ -248,8 +247,7 @@ def changed(self:Experiment,
 # %% ../nbs/07_experiments.ipynb #cfbd6b44
 def experiment(data='ring',     # a name in `makers`, a path, an entry, or a data object
                recipe:str=None, # a name in `recipes`; None for the one that fits the data
-               **changes        # entries, as for `changed`: `k=5, **{'d_rule.lr': 2e-4}`; a game that
-                            # is named brings its `game_settings`, unless a recipe is named as well
+               **changes        # entries, as for `changed`: `k=5, **{'d_rule.lr': 2e-4}`; a game brings its `game_settings`, unless a recipe is named
               ) -> Experiment:  # complete
     "A recipe with changes, for this data; `ValueError`, before data is read, for what does not fit"
     if recipe is not None and recipe not in recipes:

@@ -436,8 +436,7 @@ def _scale(data):
 # %% ../nbs/09_run_folders.ipynb #4abeac27
 def run_data(run,           # a run folder, or a config.json in one
              record:dict,   # from `read_record` or `load_run`
-             data=None,     # the data, where they have no name and no rows in the folder; or the path
-                            # of their file, where it has another one by now
+             data=None,     # the data, where they have no name and no rows in the folder; or where their file is by now
             ) -> Data:      # by its `sample`, `source`, …
     "The data that a run is trained on; `ValueError` if they are not at hand, or have changed"
     e, folder = Experiment(record['experiment']), Path(run).expanduser()

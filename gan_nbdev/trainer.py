@@ -48,10 +48,8 @@ class Trainer(Algorithm1):
         precision='float32',    # of matrix products: a name in `precisions`
         k_g:int=1,              # generator steps per iteration, ≥ 1; 1 in Algorithm 1
         accumulate:int=1,       # minibatches whose gradients are averaged for one step, ≥ 1
-        ema:float=None,         # half-life in iterations, > 0, of an average of G's weights, which
-                                # then makes the samples; None: G itself does
-        threads:int=None,       # of the CPU in an iteration, ≥ 1; None: 1 for small networks, as many
-                                # as torch has for large ones
+        ema:float=None,         # half-life in iterations, > 0, of an average of G's weights, which makes the samples; None: G does
+        threads:int=None,       # of the CPU in an iteration, ≥ 1; None: 1 for small networks, all that torch has for large ones
         order='alternating',    # D moves, then G; or 'simultaneous': both from the same point
     ):
         check_players(game, k, d_rule, g_rule, k_g)

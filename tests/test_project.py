@@ -517,6 +517,15 @@ def test_docments(name):
     missing += [m for o in public(name) for k,f in callables(o).items() for m in undocumented(k, f)]
     assert missing == []
 
+@pytest.mark.parametrize('name', [o for o in modules if o != 'all'])
+def test_a_parameter_is_described_in_one_line(name):
+    "Of a comment that goes on in the next line, neither the site nor --help shows more than the first"
+    source = Path(importlib.import_module(f'gan_nbdev.{name}').__file__).read_text()
+    lines = source.splitlines()
+    lost = [lines[i].strip() for o in ast.walk(ast.parse(source)) if isinstance(o, ast.FunctionDef)
+            for i in range(o.lineno, o.body[0].lineno - 1) if re.match(' '*o.body[0].col_offset + ' +#', lines[i])]
+    assert lost == []
+
 # ---- packaging
 
 def test_facts_agree(tmp_path):
