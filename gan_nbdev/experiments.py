@@ -227,6 +227,7 @@ def changed(self:Experiment,
            ) -> Experiment:  # another one
     "The experiment with some entries changed; `ValueError` names the one that does not fit"
     entries, given = self.entries, {}
+    for name in mapping('changes', changes): kinds.text('the name of an entry', name)
     def order(name): return name.count('.'), not name.endswith('.name')
     for name in sorted(changes, key=order):
         v = changes[name]

@@ -20,14 +20,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from .engines.checkpoints import versions
+from .engines.checkpoints import fingerprint, versions
 from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import warn, whole_number
+from .support.checks import seed_number, warn, whole_number
 from .support.folders import check_writable, writing
-from .support.kinds import plain
+from .support.kinds import is_number, mapping, plain, short, text
 from .support.safety import write_atomically
 from .support.safety import on_interrupt
 
@@ -36,6 +36,8 @@ def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a
                  vary,  # entry → list of values
                 ) -> list: # of `Experiment`s, the last entry changing fastest
     "Every combination of the values; `ValueError` for an entry that cannot have one of them"
+    arguments = {} if isinstance(base, Experiment) else mapping('base', base)
+    for name in (*arguments, *mapping('vary', vary)): text('the name of an entry', name)
     vary = {name: values.tolist() if hasattr(values, 'tolist') else values for name, values in vary.items()}
     for name, values in vary.items():
         if name == 'seed': raise ValueError('seed is not varied as an entry: give seeds')
@@ -53,12 +55,16 @@ def _settings(given):
     given = [experiment(e) if isinstance(e, str) else e
              for e in (given if isinstance(given, (list, tuple)) else [given])]
     if not given: raise ValueError('a study needs at least one experiment')
+    if (odd := [e for e in given if not isinstance(e, Experiment)]):
+        raise ValueError('experiments must be Experiments, names of data, or one dict of arguments of experiment, '
+                         f'not {short(odd[0])}')
     given = [e.changed({'seed': 0}) for e in given]
     for i, e in enumerate(given):
+        if e['steps'] is None: raise ValueError('steps must be a whole number for a study, not null: how long a run is')
         own = [k for k in parts if e.is_own(k)]
         if own: raise ValueError(f'{own[0]} is given as an object: a study makes each run from its '
                                  'description, which needs a name or a file')
-        if e in given[:i]: raise ValueError(f'experiments {given.index(e)} and {i} are the same')
+        if e in given[:i]: raise ValueError(f'experiments {given.index(e)} and {i} are the same: seeds come from the argument seeds')
     return given
 
 def _differing(experiments):
@@ -74,7 +80,7 @@ def _differing(experiments):
 def _seeds(seeds):
     seeds = seeds if isinstance(seeds, range) else plain(seeds)
     if not isinstance(seeds, (list, tuple, range)): seeds = range(whole_number('seeds', seeds, 1))
-    seeds = [whole_number('each seed', s, 0) for s in seeds]
+    seeds = [seed_number(whole_number('each seed', s, 0)) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different numbers, at least one, not {seeds}')
     return seeds
@@ -144,15 +150,23 @@ def _train(experiments):
     return (ts := trainers()), [_alone(t, first['steps']) for t in ts]
 
 # %% ../nbs/10_study.ipynb #d6c65cd9
+def _number(name, v):
+    try:
+        if not isinstance(v, str): return float(v)
+    except (TypeError, ValueError, RuntimeError, OverflowError): pass   # torch says the second last
+    raise ValueError(f'metrics: {name} must give a number, not {short(v)}')
+
 def _say_of(trainer, failed, metrics):
+    "What is kept of a run; where it cannot be measured, the exception, so that the group's others are kept"
     if not failed and not trainer.gan.sample(16, torch.Generator(trainer.device).manual_seed(0)).isfinite().all(): failed = "G's fakes are not finite"
     if failed: return dict(failed=failed, metrics={})
-    own = metrics and {k: float(f(trainer)) for k, f in metrics.items()}
-    return dict(failed=None, metrics=own or measures(trainer))
+    try: said = {k: _number(k, f(trainer)) for k, f in metrics.items()} if metrics else measures(trainer)
+    except Exception as e: return e
+    return dict(failed=None, metrics=said)
 
 def _train_group(descriptions:list, # of experiments of one kind, each a dict as `Experiment.entries`
                 metrics:dict=None, # name → function of a trainer: a number; None: `measures`
-               ) -> list: # one dict a run: 'failed', 'metrics', 'seconds', 'versions'
+               ) -> list: # one dict a run: 'failed', 'metrics', 'seconds', 'versions'; or why it could not be measured
     "Train a group of runs in this process, one thread, and measure them"
     with _one_thread(), on_interrupt(signal.default_int_handler):
         start = time.perf_counter()
@@ -160,9 +174,18 @@ def _train_group(descriptions:list, # of experiments of one kind, each a dict as
         said = [_say_of(t, why, metrics) for t, why in zip(trainers, failed)]
         seconds = round((time.perf_counter() - start)/len(said), 2)   # each run's share
         about = dict(seconds=seconds, versions={**versions(), 'device': str(trainers[0].device)})
-    return [{**o, **about} for o in said]
+    return [o if isinstance(o, Exception) else {**o, **about} for o in said]
 
 # %% ../nbs/10_study.ipynb #980c910a
+_columns = 'seed', 'seconds', 'failed'   # of `Study.rows`, besides settings and metrics
+
+def _check_metrics(metrics, taken):
+    if not (isinstance(metrics, dict) and metrics and all(map(callable, metrics.values()))):
+        raise ValueError(f'metrics must be functions of a trainer by name, at least one, not {short(metrics)}')
+    for k in metrics:
+        if text('the name of each of metrics', k) in taken:
+            raise ValueError(f'metrics: {k} is a column of the results already: choose another name than {", ".join(taken)}')
+
 class Study:
     "Experiments × seeds, and what the runs that are done have measured"
     def __init__(self,
@@ -173,11 +196,11 @@ class Study:
     ):
         self.experiments, self.seeds = _settings(experiments), _seeds(seeds)
         self.own, self.together = metrics, whole_number('together', together, 1)
-        if metrics is not None and not (metrics and all(map(callable, metrics.values()))):
-            raise ValueError('metrics must be functions of a trainer by name, at least one')
         self.settings = _differing(self.experiments)
+        if metrics is not None: _check_metrics(metrics, [*self.settings[0], *_columns])
         self.batches = [self.seeds]             # those of the first call, those added by a later one …
         self.results, self.stopped = {}, None   # by run, as in `runs`; why it ended early
+        self.data = None                        # what they were trained on, by experiment; None: not known
 
     @property
     def groups(self) -> list: # of lists of runs
@@ -281,7 +304,8 @@ def plot(self:Study,
          ax=None,         # axes to draw on
         ) -> Axes: # the axes
     "Every value, and mean ± standard error, by setting"
-    rows = self.table(metric or next(iter(self.metrics), None))
+    if not self.metrics: raise ValueError('there is nothing to plot: no run is done, or all have failed')
+    rows = self.table(metric or self.metrics[0])
     if ax is None: ax = plt.subplots(figsize=_size(len(rows)), layout='constrained')[1]
     for i, r in enumerate(rows):
         apart = [i + .12*(j % 3 - 1) for j in range(r['n'])]   # so that equal values all show
@@ -306,19 +330,18 @@ def _read(path):
 def description(self:Study) -> dict: # for JSON
     "What makes it this study and no other"
     experiments, names = [e.entries for e in self.experiments], self.own and list(self.own)
-    return dict(format='gan_nbdev study', schema=1, experiments=experiments, seeds=self.batches,
-                metrics=names, together=self.together)
+    about = dict(format='gan_nbdev study', schema=1, experiments=experiments, seeds=self.batches,
+                 metrics=names, together=self.together)
+    return about if self.data is None else dict(about, data=self.data)
 
 @patch
 def _open(self:Study, folder):
-    "Begin in an empty folder, or go on in that of this study; `ValueError` for any other"
+    "Read what an empty folder, or that of this study, holds; `ValueError` for any other"
     path = folder/'study.json'
     if path.exists(): self._take_up(_read(path), folder)
     else:
         other = sorted(p.name for p in folder.iterdir() if p.name[0] != '.')
         if other: raise ValueError(f'{folder} holds no study but {other[0]}: choose another folder')
-        (folder/'runs').mkdir()
-    _write(path, json.dumps(self.description(), indent=2) + '\n')
     for i, s in self.runs:
         if (run := folder/f'runs/{i}-{s}.json').exists(): self.results[i, s] = _result(run)
 
@@ -333,15 +356,20 @@ def _take_up(self:Study, theirs, folder):
     if known:
         more = self.seeds[len(done):]
         self.batches, mine['seeds'] = [*before, *[more]*bool(more)], before
+    self.data = theirs.get('data')   # older ones do not say
+    if self.data is not None and not (isinstance(self.data, list) and len(self.data) == len(self.experiments)):
+        mine['data'] = 'one for each experiment'
     apart = [k for k, v in mine.items() if theirs.get(k) != v]
     if apart: raise ValueError(f'{folder} holds another study, which differs in its {apart[0]}: '
                                'choose another folder')
 
 def _result(path):
     o = _read(path)
-    if not isinstance(o, dict) or not {'failed', 'metrics', 'seconds', 'versions'} <= o.keys():
-        raise ValueError(f'{path} is not what a study writes: without it, the run is trained again')
-    return o
+    try:
+        o['metrics'] = {k: float(v) if isinstance(v, str) else v for k, v in o['metrics'].items()}
+        if o.keys() >= {'failed', 'seconds', 'versions'}: return o
+    except (TypeError, KeyError, AttributeError, ValueError): pass
+    raise ValueError(f'{path} is not what a study writes: without it, the run is trained again')
 
 # %% ../nbs/10_study.ipynb #71ef0dd3
 def _csv(path, rows):
@@ -367,17 +395,55 @@ def save(self:Study,
     write_atomically(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
 
 # %% ../nbs/10_study.ipynb #3ee5ca93
+def _wrong(results): return next((o for o in results if isinstance(o, Exception)), None)
+
+def _results(future, group):
+    try: return future.result()
+    except (BrokenExecutor, CancelledError): raise
+    except Exception as e: return [e]*len(group)
+
 def _arriving(groups, work, executor):
-    "(group, its results) as they come in; what is not begun when this ends is not done"
+    "(group, its results) as they come in; after an exception among them, or when this ends, none is begun"
     if executor is None:
-        for g in groups: yield g, _train_group(*work(g))
+        for g in groups:
+            yield g, (results := _train_group(*work(g)))
+            if _wrong(results): return
         return
     futures = {}
     try:
         for g in groups: futures[executor.submit(_train_group, *work(g))] = g
-        for f in as_completed(futures): yield futures[f], f.result()
+        for f in as_completed(futures):
+            g = futures.pop(f)
+            yield g, (results := _results(f, g))
+            if _wrong(results): break
+        for f in as_completed([f for f in futures if not f.cancel()]):   # those under way
+            yield futures[f], _results(f, futures[f])
     finally:
         for f in futures: f.cancel()
+
+def _prints(descriptions):
+    "What each is trained on; `ValueError` for one that cannot be trained"
+    same = {}
+    for d in descriptions: same.setdefault(json.dumps(d['data']), []).append(Experiment(d))
+    for k, es in same.items():
+        data = es[0].load_data()
+        for e in es: e.trainer(data)
+        same[k] = dict(name=data.name, fingerprint=fingerprint(data))
+    return [same[json.dumps(d['data'])] for d in descriptions]
+
+@patch
+def _check(self:Study, executor):
+    "`ValueError`, before any work is begun, for what cannot be trained, or has changed; where the work is done"
+    descriptions = [e.entries for e in self.experiments]
+    now = _prints(descriptions) if executor is None else executor.submit(_prints, descriptions).result()
+    for o, was in zip(now, self.data or now):
+        if o != was and self.results: raise ValueError(f'{o["name"]} is not the data that was recorded: it has changed since')
+    self.data = now
+
+@patch
+def _begin(self:Study, folder):
+    (folder/'runs').mkdir(exist_ok=True)
+    _write(folder/'study.json', json.dumps(self.description(), indent=2) + '\n')
 
 @patch
 def _work(self:Study, group):
@@ -388,26 +454,35 @@ def _work(self:Study, group):
 def _go(self:Study, executor, keep, progress):
     todo = [g for g in self.groups if not self.results.keys() >= set(g)]
     out = sys.stdout if 'ipykernel' in sys.modules else sys.stderr   # notebooks paint stderr red
-    with tqdm(total=len(self), initial=len(self.results), unit='run', file=out,
-              disable=not progress) as bar:
-        try:
+    wrong = None
+    try:
+        if todo: self._check(executor)
+        if keep: self._begin(keep)
+        with tqdm(total=len(self), initial=len(self.results), unit='run', file=out,
+                  disable=not progress) as bar:
             for group, results in _arriving(todo, self._work, executor):
-                for run, result in zip(group, results): self._keep(run, result, keep)
+                wrong = wrong or _wrong(results)
+                for run, result in zip(group, results):
+                    if not isinstance(result, Exception): self._keep(run, result, keep)
                 bar.update(len(self.results) - bar.n)
                 if self.failed: bar.set_postfix(failed=len(self.failed))
-        except KeyboardInterrupt: self.stopped = 'interrupted'
-        except (BrokenExecutor, CancelledError) as e:
-            self.stopped = f'the executor lost its workers ({type(e).__name__})'
+    except KeyboardInterrupt: self.stopped = 'interrupted'
+    except (BrokenExecutor, CancelledError) as e:
+        self.stopped = f'the executor lost its workers ({type(e).__name__})'
+    if wrong: raise wrong
 
 @patch
 def _keep(self:Study, run, result, folder):
     self.results[run] = result
-    if folder: _write(folder/'runs/{}-{}.json'.format(*run), json.dumps(result, indent=2) + '\n')
+    if not folder: return
+    said = {k: v if is_number(v) else str(v) for k, v in result['metrics'].items()}   # JSON has no nan and no inf
+    _write(folder/'runs/{}-{}.json'.format(*run), json.dumps({**result, 'metrics': said}, indent=2) + '\n')
 
 # %% ../nbs/10_study.ipynb #0b6c3098
-def study(experiments,       # `Experiment`s; or arguments of `experiment`, in lists where varied
+def study(experiments,       # `Experiment`s, whose own seeds are set aside; or arguments of `experiment`, in lists where varied
           seeds=10,          # how many, from 0; or which, a list
-          metrics:dict=None, # name → function of a trainer: a number; None: `measures`
+          metrics:dict=None, # name → function of a trainer: a number; None: `measures`; a folder knows
+                             # them by name alone, so a changed function needs another name
           folder=None,       # where to keep the results; None: only in memory
           executor=None,     # a `concurrent.futures.Executor`; None: in this process
           together:int=4,    # runs trained as one, at most; more on a GPU; 1: as `gan-train` does
@@ -415,9 +490,11 @@ def study(experiments,       # `Experiment`s; or arguments of `experiment`, in l
          ) -> Study: # with `table`, `plot`, `values`, `rows`
     "Train all combinations from all seeds, but for what the folder holds already"
     s = Study(experiments, seeds, metrics, together)
+    if executor is not None and not callable(getattr(executor, 'submit', None)):
+        raise ValueError(f'executor must be a concurrent.futures.Executor or None, not {short(executor)}')
     if folder is None: s._go(executor, None, progress)
     else:
-        folder = check_writable(folder)
+        folder = check_writable(folder, 'folder')
         with writing(folder):
             s._open(folder)
             s._go(executor, folder, progress)

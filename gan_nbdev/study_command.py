@@ -108,9 +108,10 @@ def gan_study(
     lists = dict(_values_of(o) for o in vary or ())
     if len(lists) < len(vary or ()): raise ValueError('--vary names an entry twice')
     from gan_nbdev.study import combinations, study
+    from gan_nbdev.support.folders import check_writable
     e = _experiment(config)
     name = e.entries['data'].get('name') or Path(e.entries['data'].get('file', 'own')).stem
-    out = Path(f'runs/study-{name}' if out is None else out).expanduser()
+    out = check_writable(f'runs/study-{name}' if out is None else out)
     experiments = combinations(e, lists)
     if metric: _check_metric(metric, experiments[0])
     with _executor(workers, cluster) as executor:

@@ -214,6 +214,10 @@ def test_changes_name_keeps_what_is_known():
     assert e.changed({'d_rule.lr': .1,
                       'd_rule': 'adam'})['d_rule.lr'] == .1   # whichever comes first
 
+@pytest.mark.parametrize('changes, why', [({5: 1}, 'the name of an entry must be a text'), ([('k', 2)], 'changes must be an object'), (None, 'changes must be')])
+def test_changes_that_are_none_are_refused_in_one_line(changes, why):
+    with pytest.raises(ValueError, match=why): experiment('ring').changed(changes)
+
 def test_changing_leaves_the_original():
     e = experiment('ring')
     text, rule = e.json(), dict(name='adam', schedule=dict(lr=dict(kind='linear', to=0, share=.5)))

@@ -105,6 +105,100 @@ def test_a_run_that_is_refused_on_its_way_has_failed_and_the_others_go_on(monkey
     begun = 0
     with pytest.raises(ValueError, match='something moves'): study(three, 1, dict(w=weights), progress=False)
 
+# ---- what is refused, and what is kept
+
+tiny = experiment('ring', steps=20, engine='eager', device='cpu', **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+
+def table(path, rows, columns='ab'):
+    path.write_text('\n'.join([','.join(columns), *(','.join(str(i*j % 7) for j in range(len(columns))) for i in range(rows))]))
+
+def test_one_study_has_the_same_data_throughout(tmp_path):
+    "Other rows under the same name are refused; what was written before studies told of their data is read"
+    file, st = tmp_path/'my.csv', tmp_path/'st'
+    table(file, 300)
+    e = experiment(str(file), steps=5, batch_size=16, engine='eager', device='cpu', **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    study(e, 2, dict(w=weights), st, progress=False)
+    before, said = files(st), (st/'study.json').read_text()
+    table(file, 200, 'abc')
+    with pytest.raises(ValueError, match='^my is not the data that was recorded: it has changed since$'):
+        study(e, 4, dict(w=weights), st, progress=False)
+    assert files(st) == before and (st/'study.json').read_text() == said
+    assert len(study(e, 2, dict(w=weights), st, progress=False).results) == 2   # nothing to train, nothing to mix
+    table(file, 300)
+    (st/'study.json').write_text(json.dumps({k: v for k, v in json.loads(said).items() if k != 'data'}))
+    assert len(study(e, 3, dict(w=weights), st, progress=False).results) == 3
+    assert json.loads((st/'study.json').read_text())['data'] == json.loads(said)['data']
+    (st/'study.json').write_text(json.dumps({**json.loads((st/'study.json').read_text()), 'data': 5}))
+    with pytest.raises(ValueError, match='differs in its data'): study(e, 4, dict(w=weights), st, progress=False)
+
+@pytest.mark.parametrize('changes, why', [
+    ({'pack': 3}, 'batch_size must be a multiple of 3'), ({'classes': 4}, 'ring has no labels'), ({'game': 'began'}, 'began needs'),
+    ({'device': 'cuda:99'}, "device 'cuda:99' is not there"), ({'data': '/nope.csv'}, 'no such file'),
+    ({'d_rule.schedule': {}, 'g_rule.schedule': {}, 'steps': None}, 'steps must be')])
+def test_what_cannot_be_trained_is_refused_before_anything_is_begun(tmp_path, changes, why):
+    with pytest.raises((ValueError, FileNotFoundError), match=why):
+        study([tiny, tiny.changed(changes)], 2, dict(w=weights), tmp_path/'s', progress=False)
+    assert not (tmp_path/'s').exists()
+
+def test_what_cannot_be_trained_is_refused_where_it_is_trained(tmp_path):
+    with pool(1) as p, pytest.raises(ValueError, match='batch_size must be'):
+        study(tiny.changed({'pack': 3}), 2, folder=tmp_path/'s', executor=p, progress=False)
+    assert not (tmp_path/'s').exists()
+
+@pytest.mark.parametrize('given, more, why', [
+    (None, {}, 'experiments must be'), ([tiny, 5], {}, 'not 5'), ({5: 1}, {}, 'name of an entry must be a text'),
+    ({'data': 'ring', 5: [1]}, {}, 'name of an entry must be a text'), (tiny, dict(executor=5), 'executor must be'),
+    (tiny, dict(seeds=[2**63]), 'seed must be below'), (tiny, dict(folder='file'), '^folder file is a file'),
+    (tiny, dict(folder=5), '^folder must be the path'), ([tiny, tiny.changed({'seed': 3})], {}, 'the same: seeds come from'),
+    (tiny, dict(metrics=[len]), 'metrics must be'), (tiny, dict(metrics={5: len}), 'name of each of metrics must be a text'),
+    *(([tiny, tiny.changed({'k': 2})], dict(metrics={k: len}), f'metrics: {k} is a column') for k in ('k', 'seed', 'seconds', 'failed'))])
+def test_wrong_arguments_are_refused_in_one_line(tmp_path, monkeypatch, given, more, why):
+    monkeypatch.chdir(tmp_path)
+    Path('file').touch()
+    with pytest.raises(ValueError, match=why) as e: study(given, **{'seeds': 1, **more}, progress=False)
+    assert '\n' not in str(e.value) and '--' not in str(e.value)
+
+def test_a_metric_may_be_named_as_an_entry_that_does_not_vary():
+    assert study(tiny, 1, dict(k=weights), progress=False).metrics == ['k']
+
+def picky(trainer):
+    "Measures no run of seed 1 as long as there is a file `picky` at the gate"
+    how = Path(os.environ['GATE'])/'picky'
+    if trainer.seed != 1 or not how.exists(): return weights(trainer)
+    if how.read_text() == 'raises': raise KeyError('seed 1')
+    return [1, 2] if how.read_text() == 'list' else None
+
+@pytest.mark.parametrize('how, error', [('raises', KeyError), ('list', ValueError), ('None', ValueError)])
+def test_a_metric_that_fails_costs_only_its_run(tmp_path, at_gate, how, error):
+    (at_gate/'picky').write_text(how)
+    four = [tiny, tiny.changed({'k': 2})], 3, dict(w=picky), tmp_path/'s'
+    with pytest.raises(error, match="seed 1|metrics: w must give a number, not"): study(*four, progress=False)
+    assert sorted(before := files(tmp_path/'s')) == ['0-0.json', '0-2.json']   # and no other group is begun
+    (at_gate/'picky').unlink()
+    s = study(*four, progress=False)
+    assert len(s.results) == 6 and s.values('w') == study(*four[:3], progress=False).values('w')
+
+def test_a_metric_that_fails_elsewhere_costs_only_its_run(tmp_path, at_gate):
+    "What is under way in other processes is kept too"
+    (at_gate/'picky').write_text('raises')
+    with pool() as p, pytest.raises(KeyError, match='seed 1'):
+        study([tiny, tiny.changed({'k': 2})], [0, 1], dict(w=picky), tmp_path/'s', p, progress=False)
+    assert sorted(files(tmp_path/'s')) == ['0-0.json', '1-0.json']
+
+def not_finite(trainer): return [float('nan'), float('inf'), -float('inf')][trainer.seed]
+
+def test_numbers_that_json_lacks_come_back_as_they_were(tmp_path):
+    def refuse(constant): raise AssertionError(constant)
+    for _ in range(2): s = study(tiny, 3, dict(v=not_finite, w=weights), tmp_path/'s', progress=False)
+    assert str(s.values('v')) == '[[nan, inf, -inf]]'
+    for p in (tmp_path/'s/runs').iterdir(): json.loads(p.read_text(), parse_constant=refuse)
+    run = tmp_path/'s/runs/0-0.json'
+    old = json.loads(run.read_text()); old['metrics']['v'] = float('nan'); run.write_text(json.dumps(old))   # as it was written once
+    assert str(study(tiny, 3, dict(v=not_finite, w=weights), tmp_path/'s', progress=False).values('v')) == '[[nan, inf, -inf]]'
+
+def test_a_study_in_which_nothing_is_measured_has_no_picture():
+    with pytest.raises(ValueError, match='nothing to plot'): Study(tiny, 1).plot()
+
 # ---- kills
 
 def test_killed_and_started_again(tmp_path, at_gate, figures):
@@ -275,7 +369,7 @@ def test_killed_leaves_no_worker_behind(tmp_path):
 @pytest.mark.parametrize('args, why', [
     (['rign'], 'unknown data'), (['--vary', 'k'], 'as k=1,5'), (['--vary', 'k=0'], 'k must be'),
     (['--seeds', 0], 'seeds must be'), (['--cluster', 'tcp://127.0.0.1:1', '--workers', 2], 'not both'),
-    (['--out', 'file'], 'is a file'), (['--out', 'other'], 'another study')])
+    (['--out', 'file'], '--out file is a file'), (['--vary', 'pack=1,3'], 'batch_size must be a multiple of 3'), (['--out', 'other'], 'another study')])
 def test_refused(tmp_path, args, why):
     (tmp_path/'file').touch()
     (tmp_path/'other').mkdir()

@@ -15,17 +15,19 @@ from filelock import FileLock, Timeout
 from .processes import processes, rank, stop_of_all
 
 # %% ../../nbs/support/09_folders.ipynb #5a93dd4c
-def check_writable(folder # the folder, which need not be there
+def check_writable(folder, # which need not be there
+                   name:str='--out', # what it is called, for the message
                   ) -> Path: # the same
     "`ValueError` if nothing can be written there"
-    if not str(folder): raise ValueError('--out must name a folder, not be empty')
+    if not isinstance(folder, (str, os.PathLike)): raise ValueError(f'{name} must be the path of a folder, not {folder!r}')
+    if not str(folder): raise ValueError(f'{name} must name a folder, not be empty')
     folder = Path(folder).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f'--out {folder} is a file: it must be a folder')
+        raise ValueError(f'{name} {folder} is a file: it must be a folder')
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     try: tempfile.TemporaryFile(dir=there).close()
     except OSError as e:
-        raise ValueError(f'--out {folder} cannot be written: {e.strerror} in {there}') from e
+        raise ValueError(f'{name} {folder} cannot be written: {e.strerror} in {there}') from e
     return folder
 
 # %% ../../nbs/support/09_folders.ipynb #370d9957
