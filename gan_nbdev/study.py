@@ -481,8 +481,7 @@ def _keep(self:Study, run, result, folder):
 # %% ../nbs/10_study.ipynb #0b6c3098
 def study(experiments,       # `Experiment`s, whose own seeds are set aside; or arguments of `experiment`, in lists where varied
           seeds=10,          # how many, from 0; or which, a list
-          metrics:dict=None, # name → function of a trainer: a number; None: `measures`; a folder knows
-                             # them by name alone, so a changed function needs another name
+          metrics:dict=None, # name → function of a trainer: a number; None: `measures`; a folder knows them by name alone
           folder=None,       # where to keep the results; None: only in memory
           executor=None,     # a `concurrent.futures.Executor`; None: in this process
           together:int=4,    # runs trained as one, at most; more on a GPU; 1: as `gan-train` does
