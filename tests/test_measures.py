@@ -340,3 +340,10 @@ def test_float64_is_kept_where_the_features_take_it():
 def test_seeds_and_sizes_that_trees_do_not_take():
     assert 0 <= two_sample_test(rows30, rows30 + 1, seed=2**40) <= 1
     assert two_sample_test(rows30*1e100, (rows30 + 9)*1e100) > .9
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('f', [two_sample_test, nearest_ratio, lambda *o: neighbours(*o)._asdict()], ids=['test', 'ratio', 'neighbours'])
+@pytest.mark.parametrize('scale, shift', [(1, 1e9), (1e40, 0), (1e-40, 0)])
+def test_units_and_origin_change_nothing(f, scale, shift):
+    x, real = normal(0, 300, 20), normal(1, 350, 20) + .3
+    assert f(x*scale + shift, real*scale + shift) == pytest.approx(f(x, real), rel=1e-5)

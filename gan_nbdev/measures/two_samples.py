@@ -124,10 +124,10 @@ def nearest_ratio(x,             # samples, (n, d)
                  ) -> float:     # 1: as new as real items, towards 0: copies; NaN if real items repeat
     "Distance of samples to the nearest training item, in units of that of new real items"
     if held_out is None:
-        x, real = _matrices(x=x, real=real)
+        x, real = _centred(*_matrices(x=x, real=real))   # far from 0 squares cancel
         if len(real) < 2: raise ValueError('real must have at least 2 rows, or give held_out')
         return _ratio(x, real, _budget(real))
-    x, real, held_out = _matrices(x=x, real=real, held_out=held_out)
+    x, real, held_out = _centred(*_matrices(x=x, real=real, held_out=held_out))
     find = _finder(real)
     return _over(_nearest(find, x, real), _nearest(find, held_out, real))
 
@@ -168,8 +168,9 @@ def two_sample_test(x,          # samples, (n, d), n ≥ 4
     n = min(len(x), len(real))
     if n < 4: raise ValueError(f'x and real must have at least 4 rows each, not {len(x)} and {len(real)}')
     from sklearn.ensemble import ExtraTreesClassifier
-    rows = np.concatenate([_some(x, n, seed), _some(real, n, seed)])
-    rows /= max(np.abs(rows).max()/1e38, 1.)   # trees work in float32
+    mean, std = real.mean(0), real.std(0)
+    rows = np.concatenate([_some(x, n, seed), _some(real, n, seed)]) - mean
+    rows = (rows/np.where(std > 0, std, 1)).clip(-1e38, 1e38)   # trees work in float32
     rng, is_real = np.random.default_rng(seed), np.arange(2*n) >= n
     fold = np.concatenate([rng.permutation(n)%2, rng.permutation(n)%2])
     right = [_forest(ExtraTreesClassifier, seed).fit(rows[fold != i], is_real[fold != i])
