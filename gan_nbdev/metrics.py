@@ -21,8 +21,9 @@ from .data import Distribution, GaussianMixture
 from .datasets.files import get_data
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
-from .support.checks import one_line, warn
-from .support.tensors import real_tensor
+from .support.checks import one_line, positive_number, warn, whole_number
+from .support.kinds import short
+from .support.tensors import class_numbers, finite_tensor, real_tensor
 from .value import LOG4
 
 # %% ../nbs/05_metrics.ipynb #c61b1324
@@ -52,7 +53,7 @@ def coverage(x:Tensor,                # samples, (n, d), in the mixture's units
              n_std:float=3.,          # how near is near: standard deviations, > 0
             ) -> Coverage:            # modes, modes_total, high_quality
     "Modes covered, share of samples near one; `ValueError` for samples that do not fit"
-    if not n_std > 0: raise ValueError(f'n_std must be > 0, not {n_std}')
+    n_std = positive_number('n_std', n_std)
     if not hasattr(mixture, 'mahalanobis'):
         raise ValueError('coverage needs a mixture of Gaussians, whose modes are known; for '
                          f'{_called(mixture)} use metrics(x, data)')
@@ -60,30 +61,33 @@ def coverage(x:Tensor,                # samples, (n, d), in the mixture's units
     good = dist <= n_std
     return Coverage(len(nearest[good].unique()), len(mixture.means), good.double().mean().item())
 
-def _called(data): return getattr(data, 'name', type(data).__name__)
+def _called(data): return getattr(data, 'name', None) or type(data).__name__
 
 # %% ../nbs/05_metrics.ipynb #baeda1ae
-def perfect_share(dim:int,        # dimension of the data
-                  n_std:float=3., # distance, standard deviations
+def perfect_share(dim:int,        # dimension of the data, ≥ 1
+                  n_std:float=3., # distance, standard deviations, > 0
                  ) -> float:      # in [0, 1]
     "High-quality share of a perfect sampler; where modes overlap it is a little higher"
+    dim, n_std = whole_number('dim', dim, 1), positive_number('n_std', n_std)
     return torch.special.gammainc(*torch.tensor([dim/2, n_std**2/2]).double()).item()
 
 # %% ../nbs/05_metrics.ipynb #3f6b0b3f
 def parzen_log_prob(x:Tensor,       # items to be judged, (m, d)
                     centres:Tensor, # the generator's samples, (n, d)
-                    sigmas:list,    # s widths of the bumps, each > 0
-                    chunk:int=256,  # items at a time; memory grows as chunk × n
+                    sigmas:list,    # s ≥ 1 widths of the bumps, each > 0
+                    chunk:int=256,  # items at a time, ≥ 1; memory grows as chunk × n
                    ) -> Tensor:     # log densities in nats, float64, (m, s)
     "Log density at `x` of Gaussian bumps on the centres; `ValueError` for what does not fit"
     c = _rows(centres, what='centres')
     x = _rows(x, c.shape[1]).to(c.device)
-    s = torch.as_tensor(sigmas, dtype=c.dtype, device=c.device).reshape(-1)
+    s, chunk = finite_tensor('sigmas', sigmas, 1).to(c.device), whole_number('chunk', chunk, 1)
+    if not len(s): raise ValueError('sigmas must not be empty')
     if not (s > 0).all(): raise ValueError(f'sigmas must be > 0, not {s.min().item()}')
-    if chunk < 1: raise ValueError(f'chunk must be ≥ 1, not {chunk}')
     x, c = x - c.mean(0), c - c.mean(0)      # |x − c|² below cancels badly far from the origin
     sums = torch.cat([_log_sums(part, c, s) for part in x.split(chunk)])
-    return sums - math.log(len(c)) - c.shape[1]*(s*math.sqrt(2*math.pi)).log()
+    res = sums - math.log(len(c)) - c.shape[1]*(s*math.sqrt(2*math.pi)).log()
+    if res.isfinite().all(): return res
+    raise ValueError(f'sigmas from {s.min():g} to {s.max():g} do not suit such items: the squared distances overflow')
 
 def _log_sums(x, c, s):
     d2 = ((x*x).sum(1, keepdim=True) + (c*c).sum(1) - 2*x@c.T).clamp_min(0)
@@ -94,8 +98,8 @@ SIGMAS = torch.logspace(-1, 0, 10, dtype=torch.float64).tolist()   # the paper's
 
 def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
                  valid:Tensor,       # real items for the choice, (m, d), not the test items
-                 sigmas:list=SIGMAS, # widths to try, each > 0
-                 chunk:int=256,      # items at a time
+                 sigmas:list=SIGMAS, # widths to try, one at least, each > 0
+                 chunk:int=256,      # items at a time, ≥ 1
                 ) -> float:          # the width with the best mean log-likelihood
     "The width that makes `valid` most probable; warns when it is the first or last of `sigmas`"
     best = parzen_log_prob(valid, centres, sigmas, chunk).mean(0).argmax().item()
@@ -109,18 +113,19 @@ Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nats;
 
 def parzen(centres:Tensor,  # the generator's samples, (n, d)
            test:Tensor,     # real items seen neither in training nor for σ, (m, d)
-           sigma:float,     # width of the bumps, from `parzen_sigma`
-           chunk:int=256,   # items at a time
+           sigma:float,     # width of the bumps, > 0, from `parzen_sigma`
+           chunk:int=256,   # items at a time, ≥ 1
           ) -> Parzen:      # mean ± stderr in nats, σ
     "Parzen-window log-likelihood of `test` (Table 1 of the paper)"
-    ll = parzen_log_prob(test, centres, [sigma], chunk)
+    ll = parzen_log_prob(test, centres, [positive_number('sigma', sigma)], chunk)
     return Parzen(ll.mean().item(), ll.std(correction=0).item()/math.sqrt(len(ll)), float(sigma))
 
 # %% ../nbs/05_metrics.ipynb #9d090dc0
 def _masses(p, q):
-    p, q = (torch.as_tensor(o).double() for o in (p, q))
+    p, q = finite_tensor('p', p), finite_tensor('q', q)
     if p.shape != q.shape:
         raise ValueError(f'p has shape {tuple(p.shape)} but q has {tuple(q.shape)}')
+    if not p.numel(): raise ValueError('p and q must not be empty')
     for o in (p, q):
         if o.min() < 0 or abs(o.sum() - 1) > 1e-6:
             raise ValueError(f'masses must be ≥ 0 and sum to 1, not {o.min():g} and {o.sum():g}')
@@ -144,11 +149,13 @@ def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
 
 # %% ../nbs/05_metrics.ipynb #a10470d1
 def cell_shares(x:Tensor,      # points, (n, d)
-                extent:Tensor, # the box: lowest and highest value per axis, (d, 2)
+                extent:Tensor, # the box: lowest and highest value per axis, lowest first, (d, 2)
                 bins:int,      # cells per axis, ≥ 1
                ) -> Tensor:    # shares, float64, (bins**d + 1,); the last is "outside"
     "Share of the points in each cell of the box, axis 0 running slowest, and outside the box"
-    extent = torch.as_tensor(extent).double().cpu()
+    extent, bins = finite_tensor('extent', extent, 2), whole_number('bins', bins, 1)
+    if extent.shape[1] != 2 or not (extent[:, 0] < extent[:, 1]).all():
+        raise ValueError(f'extent must be (lowest, highest) of each axis, not {short(extent.tolist())}')
     x, counts = _rows(x, len(extent)).cpu(), torch.zeros(bins**len(extent) + 1, dtype=torch.long)
     for part in x.split(2**15):   # what fits the processor's cache
         cell, outside = 0, False
@@ -159,38 +166,40 @@ def cell_shares(x:Tensor,      # points, (n, d)
     return counts.double()/len(x)
 
 # %% ../nbs/05_metrics.ipynb #5f8016c8
-def true_shares(data:Distribution,    # a distribution with a box
-                bins:int,             # cells per axis
-                n_ref:int=1_000_000,  # draws that are counted
+def _check_cells(data, bins, n_ref):
+    if not isinstance(data, Distribution):
+        raise ValueError(f'jsd needs a known density, which {_called(data)} has not: use metrics(x, data)')
+    if data.dim > 2: raise ValueError(f'jsd counts cells in 1 or 2 dimensions, not in {data.dim}')
+    for name, v in (('bins', bins), ('n_ref', n_ref)): whole_number(name, v, 1)
+
+def true_shares(data:Distribution,    # a distribution with a box, dim 1 or 2
+                bins:int,             # cells per axis, ≥ 1
+                n_ref:int=1_000_000,  # draws that are counted, ≥ 1
                ) -> Tensor:           # (bins**dim + 1,)
     "Mass of each cell under `data`, counted with a fixed generator: the same at each call"
+    _check_cells(data, bins, n_ref)
     return cell_shares(data.sample(n_ref, torch.Generator().manual_seed(0)), data.extent, bins)
 
 # %% ../nbs/05_metrics.ipynb #63b596bc
 def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
         data:Distribution,   # distribution with a box, dim 1 or 2
         bins:int=32,         # cells per axis, ≥ 1
-        n_ref:int=1_000_000, # draws that stand for the true masses
+        n_ref:int=1_000_000, # draws that stand for the true masses, ≥ 1
        ) -> float:           # nats, in [0, log 2]; read it beside `jsd_floor`
     "Jensen–Shannon divergence between samples and `data` over cells (Theorem 1 of the paper)"
-    _check_cells(data, bins)
-    return js_divergence(true_shares(data, bins, n_ref), cell_shares(x, data.extent, bins))
-
-def _check_cells(data, bins):
-    if not isinstance(data, Distribution):
-        raise ValueError(f'jsd needs a known density, which {_called(data)} has not: use metrics(x, data)')
-    if data.dim > 2: raise ValueError(f'jsd counts cells in 1 or 2 dimensions, not in {data.dim}')
-    if bins < 1: raise ValueError(f'bins must be ≥ 1, not {bins}')
+    _check_cells(data, bins, n_ref)
+    q = cell_shares(x, data.extent, bins)
+    return js_divergence(true_shares(data, bins, n_ref), q)
 
 # %% ../nbs/05_metrics.ipynb #67a2a514
-def jsd_floor(n:int,                # number of samples that `jsd` is given
+def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥ 1
               data:Distribution,    # distribution with a box, dim 1 or 2
-              bins:int=32,          # cells per axis
-              n_ref:int=1_000_000,  # draws that stand for the true masses
-              repeats:int=20,       # sets of perfect counts to average
+              bins:int=32,          # cells per axis, ≥ 1
+              n_ref:int=1_000_000,  # draws that stand for the true masses, ≥ 1
+              repeats:int=20,       # sets of perfect counts to average, ≥ 1
              ) -> float:            # nats
     "Mean `jsd` of a perfect sampler with `n` samples: near it, no difference was seen"
-    _check_cells(data, bins)
+    n, repeats = whole_number('n', n, 1), whole_number('repeats', repeats, 1)
     p, rng = true_shares(data, bins, n_ref), np.random.default_rng(0)
     counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
@@ -198,22 +207,28 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given
 # %% ../nbs/05_metrics.ipynb #ab96c4e6
 def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the data's own units
                     data,  # labelled `Samples`, a table for instance
-                    k:int=5, # real items that vote, ≥ 1
+                    k:int=5, # real items that vote, ≥ 1, at most all
                    ) -> Tensor: # classes, whole numbers, (n,)
     "The class that most of the `k` nearest real items have; `ValueError` for data without labels"
-    if getattr(data, 'classes', None) is None: raise ValueError(f'{_called(data)} has no labels')
+    _check_labelled(data)
+    if (k := whole_number('k', k, 1)) > len(data): raise ValueError(f'k must be at most {len(data)}, the number of real items, not {k}')
     x = _in_model_units(x, data).float()
     near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
     return data.labels[torch.cat(near)].mode(1).values
 
+def _check_labelled(data):
+    if hasattr(data, 'labels'): return
+    raise ValueError(f'{_called(data)} has no labels' + ' in memory'*(getattr(data, 'classes', None) is not None))
+
 def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the data's own units
-           y:Tensor,    # the classes that were asked for, (n,), or one for all
+           y:Tensor,    # the classes that were asked for, whole numbers from 0, (n,), or one for all
            data,        # labelled `Samples`, a table for instance
-           k:int=5,     # real items that vote, ≥ 1
+           k:int=5,     # real items that vote, ≥ 1, at most all
           ) -> float:   # share of the samples, in [0, 1]
     "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
-    if getattr(data, 'classes', None) is None: raise ValueError(f'{_called(data)} has no labels')
-    said, y = nearest_classes(x, data, k), torch.as_tensor(y).cpu()
+    _check_labelled(data)
+    y = class_numbers(y, data.classes).cpu()
+    said = nearest_classes(x, data, k)
     if not y.ndim: y = y.expand(len(said))
     if y.shape != said.shape: raise ValueError(f'y must be {len(said)} classes, not shape {tuple(y.shape)}')
     return (said == y).double().mean().item()
@@ -230,7 +245,7 @@ def metrics(x,                 # samples, (n, …) or a table's `DataFrame`, in 
             data,              # what they should look like: a data object, or what `get_data` makes one of
             valid:Tensor=None, # real items to choose σ by, own units
             test:Tensor=None,  # real items to judge by, own units; both or none
-           ) -> dict:          # name → number; of many, name_real → the same of real items
+           ) -> dict:          # name → number; of many, name_real → the same of real items; nearest_ratio only if all training items are in memory
     "All metrics that apply; Parzen in model units, where σ from 0.1 to 1 makes sense"
     if (valid is None) != (test is None): raise ValueError('valid and test must be given together')
     if not hasattr(type(data), 'scale'): data = get_data(data)   # a frame or rows
@@ -293,6 +308,8 @@ def _beside_real(x, data, test):
         return {}
     x, second = (o[_dealt(len(o), n).to(o.device)].cpu() for o in (x, second))
     res = compare(x, real, second, getattr(data, 'x', None))
+    if not hasattr(data, 'x'):   # not all that was trained on is at hand, so a copy of the rest would look new
+        res = {k: v for k, v in res.items() if not k.startswith('nearest_ratio')}
     if _is_table(data): res |= _of_columns(x, real, second, data)
     return res
 

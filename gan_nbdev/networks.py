@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .support.calls import remembers
 from .support.checks import whole_number
 from .support.kinds import short
-from .support.tensors import in_pieces, random_generator
+from .support.tensors import class_numbers, in_pieces, random_generator
 
 # %% ../nbs/02_networks.ipynb #1b75143d
 activations = dict(
@@ -474,11 +474,7 @@ def check_labels(self:GAN,
     "`ValueError` for labels that are no classes of this GAN"
     if y is None: return None
     if not self.classes: raise ValueError(f'this GAN has no classes, so that y = {short(y)} says nothing')
-    try: y = torch.as_tensor(y)
-    except (TypeError, ValueError, RuntimeError): raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y)}') from None
-    whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
-    if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < self.classes:
-        raise ValueError(f'y must be whole numbers from 0 to {self.classes - 1}, not {short(y.tolist())}')
+    y = class_numbers(y, self.classes)
     if y.shape not in ((), (n,)): raise ValueError(f'y must be one class, or {n}, not shape {tuple(y.shape)}')
     return y.long().to(self.device).expand(n)
 

@@ -1,5 +1,6 @@
 "Figures that need nothing but items: against published libraries, by definition, and for every kind of data"
 import contextlib
+import copy
 import io
 import json
 import math
@@ -15,17 +16,21 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from gan_nbdev.cli import gan_eval, gan_train
 from gan_nbdev.data import Data, Distribution
+from gan_nbdev.datasets.files import digits, get_data
 from gan_nbdev.datasets.samples import Loaded, Samples, Stream
 from gan_nbdev.datasets.tables import table
 from gan_nbdev.measures.columns import column_distances, correlation_gap
+from gan_nbdev.measures.features import fid, kid
 from gan_nbdev.measures.pairs import marginals_and_pairs
+from gan_nbdev.measures.stacked import stacked, stacked_modes
 from gan_nbdev.measures.two_samples import (compare, nearest_ratio, neighbours, random_directions, sliced_wasserstein,
-                                            two_sample_test, wasserstein)
-from gan_nbdev.metrics import coverage, jsd, jsd_floor, metrics, obeyed
+                                            rows_compared, two_sample_test, wasserstein)
+from gan_nbdev.metrics import coverage, jsd, jsd_floor, metrics, nearest_classes, obeyed
 
 seeds, few = st.integers(0, 2**31 - 1), settings(max_examples=25, deadline=None)
 figures = 'sliced_wasserstein', 'precision', 'recall', 'density', 'coverage', 'nearest_ratio', 'two_sample_accuracy'
 both = {k + end for k in figures for end in ('', '_real')}
+of_some = {k for k in both if not k.startswith('nearest_ratio')}   # where not all training items are at hand
 
 def normal(seed, *shape): return np.random.default_rng(seed).normal(size=shape)
 def gen(seed): return torch.Generator().manual_seed(seed)
@@ -163,7 +168,7 @@ def test_any_data_gets_figures(kind):
     data = kinds[kind]()
     x = data.unscale(torch.randn(200, data.dim, generator=gen(1)))
     got = metrics(x, data)
-    assert set(got) == {'n', *both} and got['n'] == 200
+    assert set(got) == {'n', *(both if hasattr(data, 'x') else of_some)} and got['n'] == 200
     assert all(math.isfinite(o) for o in got.values())
     assert got == metrics(x.numpy(), data)
     if kind == 'images': return                          # where normal samples are no such images
@@ -179,10 +184,8 @@ def test_the_units_of_a_column_change_nothing():
 def test_items_of_a_stream_are_not_compared_with_themselves():
     "Drawn with replacement, a real item would meet itself in the other heap"
     rows = Rows(x300)
-    got = metrics(torch.randn(300, 4, generator=gen(0)), Stream(rows))
-    seen = rows.read[-300:]
-    assert sorted(seen) == list(range(300))
-    assert got['nearest_ratio_real'] > .8
+    metrics(torch.randn(300, 4, generator=gen(0)), Stream(rows))
+    assert sorted(rows.read[-300:]) == list(range(300))
 
 def test_copies_of_training_items_are_seen_among_many():
     "More training items than are compared: a copy of any of them is a copy"
@@ -192,6 +195,12 @@ def test_copies_of_training_items_are_seen_among_many():
     assert copies['nearest_ratio'] < 1e-3 and new['nearest_ratio'] > .8
     assert .8 < copies['nearest_ratio_real'] < 1.25
 
+@pytest.mark.parametrize('made', [Rows, lambda x: DataLoader(TensorDataset(x), batch_size=50), Flow])
+def test_copies_of_items_that_are_not_all_at_hand_are_not_called_new(made):
+    "Only some of the items are read, and a copy of another looks new"
+    x = torch.from_numpy(normal(0, 6000, 3)).float()
+    assert set(metrics(x[-500:], get_data(made(x)))) == {'n', *of_some}
+
 def test_test_items_take_the_place_of_the_second_heap():
     data, off = Samples(x300), torch.from_numpy(normal(3, 100, 4)) + 5
     got = metrics(x300[:100], data, valid=off[:50], test=off[50:])
@@ -200,7 +209,7 @@ def test_test_items_take_the_place_of_the_second_heap():
 def test_too_few_items_or_samples():
     assert metrics(x300, Samples(x300[:19])) == dict(n=300)
     assert metrics(x300[:9], Samples(x300)) == dict(n=9)
-    assert both < set(metrics(x300, Stream(Flow(x300[:25]))))
+    assert of_some < set(metrics(x300, Stream(Flow(x300[:25]))))
     assert both < set(metrics(x300[:10], Samples(x300[:20])))
 
 def test_samples_that_are_not_finite_are_refused_as_ever():
@@ -275,3 +284,66 @@ def test_gan_eval_prints_samples_and_real_items_side_by_side(tmp_path, capsys, m
     assert both < set(flat) and json.loads((tmp_path/'run/metrics.json').read_text())['precision_real'] == flat['precision_real']
     assert lines['precision'] == f"{flat['precision']:.4f}   (real {flat['precision_real']:.4f})"
     assert not [o for o in lines if o.endswith('_real')]
+
+
+# what cannot be told is refused, and what can be told is right
+
+rows30, columns, labelled = normal(0, 30, 3), pd.DataFrame(dict(a=[1., 2, 3, 5], b=[2., 1, 4, 3])), kinds['labelled']()
+with_inf, complex_, too_large = columns.assign(a=[1, 2, 3, math.inf]), columns.assign(a=[1j, 2, 3, 4]), columns*1e200
+same = torch.nn.Identity()
+
+refused = {
+    **{f'class {y!r}': (lambda y=y: obeyed(x300, y, labelled), 'y must be whole numbers from 0 to 1, not')
+       for y in (2, -1, .5, 'a', ['a']*300, True, None, [0]*299 + [7])},
+    'classes of other rows': (lambda: obeyed(x300, [0, 1], labelled), 'y must be 300 classes, not shape'),
+    'classes that are not in memory': (
+        lambda: obeyed(x300, 0, Stream(TensorDataset(x300, torch.zeros(300)), classes=2)), 'stream has no labels in memory'),
+    'classes of a tensor': (lambda: obeyed(x300, 0, x300), 'Tensor has no labels'),
+    **{f'{f.__name__}, k={k}': (lambda f=f, a=a, k=k: f(*a, k=k), why) for f, a in (
+        (obeyed, (x300, 0, labelled)), (nearest_classes, (x300, labelled)),
+        (stacked_modes, (np.zeros((4, 8, 8, 3)), digits()))) for k, why in (
+        (0, 'k must be a whole number of at least 1, not 0'), (1.5, 'k must be a whole .* not 1.5'), (9999, 'k must be at most .* not 9999'))},
+    **{f'{f.__name__} of {what}': (lambda f=f, a=a: f(*a), why) for f in (column_distances, correlation_gap)
+       for what, a, why in (('inf', (with_inf, columns), "column 'a' must be finite"), ('real inf', (columns, with_inf), "column 'a' must be finite"),
+                            ('complex numbers', (complex_, columns), "column 'a' must hold real numbers, not complex128"),
+                            ('real complex numbers', (columns, complex_), "column 'a' must hold real numbers, not complex128"),
+                            ('squares that overflow', (columns, too_large), "column 'a' must be .* at most 1e150"))},
+    **{f'{f.__name__} of {v:g}': (lambda f=f, v=v: f(rows30*v, rows30*v), 'x must be at most 1e150 in size')
+       for f in (neighbours, nearest_ratio, sliced_wasserstein, two_sample_test) for v in (1e200,)},
+    'compare with such': (lambda: compare(rows30, rows30, rows30, training=rows30*1e200), 'training must be at most 1e150'),
+    'training items that are nan': (lambda: compare(rows30, rows30, rows30, training=rows30*math.nan), 'training must be finite, not nan'),
+    **{f'{f.__name__}, seed={seed}': (lambda f=f, a=a, seed=seed: f(*a, seed=seed), 'seed must be')
+       for f, a in ((two_sample_test, [rows30]*2), (sliced_wasserstein, [rows30]*2), (compare, [rows30]*3), (random_directions, (3, 5)),
+                    (kid, (rows30, rows30, same))) for seed in (-1, 1.5, '1', 2**70)},
+    'directions of nothing': (lambda: random_directions(0, 3), 'd must be a whole number of at least 1, not 0'),
+    'rows of nothing': (lambda: rows_compared(0), 'd must be a whole number of at least 1, not 0'),
+    **{f'{f.__name__} of other widths': (lambda f=f: f(rows30, rows30[:, :2], same), 'features must be as many for real as for x, 3, not 2') for f in (fid, kid)},
+    **{f'{f.__name__} of features that overflow': (lambda f=f: f(rows30*1e200, rows30, same), 'features of x must be at most 1e50') for f in (fid, kid)},
+}
+
+@pytest.mark.parametrize('what', refused)
+@pytest.mark.filterwarnings('error')
+def test_measures_refuse_in_one_line(what):
+    do, line = refused[what]
+    with pytest.raises(ValueError, match=line) as e: do()
+    assert len(str(e.value).splitlines()) == 1
+
+def test_float64_is_kept_where_the_features_take_it():
+    "Seven digits of float32 tell nothing of what is near 10⁷"
+    a, b, to_one = normal(0, 300, 3), normal(1, 200, 3) + 1, torch.nn.Linear(3, 1)
+    want = fid(a, b, same)
+    for features in (same, lambda x: x): assert fid(a + 1e7, b + 1e7, features) == pytest.approx(want, rel=1e-6)
+    in_64 = copy.deepcopy(to_one).double()
+    assert fid(a + 1e7, b + 1e7, in_64) == pytest.approx(fid(a, b, in_64), rel=1e-5)
+    for features in (to_one, lambda x: to_one(x)): assert fid(a, b, features) == pytest.approx(fid(a, b, in_64), rel=1e-3)   # in float32
+
+def test_seeds_and_sizes_that_trees_do_not_take():
+    assert 0 <= two_sample_test(rows30, rows30 + 1, seed=2**40) <= 1
+    assert two_sample_test(rows30*1e100, (rows30 + 9)*1e100) > .9
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('f', [two_sample_test, nearest_ratio, lambda *o: neighbours(*o)._asdict()], ids=['test', 'ratio', 'neighbours'])
+@pytest.mark.parametrize('scale, shift', [(1, 1e9), (1e40, 0), (1e-40, 0)])
+def test_units_and_origin_change_nothing(f, scale, shift):
+    x, real = normal(0, 300, 20), normal(1, 350, 20) + .3
+    assert f(x*scale + shift, real*scale + shift) == pytest.approx(f(x, real), rel=1e-5)

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from gan_nbdev.data import GaussianMixture, grid, ring
-from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor,
-                               metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share)
+from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor, kl_divergence,
+                               metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share, true_shares)
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.shapes import shapes
 from gan_nbdev.measures.two_samples import compare
@@ -24,6 +24,43 @@ seeds = st.integers(0, 2**31 - 1)
 def rng(seed): return torch.Generator().manual_seed(seed)
 def masses(c): return torch.tensor(c, dtype=torch.float64)/sum(c)
 def kl(p, m): return (p*(p/m).log())[p > 0].sum().item()
+
+
+x50, box, halves = torch.randn(50, 2, generator=rng(0)), ring().extent, [.5, .5]
+whole, above_0 = 'must be a whole number of at least 1, not', 'must be a number above 0, not'
+
+refused = {
+    **{f'{f.__name__}, bins={v!r}': (lambda f=f, a=a, v=v: f(*a, bins=v), f'bins {whole}') for v in (True, 3.5, '3', 0, -2)
+       for f, a in ((jsd, (x50, ring())), (jsd_floor, (9, ring())), (true_shares, (ring(),)), (cell_shares, (x50, box)))},
+    **{f'{f.__name__}, n_ref={v!r}': (lambda f=f, a=a, v=v: f(*a, n_ref=v), f'n_ref {whole}') for v in (True, 3.5, 0)
+       for f, a in ((jsd, (x50, ring())), (jsd_floor, (9, ring())), (true_shares, (ring(), 8)))},
+    **{f'a floor for n={v!r}': (lambda v=v: jsd_floor(v, ring()), f'n {whole}') for v in (0, 99.5, '100', True)},
+    **{f'a floor of {v!r} repeats': (lambda v=v: jsd_floor(9, ring(), repeats=v), f'repeats {whole}') for v in (0, 1.5)},
+    'shares of no density': (lambda: true_shares(Samples(x50), 8), 'jsd needs a known density'),
+    'a box that is reversed': (lambda: cell_shares(x50, box.flip(1), 3), 'extent must be .lowest, highest. of each axis'),
+    'a box without width': (lambda: cell_shares(x50, [[0, 1], [1, 1]], 3), 'extent must be .lowest, highest. of each axis'),
+    'a box of one axis': (lambda: cell_shares(x50, [0, 1], 3), 'extent has shape'),
+    'a box without end': (lambda: cell_shares(x50, [[0, 1], [0, math.inf]], 3), 'extent must be finite, not inf'),
+    **{f'a share in {v!r} dimensions': (lambda v=v: perfect_share(v), f'dim {whole}') for v in (0, -1, 1.5, True)},
+    **{f'{f.__name__}, n_std={v!r}': (lambda f=f, a=a, v=v: f(*a, n_std=v), f'n_std {above_0}') for v in (True, '3', -1, 0, math.nan)
+       for f, a in ((perfect_share, (2,)), (coverage, (x50, ring())))},
+    **{f'{f.__name__} of {v}, {i}': (lambda f=f, a=a: f(*a), f'{"pq"[i]} must') for f in (kl_divergence, js_divergence)
+       for v in ([math.nan, .5], [math.inf, .5], ['a', 'b'], [.5j, .5]) for i, a in enumerate(((v, halves), (halves, v)))},
+    'masses of nothing': (lambda: kl_divergence([], []), 'p and q must not be empty'),
+    **{f'σ = {v!r}': (lambda v=v: parzen(x50, x50, v), f'sigma {above_0}') for v in (math.inf, math.nan, 0, True, '1')},
+    **{f'{f.__name__}, chunk={v!r}': (lambda f=f, s=s, v=v: f(x50, x50, s, chunk=v), f'chunk {whole}') for v in (1.5, 0, True)
+       for f, s in ((parzen, 1.), (parzen_sigma, [1.]), (parzen_log_prob, [1.]))},
+    **{f'{f.__name__}, σ of {v!r}': (lambda f=f, v=v: f(x50, x50, v), 'sigmas ') for f in (parzen_sigma, parzen_log_prob)
+       for v in ([], .1, [1, math.nan], ['a'], [1., 0.], [math.inf])},
+    'a σ whose square is 0': (lambda: parzen(x50, x50, 1e-200), 'squared distances overflow'),
+}
+
+@pytest.mark.parametrize('what', refused)
+@pytest.mark.filterwarnings('error')
+def test_metrics_refuse_in_one_line(what):
+    do, line = refused[what]
+    with pytest.raises(ValueError, match=line) as e: do()
+    assert len(str(e.value).splitlines()) == 1
 
 
 # coverage

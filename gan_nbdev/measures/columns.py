@@ -23,6 +23,7 @@ def column_numbers(column:pd.Series, # of numbers or dates
                   ) -> np.ndarray:   # (n,) float64; dates as days since 1970; missing cells left out
     "The numbers of a column"
     there = column.dropna()
+    if there.dtype.kind == 'c': raise ValueError(f'column {column.name!r} must hold real numbers, not {there.dtype}')
     if is_datetime64_any_dtype(there.dtype):
         utc = pd.to_datetime(there, utc=True).dt.tz_localize(None)
         return utc.to_numpy('datetime64[us]').astype(np.int64)/86_400e6
@@ -53,8 +54,15 @@ def column_distances(x:pd.DataFrame,    # samples, one row each
     "Wasserstein-1 in standard deviations for numbers and dates, total variation for categories"
     return {name: (_variation if is_category(b) else _moved)(a, b, name) for name, a, b in _pairs(x, real)}
 
+def _finite(column):
+    "Its numbers, whose squares are finite, too"
+    v = column_numbers(column)
+    if len(bad := v[~(np.abs(v) <= 1e150)]):
+        raise ValueError(f'column {column.name!r} must be finite, at most 1e150 in size, not {bad[0]:g}')
+    return v
+
 def _moved(a, b, name):
-    a, b = _there(column_numbers(a), column_numbers(b), name)
+    a, b = _there(_finite(a), _finite(b), name)
     return wasserstein(a, b)/(float(b.std()) or 1.)
 
 def _variation(a, b, name):
@@ -79,7 +87,7 @@ def correlation_gap(x:pd.DataFrame,    # samples, one row each
 def _correlations(columns):
     rows = pd.concat([o.reset_index(drop=True) for o in columns], axis=1).dropna()
     if len(rows) < 2: raise ValueError('a correlation needs at least 2 rows without missing cells')
-    v = np.stack([column_numbers(rows.iloc[:, i]) for i in range(rows.shape[1])])
+    v = np.stack([_finite(rows.iloc[:, i]) for i in range(rows.shape[1])])
     v -= v.mean(1, keepdims=True)
     size = np.linalg.norm(v, axis=1, keepdims=True)
     v = np.divide(v, size, out=np.zeros_like(v), where=size > 0)

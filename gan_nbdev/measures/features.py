@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from ..networks import evaluating
-from ..support.checks import whole_number
+from ..support.checks import seed_number, whole_number
 from ..support.kinds import short
-from ..support.tensors import finite_tensor
+from ..support.tensors import finite_tensor, real_tensor
 
 # %% ../../nbs/measures/03_features.ipynb #7cd5ba89
 def _needs():
@@ -25,17 +25,30 @@ def _needs():
     except ImportError: raise ValueError('FID and KID need torchmetrics: pip install gan_nbdev[metrics]') from None
     return FrechetInceptionDistance, KernelInceptionDistance
 
+def _made(features, x):
+    "What the network makes of `x`, in the type of its weights, or else that of `x`, if it takes that"
+    own = [*features.parameters(), *features.buffers()] if isinstance(features, nn.Module) else []
+    x = x.to(next((o.dtype for o in own if o.is_floating_point()), x.dtype))
+    try: return torch.as_tensor(features(x))
+    except RuntimeError:   # a function of a network in float32, for one
+        if x.dtype != torch.float64: raise
+        return torch.as_tensor(features(x.float()))
+
 def _features(features, **named):
     "What the network makes of each, float64, (n, d)"
     if not callable(features): raise ValueError(f'features must be a network or a function, not {short(features)}')
     out = []
     with evaluating(features) if isinstance(features, nn.Module) else torch.no_grad():
         for name, x in named.items():
-            x = finite_tensor(name, x).float()
+            x = real_tensor(name, x)
+            x = finite_tensor(name, x).to(torch.float64 if x.dtype == torch.float64 else torch.float32)
             if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
-            made = torch.cat([torch.as_tensor(features(part)).flatten(1) for part in x.split(1000)])
+            made = torch.cat([_made(features, part).flatten(1) for part in x.split(1000)])
             if len(made) != len(x): raise ValueError(f'features must give a row per item, but gave {len(made)} for {len(x)}')
-            out.append(finite_tensor(f'features of {name}', made))
+            out.append(made := finite_tensor(f'features of {name}', made))
+            if (size := made.abs().max()) > 1e50: raise ValueError(f'features of {name} must be at most 1e50 in size, not {size:g}')
+    (a, d), (b, other) = zip(named, (o.shape[1] for o in out))
+    if d != other: raise ValueError(f'features must be as many for {b} as for {a}, {d}, not {other}')
     return out
 
 def _as_they_are(d):
@@ -47,14 +60,14 @@ def _as_they_are(d):
 # %% ../../nbs/measures/03_features.ipynb #904807eb
 def fid(x,         # samples, (n, …), as `features` takes them
         real,      # real items, (m, …)
-        features,  # a network or function, (n, …) to (n, d); `nn.Identity()`: the numbers themselves
+        features,  # a network or function, (n, …) to (n, d), d ≥ 1; `nn.Identity()`: the numbers themselves
        ) -> float: # ≥ 0; 0 where means and covariances agree
     "Fréchet distance between features (1); `ValueError` unless there are more items than features"
     distance, _ = _needs()
     x, real = _features(features, x=x, real=real)
     if (n := min(len(x), len(real))) <= (d := x.shape[1]):
         raise ValueError(f'fid needs more than {d} items of each, as many as there are features, not {n}')
-    measure = distance(feature=_as_they_are(d))
+    measure, x, real = distance(feature=_as_they_are(d)), x - real.mean(0), real - real.mean(0)   # far from 0 squares cancel
     measure.update(real, real=True); measure.update(x, real=False)
     return max(measure.compute().item(), 0.)
 
@@ -67,10 +80,11 @@ def kid(x,                # samples, (n, …), as `features` takes them
         features,         # as for `fid`
         subset:int=1000,  # items of each in a subset, ≥ 2; all of them, once, where there are no more
         subsets:int=100,  # drawn, ≥ 1
-        seed:int=0,       # of the drawing
+        seed:int=0,       # of the drawing, ≥ 0
        ) -> Kid:          # its mean is about 0 for a perfect sampler, and may be below
     "Kernel distance between features (2), as the mean over subsets"
     (_, distance), subset, subsets = _needs(), whole_number('subset', subset, 2), whole_number('subsets', subsets, 1)
+    seed = seed_number(seed)
     x, real = _features(features, x=x, real=real)
     if subset >= max(len(x), len(real)): subsets = 1
     subset = min(subset, len(x), len(real))

@@ -39,7 +39,7 @@ Stacked.__doc__ = 'Modes that have a sample, modes there are, and KL(p_g ‖ p_d
 
 def stacked_modes(x,        # samples, (n, h, w, 3), units of the data
                   data,     # the images that were stacked
-                  k:int=5,  # real images that vote on a channel, ≥ 1
+                  k:int=5,  # real images that vote on a channel, ≥ 1, at most all
                  ) -> Stacked: # a perfect sampler of n ≫ modes: all, and about modes/2n nats
     "How many modes of the stacked images are reached, and how evenly; `ValueError` for other shapes"
     x, shape = real_tensor('x', x), _check_single(data)

@@ -12,17 +12,21 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..support.checks import whole_number
+from ..support.checks import seed_number, whole_number
 from ..support.tensors import finite_tensor, real_tensor
 
 # %% ../../nbs/measures/00_two_samples.ipynb #b33c8688
 def _rows(named):
-    "Tensors (n, d) as they are, items flattened, all with the same d"
+    "Tensors (n, d) as they are, items flattened, all with the same d; finite, and so their squares"
     res = {}
     for name, x in named.items():
         x = real_tensor(name, x)
         if x.ndim < 2 or not x.numel():
             raise ValueError(f'{name} must be (n, d) with n ≥ 1, not {tuple(x.shape)}')
+        low, high = map(float, x.aminmax())
+        if not -1e150 <= low <= high <= 1e150:
+            finite_tensor(name, x)
+            raise ValueError(f'{name} must be at most 1e150 in size, or distances overflow, not {max(-low, high):g}')
         res[name] = x.flatten(1)
     first, d = next(iter(res)), [o.shape[1] for o in res.values()]
     for name, k in zip(res, d):
@@ -50,16 +54,17 @@ def _wasserstein(x, real):
 # %% ../../nbs/measures/00_two_samples.ipynb #b61d1284
 def random_directions(d:int,      # dimension, ≥ 1
                       n:int,      # how many, ≥ 1
-                      seed:int=0, # the same directions each time
+                      seed:int=0, # the same directions each time, ≥ 0
                      ) -> np.ndarray: # (n, d), rows of length 1
     "Directions, each as likely as any other"
-    v = np.random.default_rng(seed).normal(size=(whole_number('n_directions', n, 1), d))
+    size = whole_number('n_directions', n, 1), whole_number('d', d, 1)
+    v = np.random.default_rng(seed_number(seed)).normal(size=size)
     return v/np.linalg.norm(v, axis=1, keepdims=True)
 
 def sliced_wasserstein(x,                    # samples, (n, d)
                        real,                 # real items, (m, d), same units
                        n_directions:int=200, # to average over, ≥ 1
-                       seed:int=0,           # of the directions
+                       seed:int=0,           # of the directions, ≥ 0
                       ) -> float:            # ≥ 0, in the units of the rows
     "Wasserstein-1 distance of the projections on a line, averaged over random directions"
     x, real = _matrices(x=x, real=real)
@@ -119,10 +124,10 @@ def nearest_ratio(x,             # samples, (n, d)
                  ) -> float:     # 1: as new as real items, towards 0: copies; NaN if real items repeat
     "Distance of samples to the nearest training item, in units of that of new real items"
     if held_out is None:
-        x, real = _matrices(x=x, real=real)
+        x, real = _centred(*_matrices(x=x, real=real))   # far from 0 squares cancel
         if len(real) < 2: raise ValueError('real must have at least 2 rows, or give held_out')
         return _ratio(x, real, _budget(real))
-    x, real, held_out = _matrices(x=x, real=real, held_out=held_out)
+    x, real, held_out = _centred(*_matrices(x=x, real=real, held_out=held_out))
     find = _finder(real)
     return _over(_nearest(find, x, real), _nearest(find, held_out, real))
 
@@ -156,27 +161,30 @@ def _ratio(x, real, most, seed=0):
 # %% ../../nbs/measures/00_two_samples.ipynb #6e811074
 def two_sample_test(x,          # samples, (n, d), n ≥ 4
                     real,       # real items, (m, d), m ≥ 4
-                    seed:int=0, # of the halves and the forest
+                    seed:int=0, # of the halves and the forest, ≥ 0
                    ) -> float:  # in [0, 1]; 0.5: cannot tell, 1: always right
     "Accuracy of a classifier that tells samples from real items, on items that it has not seen"
-    x, real = _matrices(x=x, real=real)
+    (x, real), seed = _matrices(x=x, real=real), seed_number(seed)
     n = min(len(x), len(real))
     if n < 4: raise ValueError(f'x and real must have at least 4 rows each, not {len(x)} and {len(real)}')
     from sklearn.ensemble import ExtraTreesClassifier
-    rows = np.concatenate([_some(x, n, seed), _some(real, n, seed)]).clip(-1e38, 1e38)   # trees work in float32
+    mean, std = real.mean(0), real.std(0)
+    rows = np.concatenate([_some(x, n, seed), _some(real, n, seed)]) - mean
+    rows = (rows/np.where(std > 0, std, 1)).clip(-1e38, 1e38)   # trees work in float32
     rng, is_real = np.random.default_rng(seed), np.arange(2*n) >= n
     fold = np.concatenate([rng.permutation(n)%2, rng.permutation(n)%2])
     right = [_forest(ExtraTreesClassifier, seed).fit(rows[fold != i], is_real[fold != i])
              .predict(rows[fold == i]) == is_real[fold == i] for i in (0, 1)]
     return float(np.concatenate(right).mean())
 
-def _forest(kind, seed): return kind(40, min_samples_leaf=5, random_state=seed)
+def _forest(kind, seed): return kind(40, min_samples_leaf=5, random_state=seed % 2**32)   # all that it takes
 
 # %% ../../nbs/measures/00_two_samples.ipynb #be400d4a
 def rows_compared(d:int,          # numbers in a row, ≥ 1
-                  most:int=2500,  # of short rows
+                  most:int=2500,  # of short rows, ≥ 1
                  ) -> int:        # ≥ 100, or `most`
     "How many rows of each `compare` looks at: the products of matrices take n²·d steps"
+    d, most = whole_number('d', d, 1), whole_number('most', most, 1)
     return min(most, max(100, int(most*math.sqrt(784/d))))
 
 # %% ../../nbs/measures/00_two_samples.ipynb #ef2ba278
@@ -185,9 +193,10 @@ def compare(x,             # samples, (n, d), n ≥ 10
             second,        # other real items of the same kind, (l, d), l ≥ 10
             training=None, # all items that were trained on, (t, d); None: `real`
             most:int=2500, # rows of each to look at, ≥ 10
-            seed:int=0,    # of the choice of rows, the directions, and the forest
+            seed:int=0,    # of the choice of rows, the directions, and the forest, ≥ 0
            ) -> dict:      # name → float, and name_real → the same figure for `second`
     "Figures that say how near samples are to real items, and what other real items score"
+    seed = seed_number(seed)
     named = _rows(dict(x=x, real=real, second=second, training=real if training is None else training))
     if (n := min(map(len, named.values()))) < 10: raise ValueError(f'compare needs 10 rows of each, not {n}')
     training = named.pop('training').numpy()                    # as it is: it may be large

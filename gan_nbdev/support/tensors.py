@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['real_tensor', 'rows', 'finite_tensor', 'probabilities', 'cholesky_factors', 'in_pieces', 'random_generator',
-           'called_with']
+           'class_numbers', 'called_with']
 
 # %% ../../nbs/support/03_tensors.ipynb #3fb386d7
 from numbers import Real
@@ -142,6 +142,19 @@ def random_generator(generator:torch.Generator=None, # the one to use; None: a f
     generator = torch.Generator('cpu' if device is None else device)
     generator.seed()
     return generator
+
+# %% ../../nbs/support/03_tensors.ipynb #a3c51e07
+def class_numbers(y,           # a class, or several
+                  classes:int, # how many there are
+                 ) -> torch.Tensor: # the same
+    "`y` as a tensor; `ValueError` unless all are classes, counted from 0"
+    wrong = f'y must be whole numbers from 0 to {classes - 1}, not '
+    try: y = torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError): raise ValueError(wrong + short(y)) from None
+    whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
+    if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < classes:
+        raise ValueError(wrong + short(y.tolist()))
+    return y
 
 # %% ../../nbs/support/03_tensors.ipynb #0c371be1
 def called_with(net:nn.Module, # any
