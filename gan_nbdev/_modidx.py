@@ -794,6 +794,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble._kind': ( 'engines/ensemble.html#_kind',
                                                                                   'gan_nbdev/engines/ensemble.py'),
+                                            'gan_nbdev.engines.ensemble._lines_apart': ( 'engines/ensemble.html#_lines_apart',
+                                                                                         'gan_nbdev/engines/ensemble.py'),
                                             'gan_nbdev.engines.ensemble.mean_and_error': ( 'engines/ensemble.html#mean_and_error',
                                                                                            'gan_nbdev/engines/ensemble.py')},
             'gan_nbdev.engines.graphed': { 'gan_nbdev.engines.graphed.Graphed': ( 'engines/graphed.html#graphed',

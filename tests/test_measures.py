@@ -318,6 +318,7 @@ refused = {
     'directions of nothing': (lambda: random_directions(0, 3), 'd must be a whole number of at least 1, not 0'),
     'rows of nothing': (lambda: rows_compared(0), 'd must be a whole number of at least 1, not 0'),
     **{f'{f.__name__} of other widths': (lambda f=f: f(rows30, rows30[:, :2], same), 'features must be as many for real as for x, 3, not 2') for f in (fid, kid)},
+    **{f'{f.__name__} of no features': (lambda f=f: f(rows30, rows30, lambda x: x[:, :0]), 'features must give at least one number for each of x') for f in (fid, kid)},
     **{f'{f.__name__} of features that overflow': (lambda f=f: f(rows30*1e200, rows30, same), 'features of x must be at most 1e50') for f in (fid, kid)},
 }
 

@@ -276,3 +276,14 @@ def test_the_scale_unit_is_of_each_column_alone():
     data = table(frame, scale='unit')
     assert data.bounded and torch.allclose(data.x, torch.tensor([[0, 0], [.5, 1/3], [1, 1]]))
     pd.testing.assert_frame_equal(data.items(data.x), frame)
+
+
+@pytest.mark.parametrize('spoil, why', [
+    (lambda f: pd.concat([f, f[['a']]], axis=1), "two columns are called 'a'"),
+    (lambda f: f.assign(b=f.b.where(f.index != 3)), "'b' has a missing cell, in row 3"),
+    (lambda f: f.assign(day=f.day.where(f.index != 4)), "'day' has a missing cell, in row 4"),
+    (lambda f: f.assign(b=['foo', *f.b[1:]]), "'b' must hold numbers, not .*'foo'"),
+    (lambda f: f.drop(columns='kind'), "lacks the column 'kind'")])
+def test_rows_that_are_no_rows_of_the_table_are_refused_by_column(spoil, why):
+    frame = pd.DataFrame(dict(a=x[:50, 0], b=x[:50, 1], kind=[*'xy'*25], day=pd.date_range('2020-01-01', periods=50)))
+    with pytest.raises(ValueError, match=why): metrics(spoil(frame), get_data(frame))

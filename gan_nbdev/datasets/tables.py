@@ -17,7 +17,7 @@ import torch
 from .frames import read_frame, without_index
 from .samples import Samples
 from ..support.calls import remembers_file
-from ..support.checks import check_room
+from ..support.checks import check_room, one_line
 from ..support.tensors import rows
 
 # %% ../../nbs/datasets/05_tables.ipynb #0f7bc046
@@ -233,13 +233,15 @@ def choices_of(columns # of a `Table`
 
 def _encoded(s, c):
     "A column as numbers, (n, width)"
+    if s.isna().any(): raise ValueError(f'{c.name!r} has a missing cell, in row {s.isna().to_numpy().argmax()}')
     if c.kind in ('category', 'boolean'):
         place = {v: i for i, v in enumerate(c.values)}
         codes = s.map(place)
         if codes.isna().any(): raise ValueError(f'{c.name!r} has {s[codes.isna()].iloc[0]!r}, which is none of {str(c.values)[:80]}')
         return np.eye(len(c.values))[codes.astype(int).to_numpy()]
     if c.kind == 'date': return (pd.to_datetime(s).astype('datetime64[ns]').astype('int64').to_numpy()/_day)[:, None]
-    return s.astype(float).to_numpy()[:, None]
+    try: return s.astype(float).to_numpy()[:, None]
+    except (TypeError, ValueError) as e: raise ValueError(f'{c.name!r} must hold numbers, not {s.dtype}: {one_line(e)}') from e
 
 def _again(values, c):
     "Values of a column in its own type"
@@ -385,6 +387,7 @@ class Table(Samples):
     def scale(self, x):
         if not isinstance(x, pd.DataFrame): return super().scale(x)
         if lost := [c.name for c in self.columns if c.name not in x]: raise ValueError(f'the table lacks the column {lost[0]!r}')
+        if two := [c.name for c in self.columns if [*x.columns].count(c.name) > 1]: raise ValueError(f'two columns are called {two[0]!r}')
         parts = [_encoded(_plain(x[c.name], c.name), c) for c in self.columns if c.kind != 'constant']
         return self.scaling(torch.from_numpy(np.concatenate(parts, 1)))
     def summary(self)->pd.DataFrame: # a row for each column

@@ -9,6 +9,7 @@ __all__ = ['Estimate', 'mean_and_error', 'Stacked', 'Ensemble']
 import math, threading, time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -162,6 +163,11 @@ def _kind(t):
                 modes=[m.training for m in t.gan.modules()],
                 trained_parameters=[p.requires_grad for p in t.gan.parameters()])
 
+def _lines_apart(a, b):
+    "The first lines that differ of two descriptions, which may be long; both whole if none does"
+    lines = zip_longest(str(a).splitlines(), str(b).splitlines(), fillvalue='no more')
+    return next(((a.strip(), b.strip()) for a, b in lines if a != b), (a, b))
+
 def _check_members(trainers):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
     if other := [t for t in trainers if not isinstance(t, Trainer)]:
@@ -175,7 +181,8 @@ def _check_members(trainers):
         check_seen(t)
         for what, v in _kind(t).items():
             if v != first[what]:
-                raise ValueError(f'the members must have the same {what}, but member 0 has {first[what]} and member {i} {v}'
+                a, b = _lines_apart(first[what], v)
+                raise ValueError(f'the members must have the same {what}, but member 0 has {a} and member {i} {b}'
                                  + ': make it once, and give that to all'*(str(v) == str(first[what])))
         if other := differing(seen, mine := held(t, values=True)):
             raise ValueError(f'the members must have the same {other}, but member 0 has {seen.get(other)} and '

@@ -44,6 +44,7 @@ def _features(features, **named):
             x = finite_tensor(name, x).to(torch.float64 if x.dtype == torch.float64 else torch.float32)
             if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
             made = torch.cat([_made(features, part).flatten(1) for part in x.split(1000)])
+            if not made.shape[1]: raise ValueError(f'features must give at least one number for each of {name}')
             if len(made) != len(x): raise ValueError(f'features must give a row per item, but gave {len(made)} for {len(x)}')
             out.append(made := finite_tensor(f'features of {name}', made))
             if (size := made.abs().max()) > 1e50: raise ValueError(f'features of {name} must be at most 1e50 in size, not {size:g}')
