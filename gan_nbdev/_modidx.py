@@ -586,6 +586,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._changed_kinds': ( 'datasets/tables.html#_changed_kinds',
                                                                                          'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._check_once': ( 'datasets/tables.html#_check_once',
+                                                                                      'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._column': ( 'datasets/tables.html#_column',
                                                                                   'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._complete': ( 'datasets/tables.html#_complete',

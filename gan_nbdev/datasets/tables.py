@@ -6,7 +6,7 @@
 __all__ = ['Column', 'choices_of', 'Columns', 'Table', 'table']
 
 # %% ../../nbs/datasets/05_tables.ipynb #8b860182
-from collections import namedtuple
+from collections import Counter, namedtuple
 from copy import copy
 from pathlib import Path
 
@@ -140,14 +140,15 @@ def _counts(s):
     except (ValueError, TypeError): return False
     return len(s) > 1 and v.iloc[0] in (0, 1) and bool((v.diff().iloc[1:] == 1).all())
 
+def _check_once(names):
+    if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(f'two columns are called {twice[0]!r}')
+
 def _tidy(frame, notes, gone=()):
     "Without blank rows, columns that hold nothing, and an index"
     frame = frame.copy(deep=False)
     if frame.columns.nlevels > 1: raise ValueError('columns must have one name each, not several levels: frame.columns = …')
     frame.columns = [str(o) for o in frame.columns]
-    if len({*frame.columns}) < len(frame.columns):
-        twice = next(o for o in frame.columns if [*frame.columns].count(o) > 1)
-        raise ValueError(f'two columns are called {twice!r}')
+    _check_once(frame.columns)
     blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
     if empty.any() and len(frame.columns) > 1:   # of one column, it is a cell that is missing
@@ -387,7 +388,8 @@ class Table(Samples):
     def scale(self, x):
         if not isinstance(x, pd.DataFrame): return super().scale(x)
         if lost := [c.name for c in self.columns if c.name not in x]: raise ValueError(f'the table lacks the column {lost[0]!r}')
-        if two := [c.name for c in self.columns if [*x.columns].count(c.name) > 1]: raise ValueError(f'two columns are called {two[0]!r}')
+        learned = {c.name for c in self.columns}
+        _check_once(o for o in x.columns if o in learned)
         parts = [_encoded(_plain(x[c.name], c.name), c) for c in self.columns if c.kind != 'constant']
         return self.scaling(torch.from_numpy(np.concatenate(parts, 1)))
     def summary(self)->pd.DataFrame: # a row for each column
