@@ -232,3 +232,16 @@ def test_the_average_goes_on_beside_other_hooks():
     assert t.hooks == [t.ema]
     before = t.sample(4)
     assert not torch.equal(t.fit(5, progress=False).sample(4), before)
+
+
+def test_states_that_the_generators_refuse_are_not_half_in_force():
+    t, twin = (make(ring()) for _ in range(2))
+    own, outside = t.lent.states, torch.get_rng_state()
+    for k, bad in (('numpy', ('MT19937', 'x', 0)), ('cpu', torch.zeros(3, dtype=torch.uint8))):
+        t.lent.states = own | {k: bad}
+        with pytest.raises(Exception), t.lent: pass
+        assert torch.equal(torch.get_rng_state(), outside)
+        t.lent.states = own
+    with t.lent: drawn = torch.rand(3)
+    with twin.lent: assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(torch.get_rng_state(), outside)

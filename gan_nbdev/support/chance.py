@@ -109,10 +109,12 @@ class Lent:
         self.device, self.own, self.outside, self.deep = device, _seeded_states(device, seed), None, 0
 
     def __enter__(self):
+        if not self.deep:   # else they are in force, as for a hook that has one player move
+            outside = global_states(self.device)
+            try: _set_global_states(self.device, self.own)
+            except Exception: _set_global_states(self.device, outside); raise
+            self.outside = outside
         self.deep += 1
-        if self.deep > 1: return   # they are in force, as for a hook that has one player move
-        self.outside = global_states(self.device)
-        _set_global_states(self.device, self.own)
 
     def __exit__(self, *_):
         self.deep -= 1
