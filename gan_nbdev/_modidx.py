@@ -2007,6 +2007,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'gan_nbdev.networks._check_classes': ('networks.html#_check_classes', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_gan': ('networks.html#_check_gan', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_mlp': ('networks.html#_check_mlp', 'gan_nbdev/networks.py'),
+                                    'gan_nbdev.networks._check_rows': ('networks.html#_check_rows', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._hint': ('networks.html#_hint', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._initialiser': ('networks.html#_initialiser', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._layers': ('networks.html#_layers', 'gan_nbdev/networks.py'),

@@ -322,6 +322,7 @@ class GAN(nn.Module):
         generator, pack = self.generator, self.pack
         with evaluating(self):
             z = self.draw_noise(2*pack, torch.Generator(self.device).manual_seed(0))
+            self._z_shape = z.shape[1:]
             labels = [torch.zeros(2*pack, dtype=torch.int64, device=z.device)]*bool(self.classes)
             self._as_image = not _takes(generator, z, labels) and _takes(generator, z[..., None, None], labels)
             fake, self._g_in_place = _tried('generator', generator, self._seen(z), labels)
@@ -405,10 +406,14 @@ def prob(self:GAN,
          labels=None, # classes, shape (m,), whole numbers; in a GAN with classes
         ) -> Tensor: # D(x), shape (m,), in [0, 1]; (m/pack,) with packs
     "The discriminator's answer D(x): the probability that each row is real"
+    _check_rows('x', x, (self.dim,))
     labels = self.check_labels(labels, len(x))
-    if not torch.is_tensor(x): raise ValueError(f'x must be a tensor, not {short(x)}')
-    if x.ndim != 2 or x.shape[1] != self.dim: raise ValueError(f'x must have shape (m, {self.dim}), not {tuple(x.shape)}')
     with evaluating(self): return torch.sigmoid(self.logits(x, labels).float())
+
+def _check_rows(name, v, shape):
+    if not torch.is_tensor(v): raise ValueError(f'{name} must be a tensor, not {short(v)}')
+    if not v.ndim or v.shape[1:] != shape:
+        raise ValueError(f'{name} must have shape (n, {", ".join(map(str, shape))}), not {tuple(v.shape)}')
 
 @patch
 def generate(self:GAN,
@@ -416,6 +421,7 @@ def generate(self:GAN,
              labels=None, # classes: one number, or shape (n,); None in a GAN with classes: 0, 1, 2, …
             ) -> Tensor: # G(z), shape (n, dim), model units
     "The fakes made of this noise"
+    _check_rows('z', z, self._z_shape)
     if self.classes and labels is None: labels = torch.arange(len(z)) % self.classes
     labels = self.check_labels(labels, len(z))
     def piece(i): return self(z[i], None if labels is None else labels[i])

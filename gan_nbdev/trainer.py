@@ -568,7 +568,9 @@ def load_state_dict(self:Trainer,
     if (n := len(state['hooks'])) != len(hooks):
         raise ValueError(f'the state is of {n} hooks that have one, but there are {len(hooks)}')
     whole_number('iteration', state['iteration'], 0)
-    try: self._take_over(deepcopy(state), hooks)
+    try:
+        self._take_over(deepcopy(state), hooks)
+        with self.lent: pass   # do the generators take it?
     except Exception as e:
         self._take_over(before, hooks)
         raise ValueError(f'the state does not fit this trainer: {one_line(e)}') from e

@@ -378,7 +378,9 @@ def test_probability_of_classes_that_are_none():
     assert gan.prob(v, 1).equal(gan.prob(v, torch.ones(4, dtype=torch.long))) and gan.prob(v, np.ones(4, dtype=np.uint16)).equal(gan.prob(v, 1))
     for y in (7, [1, 2, 3, 3], 1.5):
         with pytest.raises(ValueError, match='from 0 to 2'): gan.prob(v, y)
-    with pytest.raises(ValueError, match=r'\(m, 2\)'): gan.prob(torch.zeros(4, 3), 1)
+    with pytest.raises(ValueError, match=r'x must have shape \(n, 2\), not \(4, 3\)'): gan.prob(torch.zeros(4, 3), 1)
+    for z, told in ((torch.zeros(4, 3), r'shape \(n, 2\), not \(4, 3\)'), (torch.zeros(2), r'not \(2,\)'), ([[0., 0.]], 'a tensor')):
+        with pytest.raises(ValueError, match='z must .*' + told): gan.generate(z)
 
 # ---- what is told of networks and records
 

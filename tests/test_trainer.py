@@ -191,7 +191,8 @@ def test_gpu_first_step_agrees_with_cpu():
     (lambda s: make(ring(), rules['sgd']).fit(1, progress=False).state_dict(), 'd_opt is of another rule'),
     (lambda s: {k: v for k, v in s.items() if k != 'history'}, 'history is missing'),
     (lambda s: {**s, 'more': 1}, 'more is not known'), (lambda s: None, 'no state of a trainer'),
-    (lambda s: {**s, 'iteration': -5}, 'iteration must be'), (lambda s: {**s, 'source': {'order': 'x'}}, 'does not fit this trainer')])
+    (lambda s: {**s, 'iteration': -5}, 'iteration must be'), (lambda s: {**s, 'source': {'order': 'x'}}, 'does not fit this trainer'),
+    (lambda s: {**s, 'net_rng': {**s['net_rng'], 'cpu': s['net_rng']['cpu']*0 + 255}}, 'does not fit this trainer')])
 def test_a_state_that_does_not_fit_changes_nothing(of, why):
     t, twin = (make(ring()).fit(3, progress=False) for _ in range(2))
     state = of(t.state_dict())

@@ -333,17 +333,12 @@ def load(self:Trainer,
         ) -> Trainer:     # itself, as the other was
     "Take over the state in a checkpoint; `ValueError`, and nothing changed, if it does not fit"
     state, about = read_checkpoint(path)
-    before = self.state_dict()
     try:
         _check_settings(about['settings'], settings_of(self), exact)
-        _check_state(self, before, state)
+        _check_state(self, self.state_dict(), state)
     except _unreadable as e: raise ValueError(f'{path} does not fit this trainer: {e}') from e
-    try:
-        self.load_state_dict(state)
-        with self.lent: pass   # do the generators take it?
-    except Exception as e:
-        self.load_state_dict(before)
-        raise ValueError(f'{path} does not fit this trainer: {" ".join(str(e).split())}') from e
+    try: self.load_state_dict(state)
+    except ValueError as e: raise ValueError(f'{path}: {e}') from e
     return self
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #95d6f1c1
