@@ -141,13 +141,13 @@ compiled = ['wasserstein', 'wgan-gp', 'r3gan', 'began', 'hellinger']
     *[(name, engine, order) for name in games for engine in ('eager', 'recorded') for order in orders],
     *[(name, 'compiled', 'alternating') for name in compiled]])
 def test_each_step_is_the_one_by_hand(name, engine, order):
-    "Twenty iterations, each from the same state, with Adam or momentum for D and momentum for G"
+    "Eight iterations, each from the same state, with Adam or momentum for D and momentum for G"
     # Where only differences of D's answers count, some gradients cancel but for rounding, by which
     # Adam would divide
     d_rule = adam(2e-3) if name in ('non-saturating', 'minimax', 'least-squares') else momentum_sgd(.002)
     of = GAN(mlp_generator(2, 2, (24, 24), seed=0), Reconstruction(mlp(2, 2, (24, 24), seed=1)), normal(2))
     t = make(name, engine, of if name == 'began' else None, d_rule=d_rule, g_rule=momentum_sgd(.02), order=order)
-    for _ in range(20):
+    for _ in range(8):
         wanted, before = one_by_hand(name, t), weights(t)
         t.fit(1, progress=False)
         assert furthest(weights(t), wanted) <= 1e-5
