@@ -158,7 +158,7 @@ def _copies(state):   # no two in the same memory, which safetensors refuses, th
 
 def _weights(trainer):
     w = _copies(trainer.gan.state_dict())
-    if trainer.ema: w = _averaged(w, _copies(trainer.ema.state_dict()))   # it makes the samples
+    if trainer.ema: w = _averaged(w, _copies(trainer.ema.gan.generator.state_dict()))   # it makes the samples
     s = getattr(trainer.data, 'scaling', None)
     if s is None: return w
     return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
@@ -373,7 +373,7 @@ def _saved(folder):
     of = _iterations(record['story'] + record['left'])
     warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}')
     data, w = run_data(folder, record), state['gan']
-    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0])
+    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0]['generator'])
     return record, {**w, **_scale(data)}, path
 
 def _check_sizes(e, dim, w, path):

@@ -669,22 +669,25 @@ def sample(self:Trainer,
 
 # %% ../nbs/04_trainer.ipynb #cfeedf69
 class EMA:
-    "A hook: `gan` is a copy whose generator is the exponential moving average of the trained one"
+    "A hook: `gan` is a copy whose generator is the exponential moving average of the trained one, over what the hook has seen"
     def __init__(self, gan:GAN,             # the GAN that is trained
                  half_life:float=500):      # iterations after which a moment counts half, > 0
         if not isinstance(gan, GAN): raise ValueError(f'gan must be the GAN that is trained, not {short(gan)}')
         self.half_life = positive_number('half_life', half_life)
-        self.gan, self.weight = deepcopy(gan).requires_grad_(False), 1 - 0.5**(1/half_life)
+        self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
 
     def __repr__(self): return f'EMA(half_life={self.half_life})'
     def after_iteration(self, trainer):
         mine, its = self.gan.generator.to(trainer.device), trainer.gan.generator
+        self.seen = 1 + self.decay*self.seen   # all moments so far, by what they count
         with torch.no_grad():
-            torch._foreach_lerp_(list(mine.parameters()), list(its.parameters()), self.weight)
+            torch._foreach_lerp_(list(mine.parameters()), list(its.parameters()), 1/self.seen)
             for a, b in zip(mine.buffers(), its.buffers()): a.copy_(b)
 
-    def state_dict(self): return self.gan.generator.state_dict()
-    def load_state_dict(self, state): self.gan.generator.load_state_dict(state)
+    def state_dict(self): return dict(generator=self.gan.generator.state_dict(), seen=self.seen)
+    def load_state_dict(self, state):
+        self.gan.generator.load_state_dict(state['generator'])
+        self.seen = state['seen']
 
 # %% ../nbs/04_trainer.ipynb #c16496bf
 class EarlyStop:
