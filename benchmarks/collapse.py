@@ -82,7 +82,7 @@ of 128; D at a rate of 0.001, G at 0.0003, {settings['grid']['steps']:,} iterati
              for data in settings if known.get(data)]
     return f"""# Cures of mode collapse
 
-Which changes help where a GAN collapses or misses modes. Each row changes one thing. Minibatches of 64, Adam, learning rates that fall to 0 in \
+Which changes help where a GAN collapses or misses modes. Each row changes one thing, and the last Adam's βs as well (0.5 and 0.9). Minibatches of 64, Adam, learning rates that fall to 0 in \
 the second half; 2,500 samples per run. Figures are means ± standard error; modes are listed by seed. A perfect sampler has {perfect_share(2):.0%} \
 within 3σ of a mode. V is the mean over the last tenth of the run, where the game has one. Time is relative to the first row; runs with EMA train one \
 by one, which is what makes them slower. A mode counts if a single sample lies within 3σ of it, so where few samples do, many modes mean little.
