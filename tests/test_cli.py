@@ -260,6 +260,8 @@ def test_help_is_complete_and_loads_nothing_heavy(tmp_path):
     for o in ('steps seed out force resume config checkpoint-every device k k-g batch-size lr recipe '
               'data-dir engine precision game noise-dim g-hidden d-hidden set size').split():
         assert f'--{o}' in r.stdout
+    page = (Path(__file__).parent.parent/'nbs/11_cli.ipynb').read_text()   # whose output shows it
+    assert {*re.findall(r'--[a-z-]+', r.stdout)} == {*re.findall(r'--[a-z-]+', page[page.index('$ gan-train --help'):page.index('show this help')])} | {'--help'}
     code = 'import sys, gan_nbdev.cli; sys.exit(bool({"torch", "numpy"} & sys.modules.keys()))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
