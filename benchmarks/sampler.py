@@ -33,6 +33,7 @@ others = dict(two_moons=two_moons, swiss_roll=swiss_roll, checkerboard=checkerbo
 data = {**modes, **others}
 recipes = 'points', 'exact'
 finer = {'exact, then sines': 60_000, 'longer, then sines': 150_000}   # iterations before the sines
+for_modes = dict(ring=[*finer][:1], grid=[*finer])   # after longer the ring's clouds are so narrow that they break apart
 
 
 def drawn(d, seed): return d.sample(n, torch.Generator().manual_seed(seed))
@@ -112,7 +113,7 @@ def of_others(known, name):
 
 
 def page(known):
-    rows = [of_modes(known, name, r) for name in modes for r in (*recipes, *finer) if runs_of(known, name, r)]
+    rows = [of_modes(known, name, r) for name in modes for r in (*recipes, *for_modes[name]) if runs_of(known, name, r)]
     floors = ', '.join(f'{jsd_floor(n, d()):.4f} for the {name}' for name, d in modes.items())
     published = [['GAN', '6.3 ± 0.5', '98.2', '17.3 ± 0.8', '94.8'], ['PacGAN2', '7.9 ± 0.1', '95.6', '23.8 ± 0.7', '91.3'],
                  ['PacGAN4', '7.8 ± 0.1', '95.9', '24.8 ± 0.2', '93.6'], ['VEEGAN (its own table)', '8', '52.9', '24.6', '40']]
@@ -150,6 +151,6 @@ if __name__ == '__main__':
     parser.add_argument('--seeds', type=int, default=10)
     parser.add_argument('--processes', type=int, default=2)
     args = parser.parse_args()
-    cases = [(name, r) for name in args.data for r in (*recipes, *finer)[:None if name in modes else len(recipes)]]
+    cases = [(name, r) for name in args.data for r in (*recipes, *for_modes.get(name, ()))]
     known = by_seed(here/'sampler.json', run, cases, args.seeds, args.processes)
     (here/'sampler.md').write_text(page(known))
