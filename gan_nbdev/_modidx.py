@@ -622,6 +622,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._tidy': ( 'datasets/tables.html#_tidy',
                                                                                 'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._untexted': ( 'datasets/tables.html#_untexted',
+                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._values': ( 'datasets/tables.html#_values',
                                                                                   'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._widths': ( 'datasets/tables.html#_widths',

@@ -431,7 +431,7 @@ def _save_table(frame, path, suffix):
     if suffix == '.jsonl': return Path(path).write_text(_lines(frame), encoding='utf-8')
     with open(path, 'wb') as f:   # whatever the name ends in
         try: frame.to_excel(f, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
-        except ImportError: raise ValueError(f'{suffix} needs more packages: pip install gan_nbdev[tables]') from None
+        except ImportError: raise ValueError(f"{suffix} needs more packages: pip install 'gan_nbdev[tables]'") from None
 
 def _lines(frame):
     "A line of JSON for each row, each number as it is"
