@@ -5,9 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.cbook import is_math_text
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, metrics, mlp_discriminator,
-                           mlp_generator, normal, plot_probability)
+from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, marginals_and_pairs, metrics,
+                           mlp_discriminator, mlp_generator, normal, plot_more, plot_probability, plot_samples)
 from gan_nbdev.cli import gan_sample, gan_train
 from gan_nbdev.datasets.tables import Table, table
 
@@ -336,3 +339,28 @@ def test_options_that_say_nothing_of_a_file_are_refused(tmp_path, suffix, how, s
 def test_numbers_of_another_byte_order():
     back = table(frame[['a', 'b']].astype(dict(a='>f4', b='>i2')))
     assert [str(o) for o in back.items(back.x).dtypes] == ['float32', 'int16']
+
+# --- dollars -------------------------------------------------------------------------------------
+
+money = pd.DataFrame({'net_$_gross_$': x[:60, 0], '$_b_$': x[:60, 1], 'pay': [*['$10k-$20k', '$100_$200']*30]})
+
+@pytest.mark.parametrize('columns', [None, ['net_$_gross_$', '$_b_$'], ['pay']])
+def test_dollars_are_drawn_as_they_are(columns):
+    fig = Figure()
+    data = table(money, columns=columns)
+    frames = data.items(data.x), data.items(data.x)
+    left, right, wide = fig.subplots(1, 3)
+    plot_samples(*frames, ax=left)
+    plot_more({'$_a_$': np.ones(3)}, right)
+    if data.dim == 2: plot_probability(GAN(mlp_generator(2, 2, (4,)), mlp_discriminator(2, (4,)), normal(2)), data, wide)
+    for o in (fig, marginals_and_pairs(*frames)):
+        o.canvas.draw()
+        texts = [t.get_text() for t in o.findobj(Text) if '$' in t.get_text() and 'x_' not in t.get_text()]
+        assert texts and not any(map(is_math_text, texts))
+
+@pytest.mark.filterwarnings('error:.*is not written')
+def test_a_run_on_a_table_with_dollars_is_kept_with_its_pictures(tmp_path):
+    from gan_nbdev.all import Run
+    e = experiment(get_data(money), steps=1, device='cpu', engine='eager', batch_size=16, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    Run(e).fit(1, progress=False).save(tmp_path/'run')
+    assert (tmp_path/'run/samples.png').is_file()
