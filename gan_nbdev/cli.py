@@ -333,8 +333,8 @@ def _report(out, trainer, measured):
     covered = Coverage(*(measured[k] for k in Coverage._fields)) if there else None
     said = diagnose(trainer.history, covered)
     short = {o: measured[o] for k in _headline for o in (k, f'{k}_real') if o in measured}
-    pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
-    print(_table(short), *said, pictures, sep='\n')
+    pictures = ', '.join(str(p) for o in ('samples', 'losses', 'value') if (p := out/f'{o}.png').is_file())
+    print(_table(short), *said, *[f'pictures: {pictures}']*bool(pictures), sep='\n')
 
 # %% ../nbs/11_cli.ipynb #637dd7b4
 def _again(config, data, lr, changes):

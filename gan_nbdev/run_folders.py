@@ -62,7 +62,7 @@ def _save_rows(data:Samples, # rows in memory
     "Write rows so that `_load_rows` gives the same data, to the bit"
     s = data.scaling
     about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
-    if hasattr(data, 'way'): about['table'] = data.way.described()
+    if hasattr(data, 'way'): about |= dict(table=data.way.described(), bounded=data.bounded)
     else: about |= dict(kind=data.kind, span=data.span)
     if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
@@ -89,7 +89,9 @@ def _load_rows(path           # from `_save_rows`
         if about.get('kind') is not None: data.kind = item_kind(data.shape, about['kind'])
         if about.get('span') is not None: data.span = _span(about['span'])
         if 'class_names' in about: data.class_names = _texts(about['class_names'])
-        if 'table' in about: data = Table.of_rows(data, about['table'])
+        if 'table' in about:
+            data = Table.of_rows(data, about['table'])
+            data.bounded = about.get('bounded') is True
         return data
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         why = ' '.join(str(e).split())[:200]

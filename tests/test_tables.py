@@ -155,9 +155,10 @@ def test_from_a_file_to_a_file(tmp_path, monkeypatch):
     with pytest.raises((ValueError, SystemExit)): gan_sample('run', out='s.npy')
     gan_train('people.csv', resume=True, out='run', quiet=True, steps=5)   # goes on with what was asked of the file
 
-def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path):
+@pytest.mark.parametrize('scale', ['standard', 'unit'])
+def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path, scale):
     from gan_nbdev.all import Run
-    e = experiment(get_data(frame), steps=2, device='cpu', engine='eager', batch_size=32, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    e = experiment(get_data(frame, scale=scale), steps=2, device='cpu', engine='eager', batch_size=32, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
     run = Run(e); run.fit(2, progress=False); run.save(tmp_path/'run')
     again = Run.open(tmp_path/'run')
     assert type(again.trainer.data) is Table and again.trainer.sample(5).equals(run.trainer.sample(5))

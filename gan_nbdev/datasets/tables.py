@@ -93,7 +93,7 @@ def _kind(s, name, kind, notes, date_format):
     if s.dtype.kind == 'M' and kind not in (None, 'date', 'constant'):
         raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds dates')
     if kind == 'constant' and values > 1:
-        raise ValueError(f'kinds[{name!r}] cannot be constant: the column holds {s.iloc[0]!r} and {s[s != s.iloc[0]].iloc[0]!r}')
+        raise ValueError(f'kinds[{name!r}] cannot be constant: the column holds {" and ".join(map(repr, _values(s.drop_duplicates().iloc[:2])))}')
     if s.dtype.kind == 'M' and not (pd.Timestamp.min < s.min() and s.max() < pd.Timestamp.max):
         raise ValueError(f'column {name!r} has dates from {s.min():%Y-%m-%d} to {s.max():%Y-%m-%d}, but only those '
                          f'from 1678 to 2261 can be learned: drop=[{name!r}]')
