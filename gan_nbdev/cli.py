@@ -333,8 +333,8 @@ def _report(out, trainer, measured):
     covered = Coverage(*(measured[k] for k in Coverage._fields)) if there else None
     said = diagnose(trainer.history, covered)
     short = {o: measured[o] for k in _headline for o in (k, f'{k}_real') if o in measured}
-    pictures = f'pictures: {out}/samples.png, {out}/losses.png, {out}/value.png'
-    print(_table(short), *said, pictures, sep='\n')
+    pictures = ', '.join(str(p) for o in ('samples', 'losses', 'value') if (p := out/f'{o}.png').is_file())
+    print(_table(short), *said, *[f'pictures: {pictures}']*bool(pictures), sep='\n')
 
 # %% ../nbs/11_cli.ipynb #637dd7b4
 def _again(config, data, lr, changes):
@@ -431,7 +431,7 @@ def _save_table(frame, path, suffix):
     if suffix == '.jsonl': return Path(path).write_text(_lines(frame), encoding='utf-8')
     with open(path, 'wb') as f:   # whatever the name ends in
         try: frame.to_excel(f, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
-        except ImportError: raise ValueError(f'{suffix} needs more packages: pip install gan_nbdev[tables]') from None
+        except ImportError: raise ValueError(f"{suffix} needs more packages: pip install 'gan_nbdev[tables]'") from None
 
 def _lines(frame):
     "A line of JSON for each row, each number as it is"

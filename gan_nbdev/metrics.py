@@ -19,6 +19,7 @@ from torch.utils.data import Subset
 
 from .data import Distribution, GaussianMixture
 from .datasets.files import get_data
+from .datasets.samples import Loaded
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, positive_number, warn, whole_number
@@ -272,6 +273,7 @@ def _dealt(n, most, seed=0): return torch.randperm(n, generator=torch.Generator(
 def _streamed(data, n):
     "`n` items of a stream, none of them twice"
     gen = torch.Generator().manual_seed(0)
+    if isinstance(data, Loaded): return data.first(n)   # of a `DataLoader`, whose `sample` begins anew at its end
     if not hasattr(data, 'dataset') or getattr(data, 'iterable', False): return data.sample(n, gen)
     here = copy(data)
     here.dataset, here.num_workers = Subset(data.dataset, _dealt(len(data), n).tolist()), 0

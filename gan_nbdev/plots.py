@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .metrics import coverage
-from .support.checks import shape_words, warn
+from .support.checks import drawn_words, shape_words, warn
 from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
 from .value import LOG4
 
@@ -174,13 +174,13 @@ def _of_table(sets, ax):
     if names:
         some = {k: o[names[:2]].to_numpy(float) for k, o in sets.items()}
         ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
-        ax.set(xlabel=names[0], aspect='auto')
-        if len(names) > 1: ax.set_ylabel(names[1] + f' (of {len(columns)} columns)'*(len(columns) > 2))
+        ax.set(xlabel=drawn_words(names[0]), aspect='auto')
+        if len(names) > 1: ax.set_ylabel(drawn_words(names[1]) + f' (of {len(columns)} columns)'*(len(columns) > 2))
         return ax
     name = shared[0]
     shares = pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0)
-    shares.plot.bar(ax=ax, color=[palette[k] for k in shares], rot=0)
-    ax.set(xlabel=name, ylabel='share')
+    shares.set_axis([drawn_words(o) for o in shares.index]).plot.bar(ax=ax, color=[palette[k] for k in shares], rot=0)
+    ax.set(xlabel=drawn_words(name), ylabel='share')
     return ax
 
 # %% ../nbs/06_plots.ipynb #2ad97bdb
@@ -220,7 +220,7 @@ def plot_probability(gan,           # a GAN over the plane
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
     if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
     if extent is None: raise ValueError('extent must be a box, (2, 2), or a data object in the plane, not None')
-    names = [c.name for c in getattr(extent, 'columns', ())]
+    names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
     extent = torch.as_tensor(extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
@@ -231,7 +231,7 @@ def plot_probability(gan,           # a GAN over the plane
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
     if p.min() < .5 < p.max():
         ax.contour(u, v, p, [.5], colors='black', linestyles='--', linewidths=1)
-    x, y = names or ('$x_1$', '$x_2$')
+    x, y = names if len(names) == 2 else ('$x_1$', '$x_2$')   # one column may be two numbers
     ax.set(xlabel=x, ylabel=y, aspect='equal' if _alike(*(extent[:, 1] - extent[:, 0]).tolist()) else 'auto')
     if bar: ax.figure.colorbar(im, ax=ax, label='D(x)', ticks=[0, .5, 1])
     return ax
@@ -305,7 +305,7 @@ def plot_more(history:dict, # as `trainer.history`: terms, figures, what was log
     ax, known = _axes(ax), ('d_loss', 'g_loss', 'value', 'd_real', 'd_fake')
     for (k, v), colour in zip(((k, v) for k, v in history.items() if k not in known), cycle(_others)):
         t = np.flatnonzero(~np.isnan(v))
-        ax.plot(t + 1, v[t], lw=.8, color=colour, label=k)
+        ax.plot(t + 1, v[t], lw=.8, color=colour, label=drawn_words(k))
     ax.set(xlabel='iteration')
     if ax.lines: _legend_above(ax)
     return ax

@@ -31,9 +31,9 @@ from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.items import item_kind
 from .support.kinds import is_number, short
-from .support.safety import umask
+from .support.safety import umask, write_atomically
 from .support.tensors import in_pieces
-from .support.checks import warn
+from .support.checks import one_line, warn
 
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
@@ -62,12 +62,19 @@ def _save_rows(data:Samples, # rows in memory
     "Write rows so that `_load_rows` gives the same data, to the bit"
     s = data.scaling
     about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
-    if hasattr(data, 'way'): about['table'] = data.way.described()
+    if hasattr(data, 'way'): about |= dict(table=data.way.described(), bounded=data.bounded)
     else: about |= dict(kind=data.kind, span=data.span)
     if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
-    save_file(dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), path,
-              dict(rows=json.dumps(about)))
+    rows, about = dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), dict(rows=json.dumps(about))
+    if not _are_in(path, rows, about): write_atomically(path, lambda tmp: save_file(rows, tmp, about))
+
+def _are_in(path, rows, about):
+    "Does the file hold these already?"
+    try:
+        with safe_open(path, 'pt') as f:
+            return f.metadata() == about and {*f.keys()} == {*rows} and all(torch.equal(f.get_tensor(k), v) for k, v in rows.items())
+    except (OSError, SafetensorError, RuntimeError): return False
 
 def _load_rows(path           # from `_save_rows`
              ) -> Samples:   # the data
@@ -78,11 +85,13 @@ def _load_rows(path           # from `_save_rows`
         data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']),
                        labels=w.get('labels'))
         dtype = torch.float64 if about['double'] else torch.float32
-        data.scaling = _scaling(w['shift'], w['factor'], data.dim, dtype)
+        data.scaling = Scaling(w['shift'], w['factor'], dtype, data.dim)
         if about.get('kind') is not None: data.kind = item_kind(data.shape, about['kind'])
         if about.get('span') is not None: data.span = _span(about['span'])
         if 'class_names' in about: data.class_names = _texts(about['class_names'])
-        if 'table' in about: data = Table.of_rows(data, about['table'])
+        if 'table' in about:
+            data = Table.of_rows(data, about['table'])
+            data.bounded = about.get('bounded') is True
         return data
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         why = ' '.join(str(e).split())[:200]
@@ -91,13 +100,6 @@ def _load_rows(path           # from `_save_rows`
 def _texts(v):
     if isinstance(v, list) and all(isinstance(o, str) for o in v): return tuple(v)
     raise ValueError(f'class_names must be a list of texts, not {short(v)}')
-
-def _scaling(shift, factor, dim, dtype=torch.float32):
-    s = Scaling(shift, factor, dtype)
-    for name in ('shift', 'factor'):
-        if (shape := tuple(getattr(s, name).shape)) not in ((), (dim,)):
-            raise ValueError(f'scale.{name} has shape {shape}, but must be one number or {dim}')
-    return s
 
 # %% ../nbs/09_run_folders.ipynb #e411c321
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
@@ -149,6 +151,13 @@ def write_samples(path, # of the .png file
     else: _write_picture(path, lambda ax: plot_fakes(fake, data, ax) if known else plot_samples(fake, ax=ax, shape=data),
                         (6, 3.3 if known else 5.6) if data.kind == 'image' else (6, 5))
 
+def _drawn(path, draw):
+    "Write a picture; no run is lost to one that cannot be drawn"
+    try: draw(path)
+    except Exception as e:
+        path.unlink(missing_ok=True)
+        warn(f'{path.name} is not written: {type(e).__name__}: {one_line(e)}')
+
 def _averaged(w, ema):
     "The weights, with those of the average for G"
     return w | {f'generator.{k}': v for k, v in ema.items()}
@@ -168,10 +177,10 @@ def _write_files(trainer, d, record, measured):
     save_file(_weights(trainer), d/'weights.safetensors')
     _write_history(trainer.history, d/'history.csv')
     (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
-    write_samples(d/'samples.png', trainer.sample(1000), trainer.data)
-    _write_picture(d/'losses.png', lambda ax: plot_losses(trainer.history, ax))
-    plot = plot_value if 'value' in trainer.history else plot_more
-    _write_picture(d/'value.png', lambda ax: plot(trainer.history, ax))
+    fake, plot = trainer.sample(1000), plot_value if 'value' in trainer.history else plot_more
+    _drawn(d/'samples.png', lambda p: write_samples(p, fake, trainer.data))
+    _drawn(d/'losses.png', lambda p: _write_picture(p, lambda ax: plot_losses(trainer.history, ax)))
+    _drawn(d/'value.png', lambda p: _write_picture(p, lambda ax: plot(trainer.history, ax)))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
 # %% ../nbs/09_run_folders.ipynb #e7eb936b
@@ -196,28 +205,34 @@ def save(self:Run,
         measured = self.measure() if measured is None else measured
         for left in out.glob('.new-*'): shutil.rmtree(left)   # by a process that was killed
         with tempfile.TemporaryDirectory(dir=out, prefix='.new-') as d:
-            _write_files(self.trainer, Path(d), self.record(), measured)
-            self._keep_rows(out)
-            self._write_checkpoint(out/'checkpoints')
+            new = Path(d)
+            _write_files(self.trainer, new, self.record(), measured)
+            (new/'checkpoints').mkdir()
+            Checkpoints(new/'checkpoints', notes=self.record).after_block(self.trainer)
+            self._keep_rows(out)   # the last that can fail: what follows needs no room
             (out/'config.json').unlink(missing_ok=True)
+            self._put_checkpoint(new/'checkpoints', out/'checkpoints')
             for name in _files:
-                os.chmod(Path(d)/name, 0o666 & ~umask())
-                os.replace(Path(d)/name, out/name)
+                if not (new/name).exists(): (out/name).unlink(missing_ok=True); continue   # a picture that cannot be drawn
+                os.chmod(new/name, 0o666 & ~umask())
+                os.replace(new/name, out/name)
     return out
 
 @patch
-def _write_checkpoint(self:Run, folder):
+def _put_checkpoint(self:Run, new, folder):
     folder.mkdir(exist_ok=True)
     mine = any(isinstance(h, _Kept) and h.folder == folder for h in self.trainer.hooks)
+    before = [p for i, p in checkpoint_files(folder) if i < self.iteration and mine][-1:]
+    for _, p in checkpoint_files(new): os.replace(p, folder/p.name)
     for i, p in checkpoint_files(folder):
-        if i > self.iteration or not mine: p.unlink()   # of the run that this one replaces
-    Checkpoints(folder, notes=self.record).after_block(self.trainer)
+        if i != self.iteration and p not in before: p.unlink()   # of the run that this one replaces
 
 @patch
 def _keep_rows(self:Run, out):
     data = self.trainer.data
     if self.begun.is_own('data') and type(data) in (Samples, Table):
         out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob('.data-*'): left.unlink()   # by a process that was killed
         _save_rows(data, out/'data.safetensors')
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
@@ -228,10 +243,10 @@ class _Kept(Checkpoints):
 
     def before_fit(self, trainer, n):
         if not rank():
+            self.run._keep_rows(self.out)   # if there is no room, nothing is lost yet
             if self.fresh:   # config.json first: without it, this is the folder of a run under way
                 for name in reversed(_files): (self.out/name).unlink(missing_ok=True)
                 for _, p in checkpoint_files(self.folder): p.unlink()
-            self.run._keep_rows(self.out)
         self.fresh = False
         super().before_fit(trainer, n)
 
@@ -409,7 +424,7 @@ def load_run(run     # a run folder
     try:
         shift, factor = (w.pop(f'scale.{o}', None) for o in ('shift', 'factor'))
         dtype = torch.float64 if d.get('double', 'table' in d) else torch.float32
-        scaling = None if shift is None else _scaling(shift, factor, data.dim, dtype)
+        scaling = None if shift is None else Scaling(shift, factor, dtype, data.dim)
         if scaling: data.unscale = _unscale(scaling)
         if 'table' in d: data.items = Columns.of(d['table'], scaling).frame
         gan.load_state_dict(w)

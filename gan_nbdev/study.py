@@ -25,7 +25,7 @@ from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import seed_number, warn, whole_number
+from .support.checks import drawn_words, seed_number, warn, whole_number
 from .support.folders import check_writable, writing
 from .support.kinds import is_number, mapping, plain, short, text
 from .support.safety import write_atomically
@@ -312,8 +312,8 @@ def plot(self:Study,
         ax.plot(r['values'], apart, 'o', ms=4, mew=0, alpha=.6, color=palette['generator'])
         if r['n']: ax.errorbar(r['mean'], i, xerr=r['error'], fmt='|', ms=14, lw=1.5, capsize=3,
                                color=palette['data'])
-    ax.set(yticks=range(len(rows)), yticklabels=[self.label(i) for i in range(len(rows))],
-           ylim=(len(rows) - .5, -.5), xlabel=rows[0]['metric'])
+    ax.set(yticks=range(len(rows)), yticklabels=[drawn_words(self.label(i)) for i in range(len(rows))],
+           ylim=(len(rows) - .5, -.5), xlabel=drawn_words(rows[0]['metric']))
     return ax
 
 def _size(settings): return 4, max(2.6, .3*settings + .7)   # inches; high enough for the labels

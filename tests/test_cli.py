@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from commands import bin_, run
+from gan_nbdev.cli import gan_train
 
 mnist_dir = os.environ.get('MNIST_DIR')
 
@@ -339,3 +340,9 @@ def test_two_at_once_and_a_killed_one(tmp_path):
     assert r.returncode == 0, r.stderr
     assert json.loads((tmp_path/'runs/ring/metrics.json').read_text())['iterations'] == n
     assert not (tmp_path/'runs/ring/.lock').exists()
+
+
+def test_pictures_that_could_not_be_drawn_are_not_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('gan_nbdev.plots.plot_losses', lambda *_: 1/0)
+    with pytest.warns(UserWarning, match='losses.png is not written'): gan_train('ring', steps=1, out=tmp_path/'r', device='cpu', quiet=True)
+    assert capsys.readouterr().out.endswith(f'pictures: {tmp_path}/r/samples.png, {tmp_path}/r/value.png\n')

@@ -738,3 +738,55 @@ def test_a_file_may_end_in_capitals_and_an_error_names_what_was_asked_for(tmp_pa
     assert pd.read_excel(tmp_path/'a.XLSX').shape == (30, 2)
     if Path('/proc').exists():
         assert line(lambda: gan_sample(tmp_path/'r', n=3, out='/proc/x.csv')).startswith('--out /proc/x.csv cannot be written: ')
+
+
+# ---- what is promised of rows
+
+class Late(Dataset):
+    "Items of which only those that no first look sees go beyond [0, 1]"
+    def __len__(self): return 1000
+    def __getitem__(self, i): return torch.tensor([5. if i == 3 else .5, .1*(i % 7)])
+
+
+def test_a_bounded_stream_stays_bounded():
+    data = Stream(Late(), scale='unit')
+    assert data.bounded and 'first items go from 0 to 1, but item 3 from 0.3 to 5' in line(lambda: data.sample(4000))
+    inner = Stream(torch.linspace(0, 1, 60).reshape(30, 2), scale='unit')
+    assert inner.bounded and inner.sample(200).max() <= 1
+
+
+def test_as_many_rows_as_are_asked_for():
+    x, y = torch.arange(20.)[:, None], torch.arange(20) % 2
+    given = Loaded(DataLoader(TensorDataset(x, y), batch_size=6, shuffle=True), classes=2)
+    assert [len(given.sample(n)) for n in (0, 7, 20, 100)] == [0, 7, 20, 100] and len(given.first(100)) == 20
+    assert sorted(given.sample(20)[:, 0].tolist()) == x[:, 0].tolist() and len({*given.sample(100)[:, 0].tolist()}) == 20
+    assert given.labelled.sample(0).shape == Stream(TensorDataset(x, y), classes=2).labelled.sample(0).shape == (0, 2)
+    class Once(IterableDataset):   # of a loader that comes to its end for good
+        left = [0., 1., 2., 3., 4., 5.]
+        def __iter__(self): return (torch.tensor([self.left.pop()]) for _ in range(len(self.left)))
+    assert 'the DataLoader has 4 items, fewer than n=9' in line(lambda: Loaded(DataLoader(Once(), batch_size=2)).sample(9))
+
+
+@pytest.mark.parametrize('make', [lambda x, **how: Samples(x, **how), lambda x, **how: Stream(x, **how)])
+def test_shapes_that_are_none_are_refused(make):
+    x = torch.rand(10, 4)
+    assert 'shape must be as many numbers as an item has axes, as (4,), not 4' in line(lambda: make(x, shape=4))
+    for shape in ((-2, -2), (2., 2.), (True, 4)): assert 'each number in shape must be a whole number' in line(lambda: make(x, shape=shape))
+    assert make(x, shape=[2, 2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize('make', [Samples, Stream, lambda x, scale: Loaded(DataLoader(x, batch_size=5), scale)])
+@pytest.mark.parametrize('items', [torch.rand(10, 4), torch.rand(10, 4, 4)], ids=['rows', 'images'])
+def test_shift_and_factor_may_be_an_array(make, items):
+    a, b = (make(items, scale=o) for o in (np.array([.25, 2.]), (.25, 2.)))
+    assert str(a.scaling) == str(b.scaling) and a.span == b.span
+
+
+def test_the_order_of_bytes_changes_nothing(tmp_path):
+    x = np.random.default_rng(0).integers(19, 65_304, (10, 6, 6)).astype('>u2')
+    np.save(tmp_path/'x.npy', x)
+    for o in (Samples(x), get_data(tmp_path/'x.npy'), Stream([*x]), Samples(x.astype('u2'))): assert o.span == (0, 65_535)
+
+
+def test_an_image_has_no_size_true(tmp_path):
+    assert 'size must be 1 to 4096 whole pixels, or (height, width), not True' in line(lambda: images(pictures(tmp_path/'a'), size=True))

@@ -153,6 +153,10 @@ def prose(path):
     return text
 
 pages = [*nbs, *(root/o for o in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'))]
+@pytest.mark.parametrize('path', nbs, ids=nb_ids)
+def test_brackets_are_quoted_for_the_shell(path):
+    assert not re.findall(r"pip install [\w.]+\[", path.read_text(encoding='utf-8'))
+
 @pytest.mark.parametrize('path', pages, ids=[p.name for p in pages])
 def test_internal_links(path):
     text = prose(path)

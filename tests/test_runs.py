@@ -199,6 +199,61 @@ def test_saving_over_a_longer_run_leaves_none_of_its_checkpoints(tmp_path):
     assert state(Run.open(tmp_path)) == state(run)
 
 
+def own(seed): return new(Samples(np.random.default_rng(seed).normal(size=(100, 2)), name='own')).fit(2 + seed, progress=False)
+def files(folder): return {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+@pytest.mark.parametrize('where, name', [('engines.checkpoints', 'write_checkpoint'), ('run_folders', 'save_file')])
+@pytest.mark.parametrize('seed', [0, 1])   # a run of fewer iterations over one of more, and the other way round
+def test_a_save_that_fails_leaves_the_run_that_was_there(tmp_path, monkeypatch, where, name, seed):
+    old, later = own(seed), own(1 - seed)
+    before = files(old.save(tmp_path/'run'))
+    write = getattr(sys.modules[f'gan_nbdev.{where}'], name)
+    def full(*args, **kwargs):
+        if name == 'write_checkpoint' or 'x' in args[0]:   # the rows, not the weights
+            open(args[0] if name == 'write_checkpoint' else args[1], 'wb').write(b'half')
+            raise OSError(28, 'No space left on device')
+        return write(*args, **kwargs)
+    with monkeypatch.context() as m:
+        m.setattr(f'gan_nbdev.{where}.{name}', full)
+        with pytest.raises(OSError, match='No space'): later.save(tmp_path/'run', replace=True)
+        if name == 'save_file':
+            with pytest.raises(OSError, match='No space'): own(3).keep(tmp_path/'run').fit(1, progress=False)
+    assert files(tmp_path/'run') == before and state(Run.open(tmp_path/'run')) == state(old)
+    later.save(tmp_path/'run', replace=True)
+    assert state(Run.open(tmp_path/'run')) == state(later) and load_run(tmp_path/'run')[2]['story'] == later.story
+
+
+def test_rows_that_are_there_are_not_written_again(tmp_path):
+    own(0).save(tmp_path/'run')
+    rows = tmp_path/'run/data.safetensors'
+    before = rows.stat().st_ino, rows.stat().st_mtime_ns
+    run = Run.open(tmp_path/'run').keep(tmp_path/'run').fit(2, progress=False)
+    run.save(tmp_path/'run', replace=True)
+    assert (rows.stat().st_ino, rows.stat().st_mtime_ns) == before
+    own(1).save(tmp_path/'run', replace=True)
+    assert rows.stat().st_mtime_ns > before[1]
+
+
+def test_checkpoints_of_the_run_itself_stay(tmp_path):
+    run = new().keep(tmp_path, every=5).fit(12, progress=False)
+    run.trainer.hooks.clear()
+    run.fit(1, progress=False)
+    run.keep(tmp_path, every=5).save(tmp_path, replace=True)
+    assert [i for i, _ in checkpoint_files(tmp_path/'checkpoints')] == [12, 13]
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_run(tmp_path, monkeypatch):
+    run = new().fit(2, progress=False)
+    run.save(tmp_path/'run')
+    monkeypatch.setattr('gan_nbdev.plots.plot_losses', lambda *_: 1/0)
+    run.fit(1, progress=False)
+    with pytest.warns(UserWarning, match='losses.png is not written: ZeroDivisionError: division by zero'):
+        run.save(tmp_path/'run', replace=True)
+    assert {p.name for p in (tmp_path/'run').glob('*.png')} == {'samples.png', 'value.png'}
+    assert load_run(tmp_path/'run')[2]['story'] == [{'fit': 3}] and state(Run.open(tmp_path/'run')) == state(run)
+
+
 def test_a_folder_that_another_writes_is_not_saved_to(tmp_path):
     run, held, done = new().fit(1, progress=False), threading.Event(), threading.Event()
     def hold():

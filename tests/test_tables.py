@@ -5,9 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.cbook import is_math_text
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, metrics, mlp_discriminator,
-                           mlp_generator, normal, plot_probability)
+from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, marginals_and_pairs, metrics,
+                           mlp_discriminator, mlp_generator, normal, plot_more, plot_probability, plot_samples)
 from gan_nbdev.cli import gan_sample, gan_train
 from gan_nbdev.datasets.tables import Table, table
 
@@ -152,9 +155,10 @@ def test_from_a_file_to_a_file(tmp_path, monkeypatch):
     with pytest.raises((ValueError, SystemExit)): gan_sample('run', out='s.npy')
     gan_train('people.csv', resume=True, out='run', quiet=True, steps=5)   # goes on with what was asked of the file
 
-def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path):
+@pytest.mark.parametrize('scale', ['standard', 'unit'])
+def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path, scale):
     from gan_nbdev.all import Run
-    e = experiment(get_data(frame), steps=2, device='cpu', engine='eager', batch_size=32, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    e = experiment(get_data(frame, scale=scale), steps=2, device='cpu', engine='eager', batch_size=32, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
     run = Run(e); run.fit(2, progress=False); run.save(tmp_path/'run')
     again = Run.open(tmp_path/'run')
     assert type(again.trainer.data) is Table and again.trainer.sample(5).equals(run.trainer.sample(5))
@@ -283,7 +287,81 @@ def test_the_scale_unit_is_of_each_column_alone():
     (lambda f: f.assign(b=f.b.where(f.index != 3)), "'b' has a missing cell, in row 3"),
     (lambda f: f.assign(day=f.day.where(f.index != 4)), "'day' has a missing cell, in row 4"),
     (lambda f: f.assign(b=['foo', *f.b[1:]]), "'b' must hold numbers, not .*'foo'"),
+    (lambda f: f.assign(day=f.day.dt.strftime('%d.%m.%Y')), "'day' must hold dates of the form ISO8601, not '01.01.2020'"),
+    (lambda f: f.assign(day=range(50)), "'day' must hold dates, not int64"),
     (lambda f: f.drop(columns='kind'), "lacks the column 'kind'")])
 def test_rows_that_are_no_rows_of_the_table_are_refused_by_column(spoil, why):
     frame = pd.DataFrame(dict(a=x[:50, 0], b=x[:50, 1], kind=[*'xy'*25], day=pd.date_range('2020-01-01', periods=50)))
     with pytest.raises(ValueError, match=why): metrics(spoil(frame), get_data(frame))
+
+
+@pytest.mark.parametrize('texts', [
+    dict(v=pd.date_range('2020-01-01', periods=50).strftime('%d.%m.%Y')), dict(v=pd.date_range('2020-01-01', periods=50).strftime('%Y-%m-%d')),
+    dict(v=pd.date_range('2020-01-01', periods=50).strftime('%d.%m.%Y %H:%M:00+02:00'), date_format='%d.%m.%Y %H:%M:%S%z'),
+    dict(v=[*'01234']*10), dict(v=[*'01abc']*10), dict(v=[f'{i}.5' for i in range(50)]),
+    dict(v=['007', '08']*25, kinds=dict(v='whole')), dict(v=[*'01']*25, kinds=dict(v='boolean'))])
+def test_texts_are_scaled_as_they_were_read(texts):
+    how = dict(texts)
+    frame = pd.DataFrame(dict(v=how.pop('v'), b=x[:50, 0]))
+    data = table(frame, **how)
+    for part in (slice(0, 12), slice(31, 43), slice(None)):
+        assert torch.allclose(data.scale(frame.iloc[part]), data.x[part])
+        assert torch.allclose(data.scale(data.items(data.x[part])), data.x[part], atol=1e-4)
+    assert metrics(frame, data)['distance_v'] < .5
+
+def test_the_form_of_dates_is_kept_with_a_run(tmp_path):
+    from gan_nbdev.all import Run
+    days = pd.DataFrame(dict(v=pd.date_range('2020-01-01', periods=50).strftime('%d.%m.%Y'), b=x[:50, 0]))
+    run = Run(experiment(get_data(days), steps=1, device='cpu', engine='eager', batch_size=16, **{'generator.hidden': [8], 'discriminator.hidden': [8]}))
+    run.fit(1, progress=False).save(tmp_path/'run')
+    assert torch.equal(Run.open(tmp_path/'run').trainer.data.scale(days), run.trainer.data.scale(days))
+
+@pytest.mark.parametrize('how, why', [
+    (dict(label='d', drop='d'), "drop names 'd', which is the label"), (dict(columns=['a', 'a']), "columns names 'a' twice"),
+    (dict(kinds='number'), "kinds must be an object of entries, not 'number'"), (dict(date_format=3), 'date_format must be a text'),
+    (dict(label='d', kinds=dict(d='number')), r"kinds\['d'\] must be category or boolean, for it is the label, not 'number'"),
+    (dict(kinds=dict(a='constant')), r"kinds\['a'\] cannot be constant: the column holds .* and"),
+    (dict(kinds=dict(e='number')), r"kinds\['e'\] cannot be 'number': the column holds dates"),
+    (dict(scale=np.array([0, 1])), r'scale must be .* for a table with categories, not \[0, 1\]'), (dict(sep=''), 'sep, .* are for files')])
+def test_what_cannot_be_done_with_a_table_is_refused(how, why):
+    with pytest.raises(ValueError, match=why) as e: table(frame, **how)
+    assert '\n' not in str(e.value)
+
+def test_shift_and_factor_may_be_an_array():
+    assert torch.equal(table(frame[['a', 'b']], scale=np.array([0, 2.])).x, table(frame[['a', 'b']], scale=(0, 2.)).x)
+
+@pytest.mark.parametrize('suffix, how, said', [
+    ('.parquet', dict(header=False), 'header=False'), ('.feather', dict(encoding='latin1'), "encoding='latin1'"), ('.xlsx', dict(sep=';'), "sep=';'"),
+    ('.jsonl', dict(decimal=','), "decimal=','"), ('.csv', dict(header=0), 'header must be True, False or None, not 0')])
+def test_options_that_say_nothing_of_a_file_are_refused(tmp_path, suffix, how, said):
+    (tmp_path/f't{suffix}').write_text('a,b\n1,2\n3,5\n')
+    with pytest.raises(ValueError, match=said): table(tmp_path/f't{suffix}', **how)
+
+def test_numbers_of_another_byte_order():
+    back = table(frame[['a', 'b']].astype(dict(a='>f4', b='>i2')))
+    assert [str(o) for o in back.items(back.x).dtypes] == ['float32', 'int16']
+
+# --- dollars -------------------------------------------------------------------------------------
+
+money = pd.DataFrame({'net_$_gross_$': x[:60, 0], '$_b_$': x[:60, 1], 'pay': [*['$10k-$20k', '$100_$200']*30]})
+
+@pytest.mark.parametrize('columns', [None, ['net_$_gross_$', '$_b_$'], ['pay']])
+def test_dollars_are_drawn_as_they_are(columns):
+    fig = Figure()
+    data = table(money, columns=columns)
+    frames = data.items(data.x), data.items(data.x)
+    left, right, wide = fig.subplots(1, 3)
+    plot_samples(*frames, ax=left)
+    plot_more({'$_a_$': np.ones(3)}, right)
+    if data.dim == 2: plot_probability(GAN(mlp_generator(2, 2, (4,)), mlp_discriminator(2, (4,)), normal(2)), data, wide)
+    for o in (fig, marginals_and_pairs(*frames)):
+        o.canvas.draw()
+        texts = [t.get_text() for t in o.findobj(Text) if '$' in t.get_text() and 'x_' not in t.get_text()]
+        assert texts and not any(map(is_math_text, texts))
+
+@pytest.mark.filterwarnings('error:.*is not written')
+def test_a_run_on_a_table_with_dollars_is_kept_with_its_pictures(tmp_path):
+    from gan_nbdev.all import Run
+    e = experiment(get_data(money), steps=1, device='cpu', engine='eager', batch_size=16, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    Run(e).fit(1, progress=False).save(tmp_path/'run')
+    assert (tmp_path/'run/samples.png').is_file()

@@ -275,7 +275,7 @@ _beyond = '\0beyond'
 def _needs(package, suffix):
     "What reads the files of others, and is not always there"
     try: return import_module(package)
-    except ImportError: raise ValueError(f'reading {suffix} needs {package}: pip install gan_nbdev[tables]') from None
+    except ImportError: raise ValueError(f"reading {suffix} needs {package}: pip install 'gan_nbdev[tables]'") from None
 
 def without_index(frame:pd.DataFrame, # any
                   notes:list # takes the sentence on what is lost
@@ -330,6 +330,7 @@ def _json_lines(path, encoding, memory):
 
 # %% ../../nbs/datasets/04_frames.ipynb #c0625fd3
 table_suffixes = '.csv', '.tsv', '.txt', '.dat', '.xlsx', '.parquet', '.feather', '.jsonl', '.ndjson'
+_told = {'.xlsx': ['header'], '.parquet': [], '.feather': [], '.jsonl': ['encoding'], '.ndjson': ['encoding']}   # options; of others all
 
 def table_suffix(path # of any file
                 ) -> str: # in `table_suffixes`, or None
@@ -350,9 +351,11 @@ def read_frame(
     if sep is not None and not (isinstance(sep, str) and len(sep) == 1 and sep not in '"\r\n'):
         raise ValueError(f'sep must be one character, no quote or line end, not {sep!r}')
     if decimal not in (None, '.', ','): raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
-    if header not in (None, True, False): raise ValueError(f'header must be True, False or None, not {header!r}')
+    if not (header is None or isinstance(header, bool)): raise ValueError(f'header must be True, False or None, not {header!r}')
     path, notes = readable_file(path), []
     suffix = table_suffix(path) or '.txt'
+    for k, v in dict(sep=sep, decimal=decimal, encoding=encoding, header=header).items():
+        if v is not None and k not in _told.get(suffix, (k,)): raise ValueError(f'{path}: {k}={v!r} says nothing of {suffix} files: leave it out')
     if path.suffix.lower() == '.json': raise ValueError(f'{path}: JSON must hold a row in each line, as a .jsonl file')
     try:
         with warnings.catch_warnings():

@@ -126,7 +126,7 @@ def _pages(im, path):
 def _size(size):
     "`size` as (height, width)"
     hw = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(hw) != 2 or not all(isinstance(o, Integral) and 1 <= o <= 4096 for o in hw):
+    if len(hw) != 2 or not all(isinstance(o, Integral) and not isinstance(o, bool) and 1 <= o <= 4096 for o in hw):
         raise ValueError(f'size must be 1 to 4096 whole pixels, or (height, width), not {size!r}')
     return hw
 

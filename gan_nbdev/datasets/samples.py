@@ -79,6 +79,18 @@ class _Told(_Scaled):
         here = copy(self)
         here._told = self.classes
         return here
+    @property
+    def _nothing(self): return torch.empty(0, self.dim + (self._told is not None))
+
+def _item_shape(shape, own, dim):
+    "The shape of an item, as given or its own"
+    if shape is None: return tuple(own) or (1,)
+    if not isinstance(shape, (tuple, list)): raise ValueError(f'shape must be as many numbers as an item has axes, as ({dim},), not {shape!r}')
+    shape = tuple(whole_number('each number in shape', o, 1) for o in shape)
+    if math.prod(shape) != dim: raise ValueError(f'shape must hold {dim} numbers, not {shape}')
+    return shape or (1,)
+
+def _asked(scale): return scale.tolist() if hasattr(scale, 'tolist') else scale   # two numbers may be an array
 
 def _span(x, dtype, kind, scale):
     "Which values of images are black and white; a scale that is given says it"
@@ -152,11 +164,9 @@ class Samples(_Scaled):
         x = real_tensor('x', x)
         _check_table(x)
         if labels is not None: self.labels, self.classes = _labels(labels, len(x))
-        self.name,self.shape = name, tuple(x.shape[1:] if shape is None else shape)
+        self.name,self.dim,scale = name, x[0].numel(), _asked(scale)
+        self.shape = _item_shape(shape, x.shape[1:], self.dim)
         x = x.flatten(1)
-        self.dim = x.shape[1]
-        if math.prod(self.shape) != self.dim:
-            raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
         self.kind = item_kind(self.shape, kind)
         self.span = _span(x, dtype, self.kind, scale)
         self.scaling = self._scaling(x, scale)
@@ -396,14 +406,13 @@ class Stream(_Told):
             raise ValueError(f'dataset must be a torch Dataset, not {type(dataset).__name__}')
         self.dataset,self.name = dataset, name
         self.num_workers = whole_number('num_workers', num_workers, 0)
+        scale = _asked(scale)
         n = 256 if scale == 'standard' else 16
         first = [*islice(dataset, n)] if self.iterable else [dataset[i] for i in _spread(len(dataset), n)]
         if not first: raise ValueError('dataset is empty')
         dtype, x = getattr(_raw(first[0]), 'dtype', None), _item(first[0])
         self._item_shape, self.dim = x.shape, x.numel()
-        self.shape = tuple(x.shape if shape is None else shape) or (1,)
-        if math.prod(self.shape) != self.dim:
-            raise ValueError(f'shape must hold {self.dim} numbers, not {self.shape}')
+        self.shape = _item_shape(shape, x.shape, self.dim)
         self.kind = item_kind(self.shape, kind)
         read = _Reader(None, self._item_shape)
         some = torch.stack([read(o, f'one of its first {len(first)} items')[0] for o in first])
@@ -423,7 +432,9 @@ class Stream(_Told):
         n = f'{len(self)} items' if hasattr(self.dataset, '__len__') else 'items'
         return f'{self.name}: {n} of shape {shape_words(self.shape)}, read as they come{self._told_of()}'
     @property
-    def _reader(self): return _Reader(self.scaling, self._item_shape, self._found, self._told)
+    def _reader(self):
+        kept = (0., self.scaling.factor.item()) if self.bounded and self._found is None else self._found
+        return _Reader(self.scaling, self._item_shape, kept, self._told)
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
         read = self._reader
@@ -432,7 +443,7 @@ class Stream(_Told):
             if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
         else: items = _Numbered(self.dataset).__getitems__(torch.randint(
             len(self), (n,), generator=generator, device=generator.device).tolist())
-        return read.gather(items).to(generator.device) if n else torch.empty(0, self.dim)
+        return (read.gather(items) if n else self._nothing).to(generator.device)
     def source(self, m, generator=None, device=None):
         if hasattr(self.dataset, '__len__'): _enough(self, m)
         items = (_NumberedInOrder if self.iterable else _Numbered)(self.dataset)
@@ -526,6 +537,7 @@ class Loaded(_Told):
         if loader.batch_size is None and loader.batch_sampler is None:
             raise ValueError('a DataLoader with batch_size=None gives items one by one, not minibatches: give it a batch_size')
         if classes is not None: self.classes = whole_number('classes', classes, 2)
+        scale = _asked(scale)
         with _looked_at(loader): first = next(iter(loader), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
         dtype, x = getattr(_raw(first), 'dtype', None), _item(first)
@@ -550,15 +562,25 @@ class Loaded(_Told):
         rows = self.scaling(x.reshape(len(x), -1))
         if self._told is None: return rows
         return torch.cat([rows, torch.tensor([[_label(o, self._told)] for o in zip(x, batch[1])])], 1)
+    def _epoch(self, n):
+        rows = [self._nothing]
+        for batch in self.loader:
+            rows.append(self.rows_of(batch))
+            if sum(map(len, rows)) >= n: break
+        return torch.cat(rows)[:n]
+    def first(self,
+        n:int, # items at most, ≥ 1
+    )->torch.Tensor: # (≤ n, dim), model units
+        "The first items of an epoch, all of them where there are fewer"
+        with _looked_at(self.loader): return self._epoch(whole_number('n', n, 1))
     def _draw(self, n, generator):
-        "The first n items"
-        rows = []
+        "The first n items, of as many epochs as that takes"
+        rows = [self._nothing]
         with _looked_at(self.loader):
-            for batch in self.loader:
-                rows.append(self.rows_of(batch))
-                if sum(map(len, rows)) >= n: break
-        if not n: return torch.empty(0, self.dim)
-        return torch.cat(rows)[:n].to(generator.device)
+            while left := n - sum(map(len, rows)):
+                rows.append(self._epoch(left))
+                if not len(rows[-1]): raise ValueError(f'the DataLoader has {n - left} items, fewer than n={n}')
+        return torch.cat(rows).to(generator.device)
     def source(self, m, generator=None, device=None):
         if m != self.m:
             raise ValueError(f'batch_size must be {self.m}, that of the DataLoader, not {m}')

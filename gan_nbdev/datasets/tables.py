@@ -18,13 +18,15 @@ from .frames import read_frame, without_index
 from .samples import Samples
 from ..support.calls import remembers_file
 from ..support.checks import check_room, one_line
+from ..support.kinds import mapping, text
 from ..support.tensors import rows
 
 # %% ../../nbs/datasets/05_tables.ipynb #0f7bc046
 Column = namedtuple('Column', 'name kind values dtype')
-Column.__doc__ = "A column: its name, kind, the values of a category (or the unit of a date), and pandas' type"
+Column.__doc__ = "A column: its name, kind, the values of a category (of a date the unit, and its texts' form unless ISO), and pandas' type"
 _kinds = 'number', 'whole', 'boolean', 'category', 'date', 'constant'
 _units = dict(day='D', second='s', microsecond='us')   # of dates
+_text = 'str', 'object', 'string'   # pandas' types of it
 _few, _most = 10, 1000   # values of a column of whole numbers, of a category
 _formats = 'ISO8601', '%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y'
 
@@ -36,7 +38,7 @@ def _far_away(text, format):
     return False
 
 def _dates(s, name, notes, format=None):
-    "A column of texts as dates, or None"
+    "A column of texts as dates, and the form in which they were found; or None"
     if not s.astype(str).str.contains(r'\d').all(): return None
     for i, o in enumerate([format] if format else _formats):
         found = pd.to_datetime(s, format=o, errors='coerce', utc=True)
@@ -47,7 +49,7 @@ def _dates(s, name, notes, format=None):
         if s.astype(str).str.contains(r':.*(?:[+-]\d\d:?\d\d|Z)$').any(): notes.append(f'{name!r} comes back in UTC, without its time zone')
         others = [] if format or not i else [p for p in _formats[i+1:] if pd.to_datetime(s, format=p, errors='coerce').notna().all()]
         if others: notes.append(f'{name!r} is read as dates of the form {o}, and could be {others[0]}: date_format=… says which')
-        return found.dt.tz_localize(None)
+        return found.dt.tz_localize(None), o
     return None
 
 def _numbers(s):
@@ -59,6 +61,7 @@ def _numbers(s):
 def _plain(s, name):
     "A column in one of NumPy's own types, or as texts and dates, missing cells as they are"
     if isinstance(s.dtype, pd.SparseDtype): s = s.sparse.to_dense()
+    if isinstance(s.dtype, np.dtype) and not s.dtype.isnative: s = s.astype(s.dtype.newbyteorder('='))
     if isinstance(s.dtype, pd.PeriodDtype): s = s.dt.to_timestamp()
     if isinstance(s.dtype, pd.CategoricalDtype):
         plain = all(isinstance(o, (str, int, float, bool)) for o in s.dtype.categories)
@@ -82,17 +85,21 @@ def _kind(s, name, kind, notes, date_format):
         raise ValueError(f'kinds[{name!r}] must be one of {", ".join(_kinds)}, not {kind!r}')
     dtype, n, values = str(s.dtype), len(s), s.nunique()
     if getattr(s.dtype, 'ordered', False): dtype = 'ordered category'
-    text = str(s.dtype) in ('str', 'object', 'string')
-    if kind is None and text and (date_format or not _zeros_first(s)) and (found := _dates(s, name, notes, date_format)) is not None: s, text = found, False
-    if kind == 'date':
-        if (s := _dates(s, name, notes, date_format) if text else s) is None or s.dtype.kind != 'M':
-            raise ValueError(f'column {name!r} holds no dates that can be read: date_format=… says what they look like')
+    text, form = str(s.dtype) in _text, 'ISO8601'
+    if text and (kind == 'date' or kind is None and (date_format or not _zeros_first(s))):
+        if found := _dates(s, name, notes, date_format): (s, form), text = found, False
+    if kind == 'date' and s.dtype.kind != 'M':
+        raise ValueError(f'column {name!r} holds no dates that can be read: date_format=… says what they look like')
+    if s.dtype.kind == 'M' and kind not in (None, 'date', 'constant'):
+        raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds dates')
+    if kind == 'constant' and values > 1:
+        raise ValueError(f'kinds[{name!r}] cannot be constant: the column holds {" and ".join(map(repr, _values(s.drop_duplicates().iloc[:2])))}')
     if s.dtype.kind == 'M' and not (pd.Timestamp.min < s.min() and s.max() < pd.Timestamp.max):
         raise ValueError(f'column {name!r} has dates from {s.min():%Y-%m-%d} to {s.max():%Y-%m-%d}, but only those '
                          f'from 1678 to 2261 can be learned: drop=[{name!r}]')
     if kind is None and values == 1: kind = 'constant'
     if kind is None and s.dtype.kind == 'M' or kind == 'date':
-        return Column(name, 'date', (_finest(s),), dtype), s
+        return Column(name, 'date', (_finest(s), *[form]*(form != 'ISO8601')), dtype), s
     is_bool = s.dtype.kind == 'b' or dtype == 'boolean'
     if kind == 'boolean' and not is_bool and not set(s.unique()) <= {0, 1}:
         raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {s[~s.isin([0, 1])].iloc[0]!r}')
@@ -140,8 +147,8 @@ def _counts(s):
     except (ValueError, TypeError): return False
     return len(s) > 1 and v.iloc[0] in (0, 1) and bool((v.diff().iloc[1:] == 1).all())
 
-def _check_once(names):
-    if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(f'two columns are called {twice[0]!r}')
+def _check_once(names, said='two columns are called {!r}'):
+    if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(said.format(twice[0]))
 
 def _tidy(frame, notes, gone=()):
     "Without blank rows, columns that hold nothing, and an index"
@@ -192,7 +199,7 @@ def _complete(frame, missing, notes, texts=()):
     gaps, said = pd.DataFrame(False, frame.index, frame.columns), []
     for name in frame:
         s = frame[name] = _plain(frame[name], name)
-        gone, text = s.isna(), str(s.dtype) in ('str', 'object', 'string')
+        gone, text = s.isna(), str(s.dtype) in _text
         if text: gone |= s.map(lambda o: not str(o).strip(), na_action='ignore').fillna(True).astype(bool)
         empty = int(gone.sum())
         if text:
@@ -232,15 +239,31 @@ def choices_of(columns # of a `Table`
     starts = np.cumsum([0, *widths])
     return tuple((int(a), w) for a, w, c in zip(starts, widths, columns) if c.kind in ('category', 'boolean'))
 
+def _untexted(s, c):
+    "Texts as the dates or numbers that those of the table became"
+    if str(s.dtype) not in _text: return s
+    if c.kind == 'date':
+        form = (*c.values[1:], 'ISO8601')[0]
+        there = s.where(s.str.contains(r'\d'))   # 'now' is one to pandas
+        what, found = f'dates of the form {form}', pd.to_datetime(there, format=form, errors='coerce', utc=True).dt.tz_localize(None)
+    elif any(isinstance(o, str) for o in c.values): return s
+    else: what, found = 'numbers', _numbers(s)
+    if (bad := found.isna()).any(): raise ValueError(f'{c.name!r} must hold {what}, not {s[bad].iloc[0]!r}')
+    return found
+
 def _encoded(s, c):
     "A column as numbers, (n, width)"
     if s.isna().any(): raise ValueError(f'{c.name!r} has a missing cell, in row {s.isna().to_numpy().argmax()}')
+    s = _untexted(s, c)
+    if c.kind == 'boolean' and {*s.unique()} <= {0, 1}: s = s.astype(bool)
     if c.kind in ('category', 'boolean'):
         place = {v: i for i, v in enumerate(c.values)}
         codes = s.map(place)
         if codes.isna().any(): raise ValueError(f'{c.name!r} has {s[codes.isna()].iloc[0]!r}, which is none of {str(c.values)[:80]}')
         return np.eye(len(c.values))[codes.astype(int).to_numpy()]
-    if c.kind == 'date': return (pd.to_datetime(s).astype('datetime64[ns]').astype('int64').to_numpy()/_day)[:, None]
+    if c.kind == 'date':
+        if s.dtype.kind != 'M': raise ValueError(f'{c.name!r} must hold dates, not {s.dtype}')
+        return (s.astype('datetime64[ns]').astype('int64').to_numpy()/_day)[:, None]
     try: return s.astype(float).to_numpy()[:, None]
     except (TypeError, ValueError) as e: raise ValueError(f'{c.name!r} must hold numbers, not {s.dtype}: {one_line(e)}') from e
 
@@ -270,7 +293,8 @@ _small = [f'{u}int{n}' for u in ('', 'u') for n in (8, 16, 32)]   # types of who
 def _column(o):
     name, kind, values, dtype = o
     plain = all(isinstance(v, (str, int, float)) for v in values)
-    many = len({*values}) == len(values) >= 2 if kind in ('category', 'boolean') else len(values) == (kind in ('date', 'constant'))
+    many = len(values) in dict(date=(1, 2), constant=(1,)).get(kind, (0,))
+    if kind in ('category', 'boolean'): many = len({*values}) == len(values) >= 2
     fits = isinstance(name, str) and isinstance(dtype, str) and kind in _kinds and plain and many
     return Column(name, kind, tuple(values), dtype) if fits else None
 
@@ -330,25 +354,33 @@ class Table(Samples):
     ):
         self.notes = [*notes]
         if not len(frame.columns): raise ValueError('the table has no columns')
-        kinds, label = {str(o): k for o, k in (kinds or {}).items()}, None if label is None else str(label)
+        kinds = {str(o): k for o, k in mapping('kinds', {} if kinds is None else kinds).items()}
+        label = None if label is None else str(label)
+        if date_format is not None: text('date_format', date_format)
+        if hasattr(scale, 'tolist'): scale = scale.tolist()
         frame = _tidy(frame, self.notes, _listed(drop))
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
         if not keep: raise ValueError(f'columns names no columns: {columns!r}; it may name {", ".join(frame.columns)[:120]}')
+        _check_once(keep, 'columns names {!r} twice')
         gone = _names('drop', drop, frame)
         keep = [o for o in keep if o not in gone]
+        if label in gone: raise ValueError(f'drop names {label!r}, which is the label')
         if label is not None and _names('label', [label], frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
         self.notes += _changed_kinds(frame[keep])
-        for o in kinds or {}: _names('kinds', [o], frame)
-        texts = {o for o in keep if (kinds or {}).get(o, 'category' if o == label else None) == 'category'}
+        for o in kinds: _names('kinds', [o], frame)
+        texts = {o for o in keep if kinds.get(o, 'category' if o == label else None) == 'category'}
         frame, self.missing = _complete(frame[keep].copy(), missing, self.notes, texts)
         labels, self.label = None, None
         if label is not None:
-            c, s = _kind(frame.pop(label), label, (kinds or {}).get(label, 'category'), self.notes, date_format)
+            kind = kinds.get(label) or 'category'
+            if kind not in ('category', 'boolean'):
+                raise ValueError(f'kinds[{label!r}] must be category or boolean, for it is the label, not {kind!r}')
+            c, s = _kind(frame.pop(label), label, kind, self.notes, date_format)
             if len(c.values) < 2: raise ValueError(f'label {label!r} has one value only, {c.values[0]!r}')
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)
             self.class_names = tuple(map(str, c.values))
-        seen = [_kind(frame[o], o, (kinds or {}).get(o), self.notes, date_format) for o in frame]
+        seen = [_kind(frame[o], o, kinds.get(o), self.notes, date_format) for o in frame]
         self.columns = [c for c, _ in seen]
         self.choices, width = choices_of(self.columns), sum(_widths(self.columns))
         if not width: raise ValueError('no column varies: there is nothing to learn')
@@ -438,7 +470,7 @@ def table(
     "A table from a file or a frame; a `ValueError` in one line says what is wrong, and which option decides"
     how = dict(columns=columns, drop=drop, label=label, missing=missing, kinds=kinds, date_format=date_format, scale=scale, memory=memory)
     if isinstance(what, pd.DataFrame):
-        if any((sep, decimal, encoding, header is not None)): raise ValueError('sep, decimal, encoding and header are for files')
+        if any(o is not None for o in (sep, decimal, encoding, header)): raise ValueError('sep, decimal, encoding and header are for files')
         check_room(what.size, memory, 'the table')
         notes = []
         return Table(without_index(what, notes), **how, notes=notes)

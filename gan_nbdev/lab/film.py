@@ -23,6 +23,7 @@ from .eye import curve_table, first_layers, layer_table
 from .widgets import (as_image, small_png, static_text, window_script,
                                    window_style)
 from ..plots import d_colours, d_map, palette
+from ..support.checks import drawn_words
 from ..support.safety import write_atomically
 
 # %% ../../nbs/lab/15_film.ipynb #1002bc2c
@@ -124,7 +125,7 @@ def _draw(ax, scene, still, frame):
     elif kind == 'series': _draw_series(ax, box, still['real'], frame['lines'])
     elif kind == 'line': _draw_line(ax, box[0], frame)
     else: _draw_plane(ax, [*box[0], *box[1]], scene, still, frame)
-    for name, label in zip(scene.get('names', ()), (ax.set_xlabel, ax.set_ylabel)): label(name, fontsize=8)
+    for name, label in zip(scene.get('names', ()), (ax.set_xlabel, ax.set_ylabel)): label(drawn_words(name), fontsize=8)
 
 def _draw_series(ax, box, real, fakes):
     at = np.linspace(*box[0], real.shape[1])

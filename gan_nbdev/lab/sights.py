@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 
 from ..plots import plot_samples
-from ..support.checks import shape_words
+from ..support.checks import drawn_words, shape_words
 from ..support.items import kind_of, pictures, pixel_range, time_axis
 
 # %% ../../nbs/lab/00_sights.ipynb #65a1d74c
@@ -150,7 +150,7 @@ def draw(self:Sight,
         plot_samples(*sets, ax, self._form)
         return
     plot_samples(*(o if o is None else o[:, self.at] for o in sets), ax)
-    for name, label in zip(self.names, (ax.set_xlabel, ax.set_ylabel)): label(name)
+    for name, label in zip(self.names, (ax.set_xlabel, ax.set_ylabel)): label(drawn_words(name))
     if self.names: ax.set_aspect('auto')   # each has units of its own
 
 @patch(as_prop=True)

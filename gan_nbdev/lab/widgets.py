@@ -41,7 +41,7 @@ def window_class(name:str, # of the window, as people call it: 'Lab'
     "A widget's class; `ImportError` that says what to install, where there is no anywidget"
     try: import anywidget, traitlets
     except ImportError as e:
-        raise ImportError(f'the {name} needs anywidget: pip install gan_nbdev[lab]') from e
+        raise ImportError(f"the {name} needs anywidget: pip install 'gan_nbdev[lab]'") from e
     shared = {o: traitlets.Dict().tag(sync=True) for o in traits}
     return type('Window', (anywidget.AnyWidget,),
                 dict(shared, _esm=window_script(name.lower()), _css=window_style(styles)))

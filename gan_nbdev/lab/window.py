@@ -23,6 +23,7 @@ from .sights import Sight
 from .slow import algorithm_lines, line_formulas
 from .widgets import as_image, in_parts, show_window, static_text, window_class
 from ..plots import d_colours, palette, plot_fakes, plot_more, plot_probability, plot_value
+from ..support.checks import drawn_words
 from ..trainer import Trainer
 
 # %% ../../nbs/lab/11_window.ipynb #7d159fdb
@@ -178,7 +179,7 @@ def picture(self:Lab,
         left.set_box_aspect(1)   # as in the window
     if not self.run.iteration: plot_value(dict(value=[0.]), right)
     else: (plot_value if 'value' in t.history else plot_more)(t.history, right)
-    fig.suptitle(title, fontsize=9)
+    fig.suptitle(drawn_words(title), fontsize=9)
     return as_image(fig)
 
 @patch

@@ -22,7 +22,7 @@ def _needs():
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
         from torchmetrics.image.kid import KernelInceptionDistance
-    except ImportError: raise ValueError('FID and KID need torchmetrics: pip install gan_nbdev[metrics]') from None
+    except ImportError: raise ValueError("FID and KID need torchmetrics: pip install 'gan_nbdev[metrics]'") from None
     return FrechetInceptionDistance, KernelInceptionDistance
 
 def _made(features, x):

@@ -17,7 +17,7 @@ from pandas.api.types import is_datetime64_any_dtype
 
 from .columns import column_numbers, is_category
 from ..plots import palette
-from ..support.checks import whole_number
+from ..support.checks import drawn_words, whole_number
 
 # %% ../../nbs/measures/02_pairs.ipynb #8be4d4ea
 _most = 7   # categories with a place of their own
@@ -25,7 +25,7 @@ _most = 7   # categories with a place of their own
 def _short(v, n=10):
     "Cut in the middle, since many names differ at their end only"
     s = str(v)
-    return s if len(s) <= n else s[:n//2] + '…' + s[n//2 + 1 - n:]
+    return drawn_words(s if len(s) <= n else s[:n//2] + '…' + s[n//2 + 1 - n:])
 
 class _Axis:
     "Where the values of one column stand"

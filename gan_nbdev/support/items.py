@@ -47,7 +47,7 @@ def pixel_range(x,     # pixels: a tensor of any shape
                 dtype, # what they were before they became one: a NumPy or torch type
                ) -> tuple: # (black, white)
     "Which values are black and white"
-    low, high, dtype = x.min().item(), x.max().item(), str(dtype).removeprefix('torch.')
+    low, high, dtype = x.min().item(), x.max().item(), getattr(dtype, 'name', str(dtype).removeprefix('torch.'))
     if dtype == 'uint8' and high > 1: return 0., 255.
     if dtype == 'uint16' and high >= 2**15: return 0., 65_535.
     if low >= 0 and high <= 1: return 0., 1.
