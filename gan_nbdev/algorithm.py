@@ -7,6 +7,7 @@ __all__ = ['orders', 'frozen', 'followed', 'Rule', 'adam', 'momentum_sgd', 'line
            'check_order', 'check_players']
 
 # %% ../nbs/03_algorithm.ipynb #c3d65ea6
+import math
 from contextlib import contextmanager
 from numbers import Real
 
@@ -124,8 +125,8 @@ class Rule:
                  ) -> dict:   # the values at iteration `t` of what changes
         "Those hyperparameters that are schedules; `ValueError` for no number, and a negative rate"
         now = {k: v(t) for k, v in self.hypers.items() if callable(v)}
-        if wrong := [k for k, v in now.items() if not isinstance(v, (Real, tuple))]:
-            raise ValueError(f'{wrong[0]} must be a number, but its schedule gives {short(now[wrong[0]])} at iteration {t}')
+        if wrong := [k for k, v in now.items() if not (isinstance(v, tuple) or isinstance(v, Real) and math.isfinite(v))]:
+            raise ValueError(f'{wrong[0]} must be a finite number, but its schedule gives {short(now[wrong[0]])} at iteration {t}')
         if not now.get('lr', 0) >= 0:
             raise ValueError(f'lr must not fall below 0, but is {now["lr"]} at iteration {t}')
         return now
@@ -206,7 +207,9 @@ class exponential:
                  floor:float=0.):     # smallest value
         self.start, self.factor = positive_number('start', start), positive_number('factor', factor)
         self.floor = finite_number('floor', floor)
-    def __call__(self, t): return max(self.start*self.factor**t, self.floor)
+    def __call__(self, t):
+        try: return max(self.start*self.factor**t, self.floor)
+        except OverflowError: return math.inf   # which no rule takes
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 
 # %% ../nbs/03_algorithm.ipynb #0ea0eadb

@@ -25,7 +25,10 @@ class Sampler:
     )->torch.Tensor: # (n, dim) float32
         "`n` independent rows"
         x = self._draw(whole_number('n', n, 0), random_generator(generator, device))
-        if not torch.is_tensor(x): raise ValueError(f'{self} must draw a tensor of shape (n, {self.dim}), not {type(x).__name__}')
+        more = getattr(self, 'classes', None) is not None   # the labels may be one more column
+        if not torch.is_tensor(x) or x.dtype != torch.float32 or x.shape not in ((n, self.dim), (n, self.dim + more)):
+            what = f'{x.dtype} of shape {tuple(x.shape)}' if torch.is_tensor(x) else type(x).__name__
+            raise ValueError(f'{self} must draw a float32 tensor of shape (n, {self.dim}), not {what}')
         return x if device is None else x.to(device)
 
 # %% ../nbs/01_data.ipynb #336b2088
@@ -110,6 +113,8 @@ class GaussianMixture(Distribution):
         (k,d),self.name = means.shape, name
         if not k*d: raise ValueError(f'means has shape {tuple(means.shape)}: it must not be empty')
         w,chol = probabilities(weights, k), cholesky_factors(std, cov, k, d)
+        for what,o,low in (('means', means, -math.inf), ('standard deviations', chol.diagonal(dim1=1, dim2=2), 0)):
+            if len(bad := o[(o.float() <= low) | o.float().isinf()]): raise ValueError(f'{what} must fit float32, not {bad[0].item()}')
         self.dim,self._terms,self._cache = d, k*d, {}
         self.means,self.weights,self.chol = means.float(), w.float(), chol.float()
         # short cuts for sampling: equal weights, one std for all, axis-parallel components

@@ -26,7 +26,7 @@ from .support import kinds
 from .support.calls import Assign, Call, Name
 from .support.devices import pick_device, precisions
 from .support.kinds import Kind, leaves, mapping, short
-from .trainer import Trainer
+from .trainer import Trainer, check_hooks
 
 # %% ../nbs/07_experiments.ipynb #580acb51
 schema = 1
@@ -300,12 +300,13 @@ def _get(self:Experiment, name):
 
 @patch
 def differences(self:Experiment,
-                other:Experiment, # to compare with
-               ) -> dict:         # entry -> (here, there); None for one that does not exist
+                *others:Experiment, # to compare with
+               ) -> dict:         # entry -> (here, there, …); None for one that does not exist
     "The entries that differ"
-    names = {**leaves(self._entries), **leaves(other._entries)}
-    both = {k: (self._get(k), other._get(k)) for k in names}
-    return {k: o for k, o in both.items() if o[0] != o[1]}
+    names = dict.fromkeys(k for e in (self, *others) for k in leaves(e._entries))
+    names = dict.fromkeys(f'{k}.name' if any(o.startswith(f'{k}.') for o in names) else k for k in names)   # of a game with options elsewhere
+    told = {k: tuple(e._get(k) for e in (self, *others)) for k in names}
+    return {k: o for k, o in told.items() if any(v != o[0] for v in o)}
 
 # %% ../nbs/07_experiments.ipynb #c63791ea
 def _words(v):
@@ -442,7 +443,7 @@ def trainer(self:Experiment,
             **own      # objects of the user's own, by part
            ) -> Trainer: # at iteration 0; its `length` is the number of steps
     "A trainer, ready for `fit`; `ValueError` if the device is not there, or if parts do not fit"
-    pick_device(self['device'])   # before any data is read
+    pick_device(self['device']); check_hooks(hooks)   # before any data is read
     data = self.load_data() if data is None else data
     names = self._names(dict(own, data=data))
     self._check_parameters(data, names.get('noise'))
@@ -469,7 +470,7 @@ def change_calls(self:Experiment,
         old, now = [part_call(k, o[k], steps=o['steps']) for o in (a, b)]
         if k in differ or repr(old) != repr(now): kw[k] = now
     length = [Assign('trainer.length', b['steps'])]*('steps' in differ)
-    return length + [Call(Name('trainer.change'), **kw)]*bool(kw)
+    return [Call(Name('trainer.change'), **kw)]*bool(kw) + length   # which fits every run
 
 # %% ../nbs/07_experiments.ipynb #44fd7f05
 @patch

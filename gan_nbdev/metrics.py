@@ -25,7 +25,7 @@ from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, positive_number, warn, whole_number
 from .support.kinds import short
 from .support.tensors import class_numbers, finite_tensor, real_tensor
-from .value import LOG4
+from .value import LOG4, seems_squashed, squashed
 
 # %% ../nbs/05_metrics.ipynb #c61b1324
 def _rows(x, dim=None, what='samples'):
@@ -336,11 +336,9 @@ def _known(last):
     return all(k in last and not np.isnan(last[k]).any() for k in ('value', 'd_real', 'd_fake'))
 
 def _of_answers(history):
-    "Answers that are probabilities already, where logits are wanted, give σ from ½ to 0.731 only"
-    d = [v[~np.isnan(v)] for v in (history['d_real'], history['d_fake'])]
-    if min(o.min() for o in d) > .5 and max(o.max() for o in d) <= .7311:
-        return ('All answers of D lie in [0, 1] where its logits are wanted, which have no bounds: it '
-                'seems to end in a sigmoid. Leave that out: the losses have one of their own')
+    "What can be said where D's answers are probabilities already"
+    d = np.concatenate([history['d_real'], history['d_fake']])
+    return seems_squashed if squashed(d[~np.isnan(d)]) else None
 
 def _of_losses(last):
     "What can be said where D's answers are no probabilities"

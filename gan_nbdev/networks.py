@@ -8,17 +8,19 @@ __all__ = ['activations', 'inits', 'Maxout', 'Choices', 'Labelled', 'mlp', 'mlp_
 
 # %% ../nbs/02_networks.ipynb #1a24d70d
 import inspect, math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 
 import torch
 from torch import nn, Tensor
+from torch.nn.utils import skip_init
 from fastcore.basics import patch
 
 from .support.calls import remembers
-from .support.checks import whole_number
+from .support.chance import Lent
+from .support.checks import naming, seed_number, whole_number
 from .support.kinds import short
-from .support.tensors import class_numbers, in_pieces, random_generator
+from .support.tensors import class_numbers, in_pieces, probabilities, random_generator, real_tensor
 
 # %% ../nbs/02_networks.ipynb #1b75143d
 activations = dict(
@@ -32,11 +34,12 @@ class Maxout(nn.Module):
         n_in:int,     # inputs, ≥ 1
         n_out:int,    # units, ≥ 1
         pieces:int=5, # linear functions per unit, ≥ 1; 5 in the paper's networks
+        device=None,  # where the weights are, as of torch's layers
     ):
         super().__init__()
         _at_least_1(n_in=n_in, n_out=n_out, pieces=pieces)
         self.n_out, self.pieces = n_out, pieces
-        self.linear = _linear(n_in, n_out*pieces)
+        self.linear = nn.Linear(n_in, n_out*pieces, device=device)
 
     def forward(self, v): return self.linear(v).unflatten(-1, (self.pieces, self.n_out)).amax(-2)
 
@@ -46,7 +49,11 @@ class Maxout(nn.Module):
 def _at_least_1(**sizes):
     for name, n in sizes.items(): whole_number(name, n, 1)
 
-def _linear(n_in, n_out): return nn.utils.skip_init(nn.Linear, n_in, n_out)
+def _sizes(name, v):
+    "Several sizes, each ≥ 1"
+    try: v = [*v]
+    except TypeError: raise ValueError(f'{name} must be a list of whole numbers, not {short(v)}') from None
+    return tuple(whole_number(f'{name}[{i}]', n, 1) for i, n in enumerate(v))
 
 def _pick(kind, name, table):
     if name not in table:
@@ -69,13 +76,13 @@ inits = dict(torch=_torch_init, xavier=_no_bias(nn.init.xavier_uniform_),
 
 def _initialiser(init, seed):
     "A function that fills one `nn.Linear`"
-    if callable(init): return init
+    if callable(init): return lambda lin: (lin.reset_parameters(), init(lin))   # which may leave some as torch has them
     if isinstance(init, Real):
         if not (math.isfinite(init) and init > 0):
             raise ValueError(f'init must be above 0 when it is a number, not {init}')
         f = _no_bias(nn.init.uniform_, a=-float(init), b=float(init))
     else: f = _pick('init', init, inits)
-    g = None if seed is None else torch.Generator().manual_seed(int(seed))
+    g = None if seed is None else torch.Generator().manual_seed(seed)
     return lambda lin: f(lin, g)
 
 # %% ../nbs/02_networks.ipynb #e3de7ba6
@@ -132,25 +139,27 @@ def mlp(n_in:int,                # inputs, ≥ 1
         choices=(),              # (first, how many) outputs that are one choice, of each category of a table
        ) -> nn.Sequential:       # maps (m, n_in), and classes (m,) if there are any, to (m, n_out)
     "A multilayer perceptron; `ValueError` for sizes, shares or names outside of what is allowed"
-    hidden = tuple(hidden)
-    _check_mlp(n_in, n_out, hidden, pieces, norm, dropout, input_dropout)
+    hidden, seed = _sizes('hidden', hidden), None if seed is None else seed_number(seed)
+    _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout)
     _check_classes(classes)
     dropout, input_dropout = float(dropout), float(input_dropout)   # NumPy's numbers become Python's
     layers, sizes = [nn.Dropout(input_dropout)]*(input_dropout > 0), (n_in + (classes or 0), *hidden)
     for a, b in zip(sizes, hidden):
-        layers += [Maxout(a, b, pieces)] if act == 'maxout' else [_linear(a, b)]
+        layers += [skip_init(Maxout, a, b, pieces) if act == 'maxout' else skip_init(nn.Linear, a, b)]
         if norm: layers.append(nn.BatchNorm1d(b))
         if act != 'maxout':
             layers.append(_pick('activation', act, {**activations, 'maxout': None})())
         if dropout: layers.append(nn.Dropout(dropout))
-    layers.append(_linear(sizes[-1], n_out))
+    layers.append(skip_init(nn.Linear, sizes[-1], n_out))
     end = _pick('output activation', out, activations)() if out else None
     if choices: end = Choices(_check_choices(choices, n_out), end)
     if end is not None: layers.append(end)
     fill = _initialiser(init, seed)
     net = Labelled(classes, *layers) if classes else nn.Sequential(*layers)
-    for m in net.modules():
-        if isinstance(m, nn.Linear): fill(m)
+    lent = Lent(torch.device('cpu'), seed) if callable(init) and seed is not None else nullcontext()
+    with lent:   # a function of the user's own draws from the global generators
+        for m in net.modules():
+            if isinstance(m, nn.Linear): fill(m)
     return net
 
 # %% ../nbs/02_networks.ipynb #ec93d9af
@@ -162,9 +171,8 @@ def _check_choices(choices, n_out):
         end = first + n
     return choices
 
-def _check_mlp(n_in, n_out, hidden, pieces, norm, dropout, input_dropout):
-    widths = {f'hidden[{i}]': h for i, h in enumerate(hidden)}
-    _at_least_1(n_in=n_in, n_out=n_out, pieces=pieces, **widths)
+def _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout):
+    _at_least_1(n_in=n_in, n_out=n_out, pieces=pieces)
     if norm not in (None, 'batch'): raise ValueError(f"norm must be None or 'batch', not {norm!r}")
     for name, p in (('dropout', dropout), ('input_dropout', input_dropout)):
         if not 0 <= p < 1: raise ValueError(f'{name} must lie in [0, 1), not {p}')
@@ -197,10 +205,12 @@ def output_for(data     # a data object
 
 # %% ../nbs/02_networks.ipynb #cf6b37d4
 def start_at_mean(net:nn.Sequential, # an `mlp` with out='sigmoid'
-                  mean:Tensor,       # of each output, shape (n_out,), in [0, 1]
+                  mean,              # of each output, shape (n_out,), in [0, 1]
                  ) -> nn.Sequential: # `net`, its output biases set
     "Let a generator's first fakes be as bright as the data; `ValueError` if `mean` does not fit"
-    if not isinstance(net[-1], nn.Sigmoid): raise ValueError('the net must end in a sigmoid')
+    if not isinstance(net, nn.Sequential) or not isinstance(net[-1], nn.Sigmoid):
+        raise ValueError('the net must be an mlp that ends in a sigmoid')
+    mean = real_tensor('mean', mean)
     if mean.shape != (n := net[-2].bias.shape):
         raise ValueError(f'mean must have shape {tuple(n)}, not {tuple(mean.shape)}')
     if not ((0 <= mean) & (mean <= 1)).all():
@@ -330,7 +340,7 @@ class GAN(nn.Module):
                 raise ValueError('the generator must give shape (m, data dim), '
                                  f'not {tuple(fake.shape)} for m = {2*pack}')
             self.dim = fake[0].numel() # length of an item
-            self.shape = tuple(fake.shape[1:] if self.shape is None else self.shape) # of an item for D
+            self.shape = _sizes('shape', fake.shape[1:] if self.shape is None else self.shape) # of an item for D
             if math.prod(self.shape) != self.dim:
                 raise ValueError(f'shape must hold the {self.dim} numbers that the generator gives, '
                                  f'not {self.shape}')
@@ -406,14 +416,17 @@ def prob(self:GAN,
          labels=None, # classes, shape (m,), whole numbers; in a GAN with classes
         ) -> Tensor: # D(x), shape (m,), in [0, 1]; (m/pack,) with packs
     "The discriminator's answer D(x): the probability that each row is real"
-    _check_rows('x', x, (self.dim,))
+    x = _rows('x', x, (self.dim,), self.discriminator)
     labels = self.check_labels(labels, len(x))
     with evaluating(self): return torch.sigmoid(self.logits(x, labels).float())
 
-def _check_rows(name, v, shape):
+def _rows(name, v, shape, net):
+    "`v`, in numbers with which the network calculates"
     if not torch.is_tensor(v): raise ValueError(f'{name} must be a tensor, not {short(v)}')
     if not v.ndim or v.shape[1:] != shape:
         raise ValueError(f'{name} must have shape (n, {", ".join(map(str, shape))}), not {tuple(v.shape)}')
+    known = {p.dtype for p in net.parameters()}
+    return v if not known or v.dtype in known | {torch.float32} else v.float()
 
 @patch
 def generate(self:GAN,
@@ -421,7 +434,7 @@ def generate(self:GAN,
              labels=None, # classes: one number, or shape (n,); None in a GAN with classes: 0, 1, 2, …
             ) -> Tensor: # G(z), shape (n, dim), model units
     "The fakes made of this noise"
-    _check_rows('z', z, self._z_shape)
+    z = _rows('z', z, self._z_shape, self.generator)
     if self.classes and labels is None: labels = torch.arange(len(z)) % self.classes
     labels = self.check_labels(labels, len(z))
     def piece(i): return self(z[i], None if labels is None else labels[i])
@@ -469,7 +482,8 @@ def draw_labels(self:GAN,
 @patch
 def set_shares(self:GAN,
                shares): # of each class, shape (classes,), sum 1
-    "Set how often each class is drawn"
+    "Set how often each class is drawn; `ValueError` for what are no shares of these classes"
+    with naming('shares'): probabilities(shares, self.classes or 0)
     self.shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
 
 @patch

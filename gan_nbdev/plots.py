@@ -11,7 +11,7 @@ import io
 import math
 import sys
 import time
-from itertools import cycle
+from itertools import cycle, product
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,9 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from .metrics import coverage
@@ -127,9 +129,14 @@ def _scatter(sets, ax):
     return ax
 
 def _legend_above(ax):
-    "Outside, so that it hides nothing; with dots large enough to see"
-    legend = ax.legend(frameon=False, loc='lower center', bbox_to_anchor=(.5, .98), ncols=3,
-                       fontsize=8, borderpad=0)
+    "Outside, so that it hides nothing, and no wider than the figure is for each panel; with dots large enough to see"
+    (handles, names), panels = ax.get_legend_handles_labels(), ax.get_subplotspec()
+    width = ax.figure.get_figwidth()/(panels.get_gridspec().ncols if panels else 1)
+    size = 8 if len(names) < 7 else 6
+    n_cols = min(max(int(width/(.05 + .0075*max(map(len, names)))/size), 1), 3)   # so many inches has an entry
+    if (rest := len(names) - 6*n_cols) > 0: handles[-rest-1:], names[-rest-1:] = [Line2D([], [], ls='')], [f'… {rest + 1} more']
+    legend = ax.legend(handles, names, frameon=False, loc='lower center', bbox_to_anchor=(.5, .98), ncols=n_cols,
+                       fontsize=size, borderpad=0)
     for o in legend.legend_handles:
         if hasattr(o, 'set_sizes'): o.set(alpha=1, sizes=[20])
 
@@ -165,23 +172,38 @@ def _no_picture(shape, ax):
     return ax
 
 def _of_table(sets, ax):
-    "The first two columns of numbers, or the one that there is, or how often the values of the first column occur"
+    "The first two columns of numbers, or else of dates, or the one that there is, or how often the values of the first column occur"
     columns = sets['generator'].columns   # the data's own have no class
     shared = [o for o in columns if all(o in v for v in sets.values())]
     if not shared: raise ValueError(f'fake and real have no column in common: {", ".join(map(str, columns))[:120]}')
     names = [o for o in shared if sets['generator'][o].dtype.kind in 'fiu']
+    dates = [] if names else [o for o in shared if sets['generator'][o].dtype.kind == 'M']
+    names = names or dates
     names.sort(key=lambda o: all(v[o].nunique() < 2 for v in sets.values()))   # what never varies comes last
     if names:
-        some = {k: o[names[:2]].to_numpy(float) for k, o in sets.items()}
+        def numbers(s): return date2num(s) if dates else s.to_numpy(float)
+        some = {k: np.stack([numbers(o[name]) for name in names[:2]], 1) for k, o in sets.items()}
         ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
         ax.set(xlabel=drawn_words(names[0]), aspect='auto')
         if len(names) > 1: ax.set_ylabel(drawn_words(names[1]) + f' (of {len(columns)} columns)'*(len(columns) > 2))
+        for axis in (ax.xaxis, ax.yaxis)[:len(names)*bool(dates)]:
+            axis.set_major_locator(where := AutoDateLocator(minticks=2, maxticks=4))
+            axis.set_major_formatter(ConciseDateFormatter(where, show_offset=False))
         return ax
     name = shared[0]
-    shares = pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0)
-    shares.set_axis([drawn_words(o) for o in shares.index]).plot.bar(ax=ax, color=[palette[k] for k in shares], rot=0)
-    ax.set(xlabel=drawn_words(name), ylabel='share')
+    shares = _most_frequent(pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0))
+    shares.index = [drawn_words(o if len(o) <= 24 else f'{o[:23]}…') for o in map(str, shares.index)]
+    name, colours = drawn_words(name), [palette[k] for k in shares]
+    if sum(map(len, shares.index)) <= 40: shares.plot.bar(ax=ax, color=colours, rot=0).set(xlabel=name, ylabel='share')
+    else: shares[::-1].plot.barh(ax=ax, color=colours, fontsize=8).set(xlabel='share', ylabel=name)   # beside each other they would overlap
     return ax
+
+def _most_frequent(shares, most=12):
+    "Those of at most so many values, the last of which stands for all others"
+    if len(shares) <= most: return shares
+    kept = shares.loc[shares.max(axis=1).nlargest(most - 1).index]
+    rest = (shares.sum() - kept.sum()).to_frame(f'{len(shares) - len(kept)} others').T
+    return pd.concat([kept, rest])
 
 # %% ../nbs/06_plots.ipynb #2ad97bdb
 def plot_fakes(fake,       # G's samples, (n, …), the data's own units
@@ -210,6 +232,9 @@ def _box(data):
     low, high = x.amin(0), x.amax(0)
     return torch.stack([low - .3*(high - low), high + .3*(high - low)], 1)
 
+def _check_one_by_one(gan):
+    if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
+
 def plot_probability(gan,           # a GAN over the plane
                      extent,        # box to draw, (2, 2): low and high per axis; or a data object in the plane
                      ax=None,       # axes to draw on
@@ -218,7 +243,7 @@ def plot_probability(gan,           # a GAN over the plane
                      bar:bool=True, # with a colour bar
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
-    if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
+    _check_one_by_one(gan)
     if extent is None: raise ValueError('extent must be a box, (2, 2), or a data object in the plane, not None')
     names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
@@ -245,6 +270,7 @@ def plot_1d(gan,                            # a GAN over the line
            ) -> Axes:                               # the axes; `.right` is the axis of D
     "p_data, p_g and D over a line (the paper's Figure 1); `ValueError` unless data is 1-D"
     if data.dim != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {data.dim}')
+    _check_one_by_one(gan)
     lo, hi = data.extent[0].tolist()
     x, ax = torch.linspace(lo, hi, 400), _axes(ax)
     p, d = data.log_prob(x[:, None]).exp(), gan.prob(x[:, None].to(gan.device))
@@ -263,11 +289,12 @@ def _rng(gan, seed=0): return torch.Generator(gan.device).manual_seed(seed)
 
 # %% ../nbs/06_plots.ipynb #610ba500
 def _smooth(y, w):
-    "Mean of the last `w` values at each place (of all so far at the beginning)"
-    s = np.concatenate([[0.], np.cumsum(np.asarray(y, float))])
+    "Mean of the last `w` values at each place (of all so far at the beginning), without those that are NaN"
+    known = ~np.isnan(y := np.asarray(y, float))
+    s, n = (np.concatenate([[0.], np.cumsum(o)]) for o in (np.where(known, y, 0), known))
     i = np.arange(1, len(s))
     j = np.maximum(i - w, 0)
-    return (s[i] - s[j])/(i - j)
+    with np.errstate(invalid='ignore'): return (s[i] - s[j])/(n[i] - n[j])   # NaN where there is none
 
 def _curve(ax, y, colour, label):
     t, style = np.arange(1, len(y) + 1), dict(color=palette[colour])
@@ -303,9 +330,10 @@ def plot_more(history:dict, # as `trainer.history`: terms, figures, what was log
              ) -> Axes:             # the axes
     "What a record has besides losses, V and D's answers, each in its own units"
     ax, known = _axes(ax), ('d_loss', 'g_loss', 'value', 'd_real', 'd_fake')
-    for (k, v), colour in zip(((k, v) for k, v in history.items() if k not in known), cycle(_others)):
+    styles = cycle(product(('-', '--', ':', '-.'), _others))
+    for (k, v), (style, colour) in zip(((k, v) for k, v in history.items() if k not in known), styles):
         t = np.flatnonzero(~np.isnan(v))
-        ax.plot(t + 1, v[t], lw=.8, color=colour, label=drawn_words(k))
+        ax.plot(t + 1, v[t], style, lw=.8, color=colour, label=drawn_words(k))
     ax.set(xlabel='iteration')
     if ax.lines: _legend_above(ax)
     return ax

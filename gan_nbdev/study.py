@@ -69,13 +69,12 @@ def _settings(given):
 
 def _differing(experiments):
     "For each experiment the entries in which they differ: dicts of the same names"
-    first, *_ = experiments
-    apart = [first.differences(e) for e in experiments]
-    firsts = {name: mine for d in apart for name, (mine, _) in d.items()}
-    found = [{**firsts, **{name: theirs for name, (_, theirs) in d.items()}} for d in apart]
-    def changes(name): return sum(a[name] != b[name] for a, b in zip(found, found[1:]))
-    names = sorted(firsts, key=changes)   # as in a table: the last changes fastest
-    return [{name: d[name] for name in names} for d in found]
+    first, *others = experiments
+    apart = first.differences(*others)
+    names = sorted(apart, key=lambda k: _changes(apart[k]))   # as in a table: the last changes fastest
+    return [{name: apart[name][i] for name in names} for i in range(len(experiments))]
+
+def _changes(values): return sum(a != b for a, b in zip(values, values[1:]))
 
 def _seeds(seeds):
     seeds = seeds if isinstance(seeds, range) else plain(seeds)
@@ -290,13 +289,22 @@ def markdown(self:Study,
 def _repr_markdown_(self:Study): return f'{self!r}\n\n{self.markdown()}'
 
 # %% ../nbs/10_study.ipynb #452cae9c
+def _labels(settings, most=60):
+    "All that differs; where that is long, only as much as tells the settings apart, such as a game without what it brings along"
+    def said(names): return [', '.join(f'{k}={_say(s[k])}' for k in names) for s in settings]
+    def order(k): return -k.removesuffix('.name').count('.'), _changes([s[k] for s in settings])
+    names = [*settings[0]]
+    for k in sorted(reversed(names), key=order)*(max(map(len, said(names))) > most):
+        rest = [o for o in names if o != k]
+        if len({*said(rest)}) == len(settings): names = rest
+    return said(names)
+
 @patch
 def label(self:Study,
           i:int # number of the setting
          ) -> str: # as 'k=5'
     "What to call a setting"
-    said = ', '.join(f'{k}={_say(v)}' for k, v in self.settings[i].items())
-    return said or self.experiments[i].entries['data'].get('name', 'data')
+    return _labels(self.settings)[i] or self.experiments[i].entries['data'].get('name', 'data')
 
 @patch
 def plot(self:Study,
@@ -306,17 +314,18 @@ def plot(self:Study,
     "Every value, and mean ± standard error, by setting"
     if not self.metrics: raise ValueError('there is nothing to plot: no run is done, or all have failed')
     rows = self.table(metric or self.metrics[0])
-    if ax is None: ax = plt.subplots(figsize=_size(len(rows)), layout='constrained')[1]
+    labels = [self.label(i) for i in range(len(rows))]
+    if ax is None: ax = plt.subplots(figsize=_size(labels), layout='constrained')[1]
     for i, r in enumerate(rows):
         apart = [i + .12*(j % 3 - 1) for j in range(r['n'])]   # so that equal values all show
         ax.plot(r['values'], apart, 'o', ms=4, mew=0, alpha=.6, color=palette['generator'])
         if r['n']: ax.errorbar(r['mean'], i, xerr=r['error'], fmt='|', ms=14, lw=1.5, capsize=3,
                                color=palette['data'])
-    ax.set(yticks=range(len(rows)), yticklabels=[drawn_words(self.label(i)) for i in range(len(rows))],
+    ax.set(yticks=range(len(rows)), yticklabels=[*map(drawn_words, labels)],
            ylim=(len(rows) - .5, -.5), xlabel=drawn_words(rows[0]['metric']))
     return ax
 
-def _size(settings): return 4, max(2.6, .3*settings + .7)   # inches; high enough for the labels
+def _size(labels): return 4 + .085*max(0, *(len(o) - 16 for o in labels)), max(2.6, .3*len(labels) + .7)   # inches, for the labels
 
 # %% ../nbs/10_study.ipynb #f4686bc4
 def _write(path, text):
@@ -388,7 +397,7 @@ def save(self:Study,
     if not self.metrics: return
     means = [{k: v for k, v in r.items() if k != 'values'} for r in self.table()]
     _csv(folder/'summary.csv', means)
-    n, (width, height) = len(self.metrics), _size(len(self.settings))
+    n, (width, height) = len(self.metrics), _size([self.label(i) for i in range(len(self.settings))])
     fig = Figure(figsize=(width + 2.6*(n - 1), height), layout='constrained')
     panels = fig.subplots(1, n, sharey=True, squeeze=False)[0]
     for m, ax in zip(self.metrics, panels): self.plot(m, ax)

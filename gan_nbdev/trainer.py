@@ -28,7 +28,7 @@ from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
 from .support.safety import give_up, on_interrupt, until_given_up
-from .value import log_d, log_not_d
+from .value import log_d, log_not_d, seems_squashed, squashed
 
 # %% ../nbs/04_trainer.ipynb #d7003c3c
 class Trainer(Algorithm1):
@@ -445,27 +445,27 @@ def _next(t, every): return t + every - t % every
 def _iterations(self:Trainer, epochs):
     "How many iterations take so many times the data"
     if epochs is None: raise ValueError('give n, the number of iterations, or epochs')
-    if not hasattr(self.data, '__len__'):
-        raise ValueError(f'epochs: {self.data.name} has no end, so give n, the number of iterations')
+    try: rows = len(self.data)
+    except TypeError:   # a distribution, or a stream without an end that is known
+        raise ValueError(f'epochs: {self.data.name} has no end that is known, so give n, the number of iterations') from None
     if epochs: positive_number('epochs', epochs)
     of_g = pairs(self.game) and self.order == 'alternating'   # otherwise both see the same
-    minibatches, once = self.accumulate*(self.k + self.k_g*of_g), len(self.data)/self.batch_size
+    minibatches, once = self.accumulate*(self.k + self.k_g*of_g), rows/self.batch_size
     if not hasattr(self.source, 'generator'): once = int(once)   # what is streamed has no smaller minibatch at the end
     return math.ceil(epochs*once/minibatches)
 
 @patch
 def _look_at_d(self:Trainer):
-    "A D whose answers never leave [0, 1] would waste the run: its σ lies between ½ and 0.731"
+    "A D whose answers never leave [0, 1] would waste the run"
     if self.looked or 'value' not in self.game.shows or rank(): return
     last = [m for m in self.gan.discriminator.modules() if not [*m.children()]][-1:]
     told = self.record.table()
     answers = np.stack([told[k][:100] for k in ('d_real', 'd_fake')]) if 'd_real' in told else np.empty((2, 0))
     self.looked = answers.shape[1] == 100
-    bounded = self.looked and (answers > .5).all() and (answers <= .7311).all() and self._stays_in_01()
+    bounded = self.looked and squashed(answers) and self._stays_in_01()
     if not (bounded or not self.iteration and isinstance(last[0] if last else None, torch.nn.Sigmoid)): return
     self.looked = True
-    warn("D's answers all lie in [0, 1], where its logits are wanted, which have no bounds: it "
-                  'seems to end in a sigmoid. Leave that out: the losses have one of their own')
+    warn(seems_squashed)
 
 @patch
 def _stays_in_01(self:Trainer):
@@ -608,10 +608,12 @@ def change(self:Trainer,
     if batch_size is not None: self._check_batch(batch_size)
     new = dict(game=game, engine=engine)
     new |= {name: int(v) for name, v in dict(k=k, k_g=k_g, batch_size=batch_size).items() if v is not None}
+    rules = [self._by_rule(who, rule) for who, rule in (('d', d_rule), ('g', g_rule)) if rule is not None]
     vars(self).update({name: v for name, v in new.items() if v is not None})
     self.source.m = self.batch_size
-    for who, rule in (('d', d_rule), ('g', g_rule)):
-        if rule is not None: self._set_rule(who, rule)
+    for names, opt, told in rules:
+        for group in opt.param_groups: group.update(told)
+        vars(self).update(names)
     return self
 
 # %% ../nbs/04_trainer.ipynb #f0a6de76
@@ -623,15 +625,14 @@ def _check_batch(self:Trainer, m):
     self.data.source(m, torch.Generator())   # is there so much?
 
 @patch
-def _set_rule(self:Trainer, who, rule):
+def _by_rule(self:Trainer, who, rule):
+    "The rule and its optimiser by name, the optimiser, and what that is told"
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
     known = {id(p) for group in opt.param_groups for p in group['params']}
-    if type(opt) is rule.optimiser and known == {*map(id, net.parameters())}:
-        told = rule.start([torch.zeros(1, requires_grad=True)]).defaults   # nothing of the old one
-        for group in opt.param_groups: group.update(told | rule.at(self.iteration))
-    else: opt = rule.start(net.parameters())
-    vars(self).update({f'{who}_rule': rule, f'{who}_opt': opt})
+    told = rule.start([torch.zeros(1, requires_grad=True)]).defaults | rule.at(self.iteration)   # nothing of the old one
+    if type(opt) is not rule.optimiser or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
+    return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told
 
 # %% ../nbs/04_trainer.ipynb #c7cd2bf8
 @patch
@@ -695,6 +696,7 @@ class EarlyStop:
     def __init__(self, metric,       # function of the trainer, as of its `sample`; larger is better
                  every:int=1000,     # iterations between looks, ≥ 1
                  patience:int=5):    # looks without a rise before it stops, ≥ 1
+        if not callable(metric): raise ValueError(f'metric must be a function of the trainer, not {short(metric)}')
         whole_number('every', every, 1); whole_number('patience', patience, 1)
         self.metric, self.every, self.patience = metric, every, patience
         self.best, self.best_iteration, self.best_state = -math.inf, 0, None

@@ -202,6 +202,12 @@ def test_differences_are_the_changes(new):
     assert {k: v for k, (_, v) in d.items()} == {k: v for k, v in new.items() if e[k] != v}
     assert e.changed({k: theirs for k, (_, theirs) in d.items()}) == other
 
+def test_differences_of_several_games_are_told_by_their_options():
+    es = [experiment('ring', 'ring', game=g) for g in ('hinge', dict(name='wasserstein', clip=.05), dict(name='hinge', r1=.1))]
+    assert es[0].differences(*es[1:]) == {'game.name': ('hinge', 'wasserstein', 'hinge'), 'game.clip': (None, .05, None),
+                                          'game.r1': (0., 0., .1)}
+    assert es[0].differences(experiment('ring', 'ring', game='r3gan')) == {'game': ('hinge', 'r3gan')}
+
 def test_changes_name_keeps_what_is_known():
     e = experiment('ring', **{'d_rule.name': 'rmsprop', 'data.n': 5})
     assert e['d_rule'] == dict(name='rmsprop', lr=3e-3, schedule=dict(lr=dict(kind='linear', to=0,
@@ -233,7 +239,7 @@ def test_change_calls():
     new = e.changed({'k': 5, 'k_g': 2, 'game': 'minimax', 'batch_size': 8, 'engine': 'eager',
                      'steps': 200,
                      'd_rule': dict(name='rmsprop', lr=.01)})
-    assert [repr(o) for o in e.change_calls(new)][0] == 'trainer.length = 200'
+    assert [repr(o) for o in e.change_calls(new)][-1] == 'trainer.length = 200'   # when all else has been taken
     got = {}
     t = SimpleNamespace(change=lambda **kw: got.update(kw), length=None)
     for o in e.change_calls(new): o.make(dict(trainer=t))
@@ -242,7 +248,7 @@ def test_change_calls():
         k=5, k_g=2, game='minimax', batch_size=8, engine='eager')
     assert str(got['d_rule']) == 'RMSprop(lr=0.01)'
     assert str(got['g_rule']) == str(new.trainer(ring()).g_rule)   # its share is of the new length
-    run(['trainer = Trainer', *[repr(o) for o in e.change_calls(new)][:1]])
+    run(['trainer = Trainer', *[repr(o) for o in e.change_calls(new)][-1:]])
     with pytest.raises(ValueError, match='seed cannot change while a run goes on: only game, k'):
         e.change_calls(e.changed({'seed': 1}))
     assert set(live) == {'game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule', 'steps'}

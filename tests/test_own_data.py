@@ -6,6 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -543,6 +544,40 @@ def test_numbers_of_a_stream_that_are_far_from_1_are_told_and_standardised_when_
         with pytest.warns(UserWarning, match="scale='standard' brings them there"): get_data(what)
         x = get_data(what, scale='standard').sample(100, torch.Generator().manual_seed(0))
         assert x.mean().abs() < .5 and .5 < x.std() < 2
+
+
+def _apart(texts):
+    "Do no two of them lie over each other?"
+    boxes = [o.get_window_extent() for o in texts if o.get_text()]
+    return not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+def test_a_column_of_many_values_has_its_most_frequent_ones_told():
+    rng = np.random.default_rng(0)
+    towns = np.array([f'town of number {i}' for i in range(60)])
+    fake, real = (pd.DataFrame(dict(town=rng.choice(towns, 500, p=np.arange(1, 61)/1830))) for _ in 'ab')
+    ax = plot_samples(fake, real)
+    ax.figure.canvas.draw()
+    told = [o.get_text() for o in ax.get_yticklabels()]
+    assert len(told) == 12 and told[0].endswith(' others') and _apart(ax.get_yticklabels())
+    assert sum(o.get_width() for o in ax.containers[0]) == pytest.approx(1)   # of the fakes
+    assert len(plot_samples(fake[:3], real[:3]).containers[0]) <= 6           # few values stay as they are
+
+def test_dates_alone_are_drawn_along_time():
+    days = pd.DataFrame(dict(day=pd.date_range('2020-01-01', periods=200)))
+    ax = plot_samples(days, days[::2])
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == 'day' and '2020' in [o.get_text() for o in ax.get_xticklabels()] and _apart(ax.get_xticklabels())
+
+@pytest.mark.parametrize('panels, n', [(1, 12), (3, 7), (3, 40)])
+def test_what_a_record_has_besides_can_be_told_apart(panels, n):
+    fig, axs = plt.subplots(1, panels, squeeze=False, figsize=(8, 2.4) if panels > 1 else (4, 2.6), layout='constrained')
+    ax = plot_more({f'a long name {i}': np.arange(9.) + i for i in range(n)}, axs[0, -1])
+    fig.canvas.draw()
+    box, legend = fig.bbox, ax.get_legend().get_window_extent()
+    assert len({(o.get_color(), o.get_linestyle()) for o in ax.lines}) == min(n, 20)
+    assert box.x0 <= legend.x0 and legend.x1 <= box.x1 and legend.y1 <= box.y1
+    assert panels == 1 or legend.x0 > axs[0, -2].get_window_extent().x1
+    assert ax.get_window_extent().height > box.height/3
 
 
 def test_axes_of_other_units_do_not_squeeze_each_other():

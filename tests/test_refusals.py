@@ -3,16 +3,22 @@ import copy
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
-from gan_nbdev.data import Noise, normal, ring, uniform
+from gan_nbdev.algorithm import Rule, adam, exponential, linear, momentum_sgd
+from gan_nbdev.data import GaussianMixture, Noise, mixture_1d, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.engines.ensemble import Ensemble
-from gan_nbdev.games.table import games
-from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.trainer import Trainer
+from gan_nbdev.experiments import experiment
+from gan_nbdev.games.began import Reconstruction
+from gan_nbdev.games.combinations import smoothed
+from gan_nbdev.games.table import games, make_game
+from gan_nbdev.measures.stacked import stacked
+from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start_at_mean
+from gan_nbdev.plots import LivePlot, plot_1d
+from gan_nbdev.runs import Run
+from gan_nbdev.trainer import EarlyStop, Trainer
 
 
 def _made(cls=Trainer, classes=None, **more):
@@ -23,13 +29,42 @@ def _made(cls=Trainer, classes=None, **more):
 
 def _hook(**more): return type('Hook', (), {'after_block': lambda self, trainer: None, **more})()
 def _saying(name, said): return type('Own', (Trainer,), {name: lambda self: said})
+class _Endless(IterableDataset):
+    def __iter__(self):
+        while True: yield torch.ones(2)
 _step_lr, _plain = torch.optim.lr_scheduler.StepLR, games['non-saturating']
 def _game(**more): return _plain._replace(**more)
 
 refused = {
     'an end of the noise in words': (lambda: uniform(2, 'a', 1), "low must be a finite number, not 'a'"),
     'noise of nothing': (lambda: GAN(mlp_generator(2, 2), mlp_discriminator(2), Noise('mine', 2, lambda n, dim, generator: None)),
-                         r'mine\(2\) must draw a tensor of shape \(n, 2\), not NoneType'),
+                         r'mine\(2\) must draw a float32 tensor of shape \(n, 2\), not NoneType'),
+    'noise of another length': (
+        lambda: Noise('mine', 2, lambda n, dim, generator: torch.zeros(n, 3)).sample(4), r'not torch.float32 of shape \(4, 3\)'),
+    'noise in another precision': (
+        lambda: Noise('mine', 2, lambda n, dim, generator: torch.zeros(n, 2).double()).sample(4), 'must draw a float32 .* not torch.float64'),
+    'a deviation below float32': (lambda: ring(std=1e-50), 'standard deviations must fit float32, not 1e-50'),
+    'a mean above float32': (lambda: GaussianMixture([[0., 1e300]], .1), r'means must fit float32, not 1e\+300'),
+    'one width for a list': (lambda: mlp(2, 2, 128), 'hidden must be a list of whole numbers, not 128'),
+    'one number for a shape': (
+        lambda: GAN(mlp_generator(2, 4), mlp_discriminator(4), normal(2), shape=4), 'shape must be a list of whole numbers, not 4'),
+    **{f'weights of seed {v}': (lambda v=v: mlp(2, 2, seed=v), f'seed must be a whole number of at least 0, not {v}') for v in (1.5, -1)},
+    'a start at the mean of no sigmoid': (lambda: start_at_mean(torch.nn.Linear(2, 2), [.5, .5]), 'must be an mlp that ends in a sigmoid'),
+    'shares that sum to 2': (lambda: _made(classes=4).gan.set_shares([.5]*4), 'must sum to 1, not 2'),
+    'shares of other classes': (lambda: _made(classes=4).gan.set_shares([.5, .5]), r'shape \(2,\), but there are 4'),
+    'a label in words': (lambda: smoothed(_plain, 'a'), "real must be a finite number, not 'a'"),
+    'a balance in words': (lambda: Reconstruction(torch.nn.Identity(), 'a'), "balance must be a finite number, not 'a'"),
+    'a rate of no steps ahead': (lambda: make_game('minimax', unroll_rate=-5), 'unroll_rate goes with unroll'),
+    'a schedule that grows without bounds': (lambda: adam(exponential(1e-3, 1.1)).at(10_000), 'its schedule gives inf at iteration 10000'),
+    'a word for a metric': (lambda: EarlyStop('x'), "metric must be a function of the trainer, not 'x'"),
+    'a hook for a list': (lambda: experiment('ring').trainer(hooks=LivePlot()), 'hooks must be a list, not LivePlot'),
+    'epochs of a dataset without end': (lambda: _made(data=Stream(_Endless())).fit(epochs=1), 'stream has no end that is known, so give n'),
+    'epochs of its loader': (
+        lambda: _made(data=DataLoader(_Endless(), batch_size=8)).fit(epochs=1), 'has no end that is known, so give n'),
+    'a line of packs': (
+        lambda: plot_1d(GAN(mlp_generator(2, 1), mlp_discriminator(1, pack=2), normal(2), pack=2), mixture_1d()), 'judges 2 items at once'),
+    'one stacked image': (
+        lambda: stacked(Samples(torch.rand(9, 4, 4), labels=torch.arange(9) % 2), 1), 'n must be a whole number of at least 2, not 1'),
     'an array for D': (lambda: _made().gan.prob(torch.zeros(3, 2).numpy()), 'x must be a tensor, not '),
     'a generator that has nothing to train': (
         lambda: Trainer(GAN(torch.nn.Tanh(), mlp_discriminator(2), normal(2)), ring()), 'without parameters has nothing to train'),
@@ -80,6 +115,22 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     do, line = refused[what]
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('wrong', ['d', 'g'])
+def test_a_change_that_does_not_fit_changes_nothing(wrong):
+    t = _made().fit(1, False)
+    t.iteration, rules = 100, {'d_rule': adam(1e-2), 'g_rule': adam(1e-2), f'{wrong}_rule': adam(lambda i: 1e-3*(1 - i/50))}
+    def now(): return [(k, v) for k, v in vars(t).items() if k != 'lent'], t.d_opt.param_groups[0]['lr'], t.g_opt.param_groups[0]['lr']
+    before = now()
+    for more in ({}, {'g_rule': momentum_sgd(lambda i: 1 - i/50)}):   # by another optimiser
+        with pytest.raises(ValueError, match='lr must not fall below 0'): t.change(k=5, game='hinge', **{**rules, **more})
+        assert now() == before
+
+def test_a_run_that_is_not_changed_is_as_long_as_before():
+    run = Run(experiment(Samples(torch.randn(60, 2)), steps=3, batch_size=32, device='cpu'))
+    with pytest.raises(ValueError, match='fewer rows'): run.change({'steps': 9, 'batch_size': 1000})
+    assert run.trainer.length == run.experiment['steps'] == 3
 
 
 # ---- between two fits, and in hooks

@@ -2,7 +2,7 @@
 
 Nothing here waits for a time to pass: each step waits for a file that the one before it writes.
 """
-import csv, json, os, signal, subprocess, sys, threading, time
+import csv, json, os, signal, subprocess, sys, threading, time, warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
@@ -195,6 +195,18 @@ def test_numbers_that_json_lacks_come_back_as_they_were(tmp_path):
     run = tmp_path/'s/runs/0-0.json'
     old = json.loads(run.read_text()); old['metrics']['v'] = float('nan'); run.write_text(json.dumps(old))   # as it was written once
     assert str(study(tiny, 3, dict(v=not_finite, w=weights), tmp_path/'s', progress=False).values('v')) == '[[nan, inf, -inf]]'
+
+def test_settings_are_called_by_what_tells_them_apart(tmp_path):
+    s = Study(dict(data='ring', steps=10, game=['non-saturating', 'hinge', 'minimax', 'wasserstein']), 1)
+    names = ['non-saturating', 'hinge', 'minimax', 'wasserstein']
+    assert [s.label(i) for i in range(4)] == [f'game.name={k}' for k in names] and [o['game.name'] for o in s.settings] == names
+    assert 'game' not in s.settings[0] and [o['game.clip'] for o in s.settings] == [None, None, None, .05]
+    s.results = {(i, 0): dict(metrics=dict(score=1.), failed=None, seconds=1., versions={}) for i in range(4)}
+    with warnings.catch_warnings():   # a picture without room would warn
+        warnings.simplefilter('error'); s.save(tmp_path)
+    pairs = Study(combinations(ring, {'k': [1, 2], 'g_rule.lr': [1e-4, 5e-4], 'd_rule.lr': [1e-4, 5e-4]}), 1)
+    assert pairs.label(0) == 'k=1, g_rule.lr=0.0001, d_rule.lr=0.0001'   # short enough, and all of it is needed
+
 
 def test_a_study_in_which_nothing_is_measured_has_no_picture():
     with pytest.raises(ValueError, match='nothing to plot'): Study(tiny, 1).plot()

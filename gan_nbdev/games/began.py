@@ -11,7 +11,7 @@ from torch import nn, Tensor
 
 from .game import Game
 from ..support.calls import remembers
-from ..support.checks import positive_number
+from ..support.checks import finite_number, positive_number
 
 # %% ../../nbs/games/09_began.ipynb #f0828db5
 class Reconstruction(nn.Module):
@@ -19,7 +19,7 @@ class Reconstruction(nn.Module):
     def __init__(self, net:nn.Module,    # an autoencoder: gives what it is given, in the same shape
                  balance:float=0,        # k to begin with, in [0, 1]
                 ):
-        if not 0 <= balance <= 1: raise ValueError(f'balance must lie in [0, 1], not {balance!r}')
+        if not 0 <= finite_number('balance', balance) <= 1: raise ValueError(f'balance must lie in [0, 1], not {balance!r}')
         super().__init__()
         self.net, self.start = net, float(balance)
         self.register_buffer('balance', torch.tensor(self.start))   # k

@@ -14,7 +14,7 @@ from torch import nn
 from . import r3gan
 from .game import Game, Turn, check_game, pairs
 from ..support.calls import remembers
-from ..support.checks import positive_number, whole_number
+from ..support.checks import finite_number, positive_number, whole_number
 from ..support.tensors import called_with
 from ..value import cross_entropy, d_loss
 
@@ -39,7 +39,7 @@ def smoothed(game:Game,      # whose D descends the paper's loss
              fake:float=0.0, # label β of fakes, in [0, 1), below α
             ) -> Game:       # with another d_loss
     "Smoothed labels, equation (1); `ValueError` for labels or games that do not fit"
-    if not 0 <= fake < real <= 1:
+    if not 0 <= finite_number('fake', fake) < finite_number('real', real) <= 1:
         raise ValueError(f'labels must keep to 0 <= fake < real <= 1, not {fake!r} and {real!r}')
     if game.d_loss is not d_loss:
         raise ValueError(f"only a game whose d_loss is the paper's can be smoothed, not {game!r}")

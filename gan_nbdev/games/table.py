@@ -71,10 +71,11 @@ def make_game(name:str='non-saturating', # a name in `games`
     if (real_label, fake_label) != (1, 0): game = smoothed(game, real_label, fake_label)
     if noise: game = instance_noise(game, noise, noise_until, noise_varied)
     elif noise_until is not None or noise_varied: raise ValueError('noise_until and noise_varied go with noise, a number above 0')
+    usual = inspect.signature(make_game).parameters
     if unroll: game = unrolled(game, unroll, unroll_rate)
+    elif unroll_rate != usual['unroll_rate'].default: raise ValueError('unroll_rate goes with unroll, a number above 0')
     given = dict(r1=r1, r2=r2, real_label=real_label, fake_label=fake_label, noise=noise,
                  noise_until=noise_until, noise_varied=noise_varied, unroll=unroll, unroll_rate=unroll_rate)
-    usual = inspect.signature(make_game).parameters
     given = {k: v for k, v in given.items() if v != usual[k].default}
     game.made_by, game.made_as = dict(name=name, **options, **given), None
     game.made_as = repr(game)

@@ -22,15 +22,15 @@ def _check_single(data):
     return shape
 
 def stacked(data,         # labelled images of shape (h, w): `mnist()`, `digits()`
-            n:int=None,   # items, ≥ 1; None: as many as the data have
+            n:int=None,   # items, ≥ 2; None: as many as the data have
             seed:int=0,   # of the drawing, ≥ 0
            ) -> Samples:  # images of shape (h, w, 3), units of the data
     "Three images drawn at random, one in each channel (Metz et al., 2017)"
     h, w = _check_single(data)
-    n = len(data) if n is None else whole_number('n', n, 1)
+    n = len(data) if n is None else whole_number('n', n, 2)
     rng = torch.Generator().manual_seed(seed_number(seed))
     x = data.unscale(data.x)[torch.randint(len(data), (n, 3), generator=rng)]
-    scale = data.scaling.shift.item(), data.scaling.factor.item()
+    scale = [v if v.numel() == 1 else v.reshape(h, w, 1).expand(h, w, 3).flatten() for v in (data.scaling.shift, data.scaling.factor)]
     return Samples(x.reshape(n, 3, h, w).movedim(1, -1), scale=scale, name=f'stacked {data.name}')
 
 # %% ../../nbs/measures/04_stacked.ipynb #8ed9b50b
