@@ -212,7 +212,7 @@ def hooks(folder):
     t = make()
     t.hooks = [ends, average] = [Ends(), EMA(t.gan, 10)]
     yield 'trainer', found(fit(t, 300))
-    yield 'hooks', dict(ends=torch.tensor(ends.ends), **average.state_dict())
+    yield 'hooks', dict(ends=torch.tensor(ends.ends), **average.gan.generator.state_dict(), seen=torch.tensor(average.seen))
 
 
 def refusals(folder):
