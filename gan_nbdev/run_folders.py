@@ -388,7 +388,7 @@ def _saved(folder):
     of = _iterations(record['story'] + record['left'])
     warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}')
     data, w = run_data(folder, record), state['gan']
-    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0]['generator'])
+    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0].get('generator', state['hooks'][0]))
     return record, {**w, **_scale(data)}, path
 
 def _check_sizes(e, dim, w, path):

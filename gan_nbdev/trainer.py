@@ -687,6 +687,7 @@ class EMA:
 
     def state_dict(self): return dict(generator=self.gan.generator.state_dict(), seen=self.seen)
     def load_state_dict(self, state):
+        if 'generator' not in state: state = dict(generator=state, seen=1/(1 - self.decay))   # an older one: the start counted
         self.gan.generator.load_state_dict(state['generator'])
         self.seen = state['seen']
 
