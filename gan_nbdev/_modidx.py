@@ -2171,6 +2171,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'gan_nbdev.study.Study.__init__': ('study.html#study.__init__', 'gan_nbdev/study.py'),
                                  'gan_nbdev.study.Study.__len__': ('study.html#study.__len__', 'gan_nbdev/study.py'),
                                  'gan_nbdev.study.Study.__repr__': ('study.html#study.__repr__', 'gan_nbdev/study.py'),
+                                 'gan_nbdev.study.Study._all_labels': ('study.html#study._all_labels', 'gan_nbdev/study.py'),
                                  'gan_nbdev.study.Study._begin': ('study.html#study._begin', 'gan_nbdev/study.py'),
                                  'gan_nbdev.study.Study._check': ('study.html#study._check', 'gan_nbdev/study.py'),
                                  'gan_nbdev.study.Study._go': ('study.html#study._go', 'gan_nbdev/study.py'),

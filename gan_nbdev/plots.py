@@ -133,7 +133,7 @@ def _legend_above(ax):
     (handles, names), panels = ax.get_legend_handles_labels(), ax.get_subplotspec()
     width = ax.figure.get_figwidth()/(panels.get_gridspec().ncols if panels else 1)
     size = 8 if len(names) < 7 else 6
-    n_cols = min(max(int(width/(.05 + .0075*max(map(len, names)))/size), 1), 3)   # so many inches has an entry
+    n_cols = min(max(int(width/(.05 + .0075*max(map(len, names), default=0))/size), 1), 3)   # so many inches has an entry
     if (rest := len(names) - 6*n_cols) > 0: handles[-rest-1:], names[-rest-1:] = [Line2D([], [], ls='')], [f'… {rest + 1} more']
     legend = ax.legend(handles, names, frameon=False, loc='lower center', bbox_to_anchor=(.5, .98), ncols=n_cols,
                        fontsize=size, borderpad=0)

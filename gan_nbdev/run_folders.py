@@ -151,9 +151,9 @@ def write_samples(path, # of the .png file
     else: _write_picture(path, lambda ax: plot_fakes(fake, data, ax) if known else plot_samples(fake, ax=ax, shape=data),
                         (6, 3.3 if known else 5.6) if data.kind == 'image' else (6, 5))
 
-def _drawn(path, draw):
+def _drawn(path, write, *args):
     "Write a picture; no run is lost to one that cannot be drawn"
-    try: draw(path)
+    try: write(path, *args)
     except Exception as e:
         path.unlink(missing_ok=True)
         warn(f'{path.name} is not written: {type(e).__name__}: {one_line(e)}')
@@ -178,9 +178,9 @@ def _write_files(trainer, d, record, measured):
     _write_history(trainer.history, d/'history.csv')
     (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
     fake, plot = trainer.sample(1000), plot_value if 'value' in trainer.history else plot_more
-    _drawn(d/'samples.png', lambda p: write_samples(p, fake, trainer.data))
-    _drawn(d/'losses.png', lambda p: _write_picture(p, lambda ax: plot_losses(trainer.history, ax)))
-    _drawn(d/'value.png', lambda p: _write_picture(p, lambda ax: plot(trainer.history, ax)))
+    _drawn(d/'samples.png', write_samples, fake, trainer.data)
+    _drawn(d/'losses.png', _write_picture, lambda ax: plot_losses(trainer.history, ax))
+    _drawn(d/'value.png', _write_picture, lambda ax: plot(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
 # %% ../nbs/09_run_folders.ipynb #e7eb936b

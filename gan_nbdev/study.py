@@ -300,11 +300,15 @@ def _labels(settings, most=60):
     return said(names)
 
 @patch
+def _all_labels(self:Study):
+    return [said or e.entries['data'].get('name', 'data') for said, e in zip(_labels(self.settings), self.experiments)]
+
+@patch
 def label(self:Study,
           i:int # number of the setting
          ) -> str: # as 'k=5'
     "What to call a setting"
-    return _labels(self.settings)[i] or self.experiments[i].entries['data'].get('name', 'data')
+    return self._all_labels()[i]
 
 @patch
 def plot(self:Study,
@@ -314,7 +318,7 @@ def plot(self:Study,
     "Every value, and mean ± standard error, by setting"
     if not self.metrics: raise ValueError('there is nothing to plot: no run is done, or all have failed')
     rows = self.table(metric or self.metrics[0])
-    labels = [self.label(i) for i in range(len(rows))]
+    labels = self._all_labels()
     if ax is None: ax = plt.subplots(figsize=_size(labels), layout='constrained')[1]
     for i, r in enumerate(rows):
         apart = [i + .12*(j % 3 - 1) for j in range(r['n'])]   # so that equal values all show
@@ -397,7 +401,7 @@ def save(self:Study,
     if not self.metrics: return
     means = [{k: v for k, v in r.items() if k != 'values'} for r in self.table()]
     _csv(folder/'summary.csv', means)
-    n, (width, height) = len(self.metrics), _size([self.label(i) for i in range(len(self.settings))])
+    n, (width, height) = len(self.metrics), _size(self._all_labels())
     fig = Figure(figsize=(width + 2.6*(n - 1), height), layout='constrained')
     panels = fig.subplots(1, n, sharey=True, squeeze=False)[0]
     for m, ax in zip(self.metrics, panels): self.plot(m, ax)

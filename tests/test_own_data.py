@@ -579,6 +579,9 @@ def test_what_a_record_has_besides_can_be_told_apart(panels, n):
     assert panels == 1 or legend.x0 > axs[0, -2].get_window_extent().x1
     assert ax.get_window_extent().height > box.height/3
 
+def test_a_name_that_matplotlib_leaves_out_of_legends_costs_no_picture():
+    assert len(plot_more({'_hidden': np.ones(9)}).lines) == 1
+
 
 def test_axes_of_other_units_do_not_squeeze_each_other():
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
