@@ -100,7 +100,9 @@ def runs_of(known, name, recipe): return [*known.get(f'{name} {recipe}', {}).val
 def of_modes(known, name, recipe):
     runs = runs_of(known, name, recipe)
     def all_of(k): return [o[k] for o in runs]
-    return [f'{name}, {recipe}', len(runs), f'{", ".join(map(str, all_of("modes")))} of {len(data[name]().means)}',
+    modes = all_of('modes')
+    found = f'each {modes[0]}' if len({*modes}) == 1 else ', '.join(map(str, modes))
+    return [f'{name}, {recipe}', len(runs), f'{found} of {len(data[name]().means)}',
             spread(all_of('good'), '{:.1%}'), spread(all_of('jsd'), '{:.4f}'), f'{sum(p > .05 for p in all_of("p"))} of {len(runs)}',
             f'{min(all_of("least")):,} to {max(all_of("most")):,}', spread(all_of('width'), '{:.2f}') if 'width' in runs[0] else '–',
             f'{runs[0]["iterations"]:,}', min(all_of('seconds'))]
@@ -133,7 +135,7 @@ narrow until then, become as wide as they should be (`sines` and `onward` in `be
 before that, which leaves fewer fakes between the modes. On the ring it fails: after so many the clouds are so narrow that the game against the sines breaks \
 apart (4 of 8 modes and 44% within 3σ from seed 0, the one that was tried).
 
-{n:,} samples a run. Modes are listed seed by seed; one is found if a sample lies within 3σ of it, and that share of the samples is the high quality: {perfect_share(2):.2%} for a \
+{n:,} samples a run. Modes are listed seed by seed where they differ; one is found if a sample lies within 3σ of it, and that share of the samples is the high quality: {perfect_share(2):.2%} for a \
 perfect sampler. Weights are even if a χ² test of the modes' counts does not reject that they are equal (p > 0.05); the next column has the smallest \
 and the largest count of all runs, where {n//8} and {n//25} are right. Width: how wide a cloud is, by the quartiles of \
 its samples, in σ. The JSD (32 × 32 cells) of a perfect sampler is {floors}. ± is the standard error \

@@ -43,7 +43,7 @@ class Maxout(nn.Module):
 
     def forward(self, v): return self.linear(v).unflatten(-1, (self.pieces, self.n_out)).amax(-2)
 
-    def extra_repr(self): return f'{self.n_out} units of {self.pieces} pieces'
+    def __repr__(self): return f'Maxout(n_in={self.linear.in_features}, n_out={self.n_out}, pieces={self.pieces})'
 
 # %% ../nbs/02_networks.ipynb #70f20f6d
 def _at_least_1(**sizes):
@@ -506,7 +506,7 @@ def _layers(net, *v):
         new = {*m.parameters()} - counted
         counted.update(new)
         out = out[0] if isinstance(out, (tuple, list)) else out   # as of nn.GRU
-        rows.append((str(m), tuple(getattr(out, 'shape', ())[1:]), sum(p.numel() for p in new)))
+        rows.append((' '.join(str(m).split()), tuple(getattr(out, 'shape', ())[1:]), sum(p.numel() for p in new)))
     inside = {c for m in net.modules() if isinstance(m, Maxout) for c in m.children()}
     for m in net.modules():
         if isinstance(m, Maxout) or not (list(m.children()) or m in inside):
@@ -534,11 +534,13 @@ def __repr__(self:GAN):
             f'  {name:<50} {" × ".join(map(str, shape)):>12} {n:>10,}' for name, shape, n in rows)
         for who, rows in self.tables().items()])
 
+def _as_code(name): return '`' + name.replace('|', r'\|') + '`'   # no sign of it counts in Markdown
+
 @patch
 def _repr_markdown_(self:GAN):
     head = '| {} | gives | parameters |\n|:--|--:|--:|\n'
     return f'**GAN** on {self.noise}\n\n' + '\n\n'.join(
         head.format(who) + ''.join(
-            f'| {name} | {" × ".join(map(str, shape))} | {n:,} |\n' for name, shape, n in rows) +
+            f'| {_as_code(name)} | {" × ".join(map(str, shape))} | {n:,} |\n' for name, shape, n in rows) +
         f'| **together** | | **{sum(n for *_, n in rows):,}** |'
         for who, rows in self.tables().items())

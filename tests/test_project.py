@@ -144,6 +144,22 @@ def test_outputs_say_nothing_of_this_machine(path):
 
 def markdown(cells): return (''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
 
+def in_markdown(cells):
+    "What notebooks show in Markdown: the text, and what cells have written"
+    yield from markdown(cells)
+    for c in cells:
+        for o in c.get('outputs', []): yield ''.join(o.get('data', {}).get('text/markdown', ''))
+
+@pytest.mark.parametrize('path', [*nbs, *(root/'benchmarks').glob('*.md')], ids=lambda p: p.name)
+def test_tables_are_whole(path):
+    "Each row of a table has a line of its own, with as many cells as its head; what follows is apart from it"
+    texts = [path.read_text(encoding='utf-8')] if path.suffix == '.md' else in_markdown(cells(path))
+    for text in texts:
+        text = re.sub(r'^(```+).*?^\1', '', text, flags=re.M|re.S)
+        for block in re.findall(r'^ *\|.*(?:\n.+)*', text, flags=re.M):
+            bars = [len(re.findall(r'(?<!\\)\|', o)) for o in block.splitlines()]
+            assert len(bars) > 2 and {*bars} == {bars[0]}, block
+
 def prose(path):
     "Markdown of a notebook or page, without code and mathematics"
     if path.suffix != '.ipynb': text = path.read_text(encoding='utf-8')
