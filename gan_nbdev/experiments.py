@@ -318,6 +318,7 @@ def _words(v):
 
 @patch
 def __repr__(self:Experiment):
+    "What will be trained, in four lines"
     w = {k: _words(v) for k, v in self._entries.items()}
     k_g = f', k_g = {w["k_g"]}'*(w['k_g'] != '1')
     return (f'{w["data"]}; noise {w["noise"]}; {w["game"]}, k = {w["k"]}{k_g}, '

@@ -529,6 +529,7 @@ def tables(self:GAN) -> dict: # for each network a list of (layer, output shape,
 
 @patch
 def __repr__(self:GAN):
+    "`tables` as text"
     return '\n'.join([f'GAN on {self.noise}'] + [
         f'{who}: {sum(n for *_, n in rows):,} parameters\n' + '\n'.join(
             f'  {name:<50} {" × ".join(map(str, shape)):>12} {n:>10,}' for name, shape, n in rows)
