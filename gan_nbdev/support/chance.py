@@ -63,9 +63,11 @@ _quiet = 'gan_nbdev.', *(f'torch.nn.modules.{o}' for o in _kinds)
 def draws_itself(net:nn.Module # any module
                 ) -> bool:     # False only if it is known not to
     "Can `net` draw random numbers, other than by `nn.Dropout`: in code that is not known here?"
-    return any(not type(m).__module__.startswith(_quiet) or
-               isinstance(m, (nn.RReLU, nn.MultiheadAttention))
-               for m in net.modules() if type(m) is not nn.Dropout)
+    def may(m):
+        if any(callable(getattr(type(m), k, None)) for k in vars(m)): return True   # put in a method's place
+        return type(m) is not nn.Dropout and (not type(m).__module__.startswith(_quiet) or
+                                              isinstance(m, (nn.RReLU, nn.MultiheadAttention)))
+    return any(map(may, net.modules()))
 
 def may_drop(net:nn.Module # any module
             ) -> bool:     # False only if it is known not to
