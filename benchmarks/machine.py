@@ -13,7 +13,8 @@ def machine():
     info = Path('/proc/cpuinfo')
     lines = info.read_text().splitlines() if info.exists() else []
     names = [o.split(':')[1].strip() for o in lines if o.startswith('model name')]
-    cpu = f'{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads'
+    n = torch.get_num_threads()
+    cpu = f'{names[0] if names else platform.processor()}, {n} thread{"s"*(n != 1)}'
     gpu = f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else ''
     return f'{cpu}{gpu}, Python {platform.python_version()}, torch {torch.__version__}'
 
