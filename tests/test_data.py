@@ -227,11 +227,12 @@ def test_stream_resumes_exactly(kind, n, spare, stop, seed):
     state = pickle.loads(pickle.dumps(go.state_dict()))
     again = Stream(kind(n)).source(m, rng(seed+1))
     again.load_state_dict(state)
-    assert again.state_dict() == state
+    def place(source): return [source.state_dict()[k] for k in ('seed', 'epoch', 'batch')]
+    assert place(again) == place(go)
     for _ in range(8):
         a,b = go.next(), again.next()
         assert torch.equal(a, b) and a.shape == (m,2)
-    assert go.state_dict() == again.state_dict()
+    assert place(go) == place(again)
 
 @quick
 @given(st.integers(1,30), st.integers(1,30), st.integers(0,2**62))

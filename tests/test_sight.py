@@ -3,7 +3,7 @@
 Each place gives a function that reads the weight, and one that brings it from 1 to 5; a hook calls that after
 iteration 10. Reading must not go through the test itself, so each place has functions of its own.
 """
-import array, builtins, collections, contextvars, decimal, functools, itertools, math, os, sys, threading, types
+import array, builtins, collections, contextvars, decimal, functools, itertools, math, os, random, sys, threading, types
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import softplus
-from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, Sampler, TensorDataset, WeightedRandomSampler
 
 from gan_nbdev.all import *
 from gan_nbdev.engines.choice import engines
@@ -273,18 +273,30 @@ class Augmented(Dataset):
     def __len__(self): return 70
     def __getitem__(self, i): return x[i] + .1*torch.randn(2)
 def seven(): return torch.Generator().manual_seed(7)
+class Turned(Augmented):
+    def __getitem__(self, i): return x[i]*random.choice([-1, 1])
+class Permuted(Sampler):
+    def __init__(self): pass
+    def __iter__(self): return iter(np.random.permutation(70).tolist())
+    def __len__(self): return 70
+class Drawn(IterableDataset):
+    def __iter__(self):
+        for o in x: yield o*random.choice([-1, 1])*np.random.rand() + torch.rand(2)
 loaders = dict(
     shuffled=lambda: DataLoader(TensorDataset(x), 16, shuffle=True, generator=seven()),
     sampler=lambda: DataLoader(TensorDataset(x), 16, sampler=RandomSampler(x, replacement=True, generator=seven())),
     weighted=lambda: DataLoader(TensorDataset(x), 16, sampler=WeightedRandomSampler(torch.ones(70), 70, generator=seven())),
-    augmented=lambda: DataLoader(Augmented(), 16, shuffle=True), dataset=Augmented)
+    augmented=lambda: DataLoader(Augmented(), 16, shuffle=True), dataset=Augmented,
+    by_python=lambda: DataLoader(Turned(), 16, shuffle=True), by_numpy=lambda: DataLoader(TensorDataset(x), 16, sampler=Permuted()),
+    in_order=lambda: Stream(Drawn()), loaded_in_order=lambda: DataLoader(Drawn(), 16))
+drawn = 'augmented', 'dataset', 'by_python', 'by_numpy', 'in_order', 'loaded_in_order'
 
 def trained_on(data, engine='eager', **kw):
     gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), noise=normal(2))
     return Trainer(gan, data, batch_size=16, engine=engine, **kw)
 def all_of(t): return torch.cat([p.detach().flatten() for p in t.gan.parameters()])
 
-@pytest.mark.parametrize('name', [o for o in loaders if 'aug' not in o and o != 'dataset'])
+@pytest.mark.parametrize('name', [o for o in loaders if o not in drawn])
 @pytest.mark.parametrize('at', [0, 3, 4, 8])
 def test_a_loader_with_a_generator_of_its_own_goes_on(tmp_path, name, at):
     "Resumed, gone on and rewound: to the bit; between epochs (of 4 minibatches) as within one"
@@ -295,12 +307,20 @@ def test_a_loader_with_a_generator_of_its_own_goes_on(tmp_path, name, at):
     assert (all_of(b.load(tmp_path/'c').fit(14 - at, progress=False)) == want).all()
     assert (all_of(trained_on(loaders[name](), 'recorded').fit(14, progress=False)) - want).abs().max() < 1e-5
 
-@pytest.mark.parametrize('name', ['augmented', 'dataset'])
-def test_what_is_augmented_can_be_kept_and_resumed(tmp_path, name):
+@pytest.mark.parametrize('name', drawn)
+def test_what_is_drawn_can_be_kept_and_resumed(tmp_path, name):
+    "By torch, Python or NumPy, in a dataset or its order: to the bit, and others' random numbers stay theirs"
     want = all_of(trained_on(loaders[name]()).fit(14, progress=False))
     assert (all_of(trained_on(loaders[name](), hooks=[Checkpoints(tmp_path/'kept', every=5)]).fit(14, progress=False)) == want).all()
-    trained_on(loaders[name]()).fit(3, progress=False).save(tmp_path/'c')
-    assert trained_on(loaders[name]()).load(tmp_path/'c').iteration == 3
+    for at in (3, 6):
+        b = trained_on(loaders[name]()).fit(at, progress=False); b.save(tmp_path/f'at{at}')
+        resumed = trained_on(loaders[name]()).load(tmp_path/f'at{at}')
+        before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+        assert (all_of(resumed.fit(14 - at, progress=False)) == want).all()
+        assert (all_of(b.load(tmp_path/f'at{at}').fit(14 - at, progress=False)) == want).all()
+        assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    state = resumed.state_dict(); state['source']['begun'] = dict(state['net_rng'], python=(3, (1, 2), None))
+    with pytest.raises(ValueError, match='does not fit'): resumed.load_state_dict(state)
 
 def test_a_loader_that_was_gone_through_is_the_same_data(tmp_path):
     def make(): return DataLoader(TensorDataset(x), 16, shuffle=True, num_workers=1, persistent_workers=True)

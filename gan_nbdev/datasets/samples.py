@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, TensorDataset
 from ..data import Data, Source
-from ..support.chance import unchanged
+from ..support.chance import Lent, global_states, unchanged
 from ..support.checks import shape_words, warn, whole_number
 from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
@@ -330,6 +330,23 @@ def _label(item, classes):
     return y
 
 # %% ../../nbs/datasets/01_samples.ipynb #b4e00dd4
+_cpu = torch.device('cpu')
+
+def _as_begun(states):
+    "Inside, the generators that the process shares are as they were when an epoch began; `ValueError` if they do not take that"
+    lent = Lent(_cpu, 0)
+    lent.states = states
+    return lent
+
+def _after(n, batches):
+    for _ in range(n): next(batches, None)
+    return batches
+
+def _check_state(state, keys):
+    if {*state} - {'begun'} != {*keys}:   # which older ones lack
+        raise ValueError(f'the state must hold {", ".join(keys)}, not {list(state)}')
+    with _as_begun(state.get('begun') or global_states(_cpu)): pass   # do the generators take it?
+
 class StreamSource:
     "Minibatches from a `DataLoader`, each epoch in a new order and without an incomplete last one"
     def __init__(self,
@@ -344,18 +361,20 @@ class StreamSource:
         self.device = torch.device('cpu' if device is None else device)
         rng = random_generator(generator)
         self.seed = torch.randint(2**62, (), generator=rng, device=rng.device).item()
-        self.epoch,self.batch,self._left = 0, 0, None
+        self.iterable = isinstance(dataset, IterableDataset)
+        self.epoch,self.batch,self.begun,self._left = 0, 0, None, None
     def __repr__(self): return f'minibatches of {self.m}, at {self.batch} of epoch {self.epoch}'
-    def state_dict(self)->dict: return dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
+    def state_dict(self)->dict:
+        state = dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
+        return state | dict(begun=self.begun or global_states(_cpu)) if self.iterable else state
     def load_state_dict(self, state:dict):
-        if sorted(state) != ['batch', 'epoch', 'seed']:
-            raise ValueError(f'the state must hold seed, epoch and batch, not {list(state)}')
+        _check_state(state, ('seed', 'epoch', 'batch'))
         self.seed,self.epoch,self.batch = (int(state[k]) for k in ('seed', 'epoch', 'batch'))
-        self._left = None
+        self.begun,self._left = state.get('begun'), None
     def _epoch(self, rows):
         "What is left of this epoch, these rows of each minibatch"
         rng = torch.Generator().manual_seed(self.seed + self.epoch)
-        iterable,skip = isinstance(self.dataset, IterableDataset), self.batch
+        iterable,skip = self.iterable, self.batch
         if iterable: how = dict(batch_size=self.m, drop_last=True)
         else:
             order = torch.randperm(len(self.dataset), generator=rng).tolist()
@@ -364,7 +383,11 @@ class StreamSource:
         # its own generator: a DataLoader would otherwise draw from torch's global one
         loader = DataLoader(self.dataset, collate_fn=self.collate, num_workers=self.num_workers,
                             pin_memory=self.device.type=='cuda', generator=rng, **how)
-        return (x[rows] for x in islice(loader, skip, None)) if iterable else iter(loader)
+        if not iterable: return iter(loader)
+        if skip:   # what was read is read once more, as chance would have it then
+            with _as_begun(self.begun or global_states(_cpu)): left = _after(skip, iter(loader))
+        else: self.begun, left = global_states(_cpu), iter(loader)
+        return (x[rows] for x in left)
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
         return self.part(slice(None))
@@ -492,27 +515,24 @@ class LoadedSource:
     ):
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
         self.generators = [torch.default_generator, *_generators(data.loader)]
-        self.batch, self.rng, self._left = 0, None, None
+        self.batch, self.rng, self.begun, self._left = 0, None, None, None
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
-    def state_dict(self)->dict: return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators))
+    def state_dict(self)->dict:
+        return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators), begun=self.begun or global_states(_cpu))
     def load_state_dict(self, state:dict):
-        if sorted(state) != ['batch', 'rng']:
-            raise ValueError(f'the state must hold batch and rng, not {list(state)}')
+        _check_state(state, ('batch', 'rng'))
         rng = state['rng'].reshape(-1, torch.default_generator.get_state().numel())
         if len(rng) != len(self.generators):
             raise ValueError(f'the state is of a DataLoader with {len(rng) - 1} generators of its own, this one has {len(self.generators) - 1}')
-        self.batch, self.rng, self._left = state['batch'], rng, None
+        self.batch, self.rng, self.begun, self._left = state['batch'], rng, state.get('begun'), None
         for o, s in zip(self.generators[1:], rng[1:]): o.set_state(s.clone())   # the first is the trainer's
     def _begin(self):
         if not self.batch:
-            self.rng = _states(self.generators)
+            self.rng, self.begun = _states(self.generators), global_states(_cpu)
             return iter(self.data.loader)
-        now = torch.get_rng_state()
-        for o, s in zip(self.generators, self.rng): o.set_state(s.clone())   # the epoch that was begun, once more
-        left = iter(self.data.loader)
-        for _ in range(self.batch): next(left)
-        torch.set_rng_state(now)
-        return left
+        for o, s in zip(self.generators[1:], self.rng[1:]): o.set_state(s.clone())   # the epoch that was begun, once more
+        with _as_begun((self.begun or global_states(_cpu)) | dict(cpu=self.rng[0])):
+            return _after(self.batch, iter(self.data.loader))
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
         if self._left is None: self._left = self._begin()

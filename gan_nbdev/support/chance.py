@@ -85,7 +85,8 @@ def global_states(device:torch.device # whose generator counts, beside the CPU's
 
 def _set_global_states(device:torch.device, # as for `global_states`
                       s:dict):             # from there
-    "Put those states back"
+    "Put those states back; `ValueError` for one that none could be in"
+    if not 0 <= s['numpy'][2] <= 624: raise ValueError(f"the place in NumPy's state must be at most 624, not {s['numpy'][2]}")   # which NumPy does not look at
     torch.set_rng_state(s['cpu']); np.random.set_state(s['numpy']); random.setstate(s['python'])
     if device.type == 'cuda': torch.cuda.set_rng_state(s['cuda'], device)
     if device.type == 'mps': torch.mps.set_rng_state(s['mps'])
