@@ -370,8 +370,8 @@ def _verdict(last):
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
                 'D answers about ½ for data and fakes alike. A game that has not begun '
                 'looks the same: look at the samples too')
-    return (f'D is ahead, as in a game that is under way: V = {V:.2f}, '
-            f'D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes')
+    where = 'D is ahead, as in a game that is' if V > -LOG4 and d_real > d_fake else 'The game is'
+    return f'{where} under way: V = {V:.2f}, D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes'
 
 # %% ../nbs/05_metrics.ipynb #19a00371
 def diagnose(history:dict,  # the trainer's record

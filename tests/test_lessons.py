@@ -338,7 +338,7 @@ plain = {
     'No.', 'Here it is.', 'Compare k = 1 with k = 4.',
     'Then leave k at 1 and lower the rate of G: does that help as well?',
     'The data fill a square, and the noise is one number.',
-    'It could wind the thread more tightly, but what a continuous G makes of a line is a line, and has no area.',
+    'It could wind the thread more tightly, but what a network makes of a line is a line, and has no area.',
     'A circle was meant, but five of its points are all the data there are.',
     'It has learned what it was shown.',
     'p_data is the distribution of the examples, and the game ends where p_g = p_data: with copies.',

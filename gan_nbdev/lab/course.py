@@ -86,7 +86,7 @@ lessons = dict(
         'and more than half of the square has none.',
         'Could a larger G fill the square?',
         _game(dict(name='checkerboard', squares=1), **{'noise.dim': 1}),
-        'It could wind the thread more tightly, but what a continuous G makes of a line is a line, and has no area.',
+        'It could wind the thread more tightly, but what a network makes of a line is a line, and has no area.',
         'Set the noise size to 2: at iteration 200 the fakes reach more than two thirds of the square.', until=200, layers=('manifold',)),
     memorising=Lesson('Memorising',
         'A circle was meant, but five of its points are all the data there are. At iteration 400 the fakes lie at the five '
