@@ -430,8 +430,21 @@ def _save_table(frame, path, suffix):
         return frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', lineterminator='\n')
     if suffix == '.jsonl': return Path(path).write_text(_lines(frame), encoding='utf-8')
     with open(path, 'wb') as f:   # whatever the name ends in
-        try: frame.to_excel(f, index=False, engine='openpyxl') if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
+        try: _save_excel(frame, f) if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
         except ImportError: raise ValueError(f"{suffix} needs more packages: pip install 'gan_nbdev[tables]'") from None
+
+def _save_excel(frame, f):
+    "A sheet, whose texts are no formulas; `ValueError` for what it cannot hold"
+    import pandas as pd
+    large = [k for k in frame if frame[k].dtype.kind in 'iu' and (abs(frame[k].astype(float)) > 2**53).any()]
+    if large: raise ValueError(f'.xlsx has no whole numbers beyond 2**53, such as those of {large[0]!r}: choose .csv or .parquet')
+    try:
+        with pd.ExcelWriter(f, engine='openpyxl') as book:
+            frame.to_excel(book, index=False)
+            for cell in (o for row in book.book.active.iter_rows() for o in row if o.data_type == 'f'): cell.data_type = 's'
+    except Exception as e:
+        if type(e).__name__ != 'IllegalCharacterError': raise
+        raise ValueError(f'{e}: choose .csv or .parquet') from None
 
 def _lines(frame):
     "A line of JSON for each row, each number as it is"

@@ -24,7 +24,7 @@ from .engines.parts import (describe, entry_of, makers, own_entry, part_call, pa
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
-from .support.devices import pick_device, precisions
+from .support.devices import pick_device, precisions, thread_numbers
 from .support.kinds import Kind, leaves, mapping, short
 from .trainer import Trainer, check_hooks
 
@@ -41,7 +41,7 @@ _numbers = dict(k=_count, k_g=_count, batch_size=_count, seed=kinds.whole(0),
                 device=kinds.just(None) | Kind("a device, as 'cpu' or 'cuda'", _is_device),
                 steps=kinds.just(None) | kinds.whole(0))
 _more = dict(accumulate=(1, _count), order=('alternating', kinds.one_of(*orders)), pack=(1, _count),   # written only where they differ from this
-             ema=(None, kinds.just(None) | kinds.above_0), threads=(None, kinds.just(None) | _count),
+             ema=(None, kinds.just(None) | kinds.above_0), threads=(None, kinds.just(None) | thread_numbers),
              classes=(None, kinds.just(None) | kinds.whole(2)))
 _all = 'schema', *parts, *_numbers, *_more
 

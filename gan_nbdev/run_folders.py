@@ -193,6 +193,11 @@ def measure(self:Run) -> dict: # by name
     return dict(iterations=self.iteration, stopped=t.stopped,
                 **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
 
+def _check_apart(run, folder):
+    file = run.begun['data'].get('file')
+    if file and Path(file).is_dir() and Path(folder).expanduser().resolve().is_relative_to(Path(file).resolve()):
+        raise ValueError(f"{folder} lies in {file}, the folder of the data, where the run's pictures would be taken for images: choose another")
+
 @patch
 def save(self:Run,
          folder,             # made if missing; other files in it are left alone
@@ -200,6 +205,7 @@ def save(self:Run,
          replace:bool=False, # may there be a run?
         ) -> Path:           # the folder
     "Write the run folder, or leave what was there"
+    _check_apart(self, folder)
     with writing(folder):
         out = check_folder(folder, replace)
         measured = self.measure() if measured is None else measured
@@ -256,6 +262,7 @@ def keep(self:Run,
          every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth, at least 100
         ) -> Run:        # itself
     "From now on save checkpoints there; files of another run are deleted when this one begins"
+    _check_apart(self, folder)
     if every is None: every = max(sum(a.get('fit', 0) for a in self.plan)//10, 100)
     self.trainer.hooks.append(_Kept(self, Path(folder), every))
     return self
@@ -458,7 +465,9 @@ def run_data(run,           # a run folder, or a config.json in one
     if folder.suffix == '.json': folder = folder.parent
     here, was = data is None, record.get('data')
     if here: data = _found(e, folder)
-    elif isinstance(data, (str, Path)): data = _read_at(e, Path(data).expanduser().resolve())
+    elif isinstance(data, (str, Path)):
+        if not (path := Path(data).expanduser()).exists(): raise FileNotFoundError(f'{data}: no such file or folder')
+        data = _read_at(e, path.resolve())
     if was is None: return data   # a description alone
     same = _named(data, was['name'])
     if fingerprint(same) != was['fingerprint']:

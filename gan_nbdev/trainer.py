@@ -23,7 +23,7 @@ from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
 from .support.checks import one_line, positive_number, seed_number, warn, whole_number
-from .support.devices import arithmetic, check_precision, computing, pick_device, threads_that_pay
+from .support.devices import arithmetic, check_precision, computing, pick_device, thread_numbers, threads_that_pay
 from .support.kinds import short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
@@ -59,7 +59,7 @@ class Trainer(Algorithm1):
         if batch_size is None: batch_size = getattr(data, 'm', 256)
         seed = seed_number(seed); batch_size = _check_data(gan, data, batch_size)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
-        if threads is not None: threads = whole_number('threads', threads, 1)
+        if threads is not None: threads = thread_numbers('threads', threads)
         self.device = pick_device(device)
         rng = torch.Generator(self.device).manual_seed(seed)
         if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
@@ -160,7 +160,7 @@ def _new_hooks(t, name, v):
 
 _assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed),
              **dict.fromkeys(('data', 'seed', 'device', 'ema'), _kept), 'hooks': _new_hooks,
-             'threads': lambda t, name, v: None if v is None else whole_number(name, v, 1),
+             'threads': lambda t, name, v: None if v is None else thread_numbers(name, v),
              'accumulate': lambda t, name, v: check_order(t.order, accumulate=whole_number(name, v, 1)) and int(v),
              'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v}
 

@@ -828,3 +828,18 @@ def test_the_order_of_bytes_changes_nothing(tmp_path):
 
 def test_an_image_has_no_size_true(tmp_path):
     assert 'size must be 1 to 4096 whole pixels, or (height, width), not True' in line(lambda: images(pictures(tmp_path/'a'), size=True))
+
+
+@pytest.mark.parametrize('out', ['c', 'c/runs/one'])
+def test_a_run_does_not_put_its_pictures_among_the_data(tmp_path, out):
+    here = pictures(tmp_path/'c')
+    before = tree(here)
+    said = line(lambda: gan_train(str(here), steps=1, out=tmp_path/out, **small))
+    assert 'the folder of the data' in said and tree(here) == before and sorted(tmp_path.iterdir()) == [here]
+
+
+def test_data_that_are_not_there_are_called_so(ring_run, tmp_path):
+    np.save(tmp_path/'s.npy', np.random.default_rng(0).normal(size=(60, 12)))
+    gan_train(str(tmp_path/'s.npy'), kind='series', steps=1, out=tmp_path/'series', **small)
+    for run in (ring_run, tmp_path/'series'):
+        assert 'nowhere: no such file or folder' in line(lambda: gan_eval(run, data='nowhere'), FileNotFoundError)

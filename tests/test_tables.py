@@ -155,6 +155,19 @@ def test_from_a_file_to_a_file(tmp_path, monkeypatch):
     with pytest.raises((ValueError, SystemExit)): gan_sample('run', out='s.npy')
     gan_train('people.csv', resume=True, out='run', quiet=True, steps=5)   # goes on with what was asked of the file
 
+def test_a_workbook_holds_texts_as_they_are_or_says_what_it_cannot(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = dict(steps=0, device='cpu', engine='eager', batch_size=32, g_hidden='8', d_hidden='8', quiet=True)
+    rng = np.random.default_rng(0)
+    def of(**columns): pd.DataFrame(dict(columns, b=rng.normal(size=60))).to_csv('t.csv', index=False); gan_train('t.csv', out='run', force=True, **settings)
+    of(a=rng.choice(['=1+1', '=2'], 60))
+    gan_sample('run', n=30, out='s.xlsx'); gan_sample('run', n=30, out='s.csv')
+    assert pd.read_excel('s.xlsx').a.tolist() == pd.read_csv('s.csv').a.tolist()
+    for column, why in ((rng.choice(['x\x07y', 'z'], 60), 'cannot be used in worksheets'), (2**60 + rng.integers(0, 2**40, 60), "beyond 2.*'a'")):
+        of(a=column)
+        with pytest.raises(ValueError, match=why): gan_sample('run', n=200, out='other.xlsx')
+    assert not Path('other.xlsx').exists()
+
 @pytest.mark.parametrize('scale', ['standard', 'unit'])
 def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path, scale):
     from gan_nbdev.all import Run
@@ -168,6 +181,23 @@ def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path, scale):
 def text_table(tmp_path, text, name='t.csv', **how):
     (tmp_path/name).write_text(text)
     return table(tmp_path/name, **how)
+
+@pytest.mark.parametrize('cells', [lambda i: 2**60 + i if i - 6 else '', lambda i: 2**60 + 400*i, lambda i: 2**64 + i % 3], ids=['gap', 'whole', '65 bits'])
+def test_digits_that_are_lost_are_said(tmp_path, cells):
+    t = text_table(tmp_path, 'id,b\n' + ''.join(f'{cells(i)},{i*i}\n' for i in range(60)), missing='drop')
+    assert any("'id' has numbers beyond 2**53" in o for o in t.notes)
+
+def test_whole_numbers_of_64_bits_stay_categories(tmp_path):
+    t = text_table(tmp_path, 'id,b\n' + ''.join(f'{2**60 + i % 3},{i*i}\n' for i in range(60)))
+    assert t.columns[0].values == (2**60, 2**60 + 1, 2**60 + 2) and not t.notes
+
+def test_booleans_beside_missing_cells(tmp_path):
+    t = text_table(tmp_path, 'a,b\n' + ''.join(f'{["True", "False", ""][i % 3]},{i*i}\n' for i in range(60)), missing='drop')
+    assert [c.kind for c in t.columns] == ['boolean', 'whole'] and len(t) == 40
+
+def test_dates_are_no_classes():
+    with pytest.raises(ValueError, match="label 'a' holds dates, which are no classes"):
+        table(pd.DataFrame(dict(a=pd.date_range('2020', periods=60), b=np.arange(60.)**2)), label='a')
 
 def cells(data, name, n=3): return data.items(data.x, getattr(data, 'labels', None))[name].tolist()[:n]
 

@@ -97,6 +97,8 @@ def _kind(s, name, kind, notes, date_format):
     if s.dtype.kind == 'M' and not (pd.Timestamp.min < s.min() and s.max() < pd.Timestamp.max):
         raise ValueError(f'column {name!r} has dates from {s.min():%Y-%m-%d} to {s.max():%Y-%m-%d}, but only those '
                          f'from 1678 to 2261 can be learned: drop=[{name!r}]')
+    if not text and s.dtype.kind in 'iuf' and (abs(s.astype(float)) >= 2**53).any() and (s.dtype.kind == 'f' or kind in ('number', 'whole') or values > _few):
+        notes.append(f'{name!r} has numbers beyond 2**53, of which only the first 15 digits count')
     if kind is None and values == 1: kind = 'constant'
     if kind is None and s.dtype.kind == 'M' or kind == 'date':
         return Column(name, 'date', (_finest(s), *[form]*(form != 'ISO8601')), dtype), s
@@ -376,6 +378,8 @@ class Table(Samples):
             kind = kinds.get(label) or 'category'
             if kind not in ('category', 'boolean'):
                 raise ValueError(f'kinds[{label!r}] must be category or boolean, for it is the label, not {kind!r}')
+            if label not in kinds and frame[label].dtype.kind == 'M':
+                raise ValueError(f'label {label!r} holds dates, which are no classes: make them texts, or choose another column')
             c, s = _kind(frame.pop(label), label, kind, self.notes, date_format)
             if len(c.values) < 2: raise ValueError(f'label {label!r} has one value only, {c.values[0]!r}')
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)

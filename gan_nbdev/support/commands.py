@@ -24,6 +24,7 @@ def errors_in_one_line(f        # the function of a command
         shell = is_cli(f.__globals__[f.__name__])   # this command, not another that calls it
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try:
+            if shell: _check_none_empty(signature(f).parameters)
             with _loading(shell and not kwargs.get('quiet')): return f(*args, **kwargs)
         except Exception as e:
             said = _said(e, signature(f).parameters)
@@ -36,6 +37,15 @@ def errors_in_one_line(f        # the function of a command
             print(f'{prog}: interrupted', file=sys.stderr)
             raise SystemExit(130)
     return _f
+
+_given = []   # before fastcore takes out an empty first one
+
+def _check_none_empty(options):
+    "An empty argument, as of a variable of the shell that is not set, would be taken for one that was not given"
+    for before, o in zip(['', *_given], _given):
+        name = before.lstrip('-').replace('-', '_')
+        if not o and not (before.startswith('--') and name in options and options[name].default is not False):
+            raise ValueError("an argument is empty: leave it out, or say what is meant")
 
 @contextmanager
 def _loading(shown):
@@ -92,4 +102,4 @@ def prepare():
     if not Path(sys.argv[0]).stem.startswith('gan-'): return
     sys.stdout, sys.stderr = (o if isinstance(o, Output) else Output(o) for o in (sys.stdout, sys.stderr))
     os.environ.setdefault('GOMP_SPINCOUNT', '300')
-    sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
+    _given[:] = sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]

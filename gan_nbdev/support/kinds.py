@@ -48,11 +48,12 @@ def is_number(v       # anything
     "Is it a finite number? `True` is none"
     return isinstance(v, Real) and not isinstance(v, bool) and abs(v) <= sys.float_info.max
 
-def whole(low:int   # the least, ≥ 0
+def whole(low:int,     # the least, ≥ 0
+          most:int=None, # the largest; None: of 63 bits
          ) -> Kind:
-    "Whole numbers from `low` on, of 63 bits at most"
-    def good(v): return isinstance(v, Integral) and not isinstance(v, bool) and low <= v < 2**63
-    return Kind(f'a whole number of at least {low}', good)
+    "Whole numbers from `low` on"
+    def good(v): return isinstance(v, Integral) and not isinstance(v, bool) and low <= v <= (most or 2**63 - 1)
+    return Kind(f'a whole number of at least {low}' + f' and at most {most}'*bool(most), good)
 
 def just(v          # a text or None
         ) -> Kind:
