@@ -164,6 +164,23 @@ def test_what_fails_is_not_recorded():
     assert torch.equal(weights(run), before) and run.trainer.k == 3
     run.fit(1)
 
+@pytest.mark.parametrize('refused, why', [
+    (lambda s: ask(s, 'step', n=-1), 'n must be'), (lambda s: ask(s, 'alone', player='x'), 'who must be'),
+    (lambda s: s.between(lambda: s.run.alone('d', 0)), 'n must be'), (lambda s: s.between(lambda: s.run.slowly(print)), 'not order simultaneous'),
+    (lambda s: untold(s, lambda: ask(s, 'step')), 'of which the story knows nothing')], ids=['n', 'who', 'times', 'order', 'untold'])
+def test_what_is_refused_breaks_nothing(session, refused, why):
+    s = session(given(order='simultaneous'))
+    ask(s, 'step', n=3)
+    with pytest.raises(ValueError, match=why): refused(s)
+    ask(s, 'step', n=2)
+    assert s.run.iteration == 5 and not s.run.broken
+
+def untold(s, f):
+    "With a trainer that was changed behind the back of its run, and then as it was"
+    s.run.trainer.batch_size = 16
+    try: f()
+    finally: s.run.trainer.batch_size = 32
+
 def test_a_minibatch_larger_than_the_data_is_refused():
     run = tiny(get_data(np.random.default_rng(0).normal(size=(100, 2))))
     with pytest.raises(ValueError, match='100'): run.change({'batch_size': 512})
@@ -297,6 +314,20 @@ def test_a_hook_that_stops_the_training(session):
     until(lambda: not s.playing)
     assert s.run.iteration == 20 and 'Stopped: enough' in s.note
 
+def test_what_stops_one_of_two_runs_is_said(session):
+    class Stop:
+        def after_iteration(self, trainer):
+            if trainer.k == 2 and trainer.iteration >= 18: trainer.stop('enough')
+    s = session(given(hooks=[Stop()]))
+    ask(s, 'compare', name='k', value=2); ask(s, 'play')
+    until(lambda: not s.playing)
+    assert [r.iteration for r in s.runs] == [20, 18] and s.note == 'Stopped: enough. The runs are at iterations 20 and 18.'
+    for kw in ({}, dict(line_s=0.)):
+        s = session(given_stop(), **kw)
+        ask(s, 'step', n=30); assert s.run.iteration == 20 and s.note == 'Stopped: enough.'
+    ask(s, 'speed', speed='slow'); ask(s, 'play'); until(lambda: not s.playing)
+    assert s.run.iteration == 21 and s.note == 'Stopped: enough.'
+
 def given_stop():
     class Enough:
         def after_iteration(self, trainer):
@@ -345,6 +376,33 @@ def test_compare(session):
         ask(s, 'rewind', iteration=i)
         assert len({r.iteration for r in s.runs}) == 1 and 0 < s.run.iteration
     ask(s, 'uncompare'); assert len(s.runs) == 1
+
+@pytest.mark.parametrize('compare, bad, why', [
+    (('pack', 2), {'batch_size': 33}, 'a multiple of 2'), (('data.name', 'digits'), {'batch_size': 2000}, '1,?797')])
+def test_what_one_of_two_runs_refuses_changes_neither(session, compare, bad, why):
+    s = session()
+    ask(s, 'compare', name=compare[0], value=compare[1]); ask(s, 'step', n=3)
+    runs, before = s.runs, [(weights(r), r.story, sorted(r.moments)) for r in s.runs]
+    with pytest.raises(ValueError, match=why): ask(s, 'set', **bad)
+    assert s.runs == runs and [r.trainer.batch_size for r in s.runs] == [32, 32]
+    for r, (w, story, moments) in zip(runs, before): assert weights(r).equal(w) and (r.story, sorted(r.moments)) == (story, moments)
+    ask(s, 'step', n=2); assert weights(s.run).equal(weights(tiny().fit(5)))
+
+def test_back_to_two_runs_of_which_one_went_on(session):
+    "Both are as they were, and the way forward again is known"
+    s = session()
+    ask(s, 'step', n=1); ask(s, 'compare', name='k', value=2); ask(s, 'step', n=5)
+    both, before = s.runs, [weights(r) for r in s.runs]
+    ask(s, 'uncompare'); ask(s, 'set', **{'d_rule.lr': .01}); ask(s, 'step', n=7)
+    end, story = weights(s.run), s.run.story
+    assert s.report()['past'] == 5
+    ask(s, 'back')
+    assert s.runs == both and [r.iteration for r in both] == [5, 5] and s.note == 'At iteration 5, as it was.'
+    assert all(weights(r).equal(w) for r, w in zip(both, before)) and s.run.experiment['d_rule.lr'] == 1e-3
+    ask(s, 'step', n=2); assert s.report()['past'] == 12
+    ask(s, 'back')
+    assert s.runs == both[:1] and s.compared is None and weights(s.run).equal(end) and s.run.story == story
+    ask(s, 'back'); assert [r.iteration for r in s.runs] == [7, 7]
 
 @pytest.mark.parametrize('name', lessons)
 def test_lessons(session, name):
@@ -441,6 +499,28 @@ def test_a_reset_says_where_it_leads(session):
     s = session(Rewindable(trainer=t))
     ask(s, 'step', n=3); ask(s, 'reset')
     assert s.run.iteration == 7 and 'At iteration 7,' in s.note
+
+def test_a_reset_says_whether_it_is_the_same_game(session):
+    s = session()
+    ask(s, 'step', n=5); ask(s, 'reset'); assert s.note == 'At iteration 0, with the same seed: the same game again.'
+    ask(s, 'step', n=5); ask(s, 'set', game='hinge'); ask(s, 'reset')
+    assert s.note == 'At iteration 0, with the settings as they are now.' and s.run.experiment['game'] == 'hinge'
+
+@pytest.mark.parametrize('steps', [10, 11])
+def test_a_run_whose_rates_have_fallen_to_0_can_go_on(lab, steps):
+    "Also one that is exactly over, whose last step had a rate"
+    falling = {f'{p}_rule.schedule': dict(lr=dict(kind='linear', to=0, begin=0, n=10)) for p in 'dg'}
+    o = lab(Rewindable(experiment('ring', 'lab', steps=30, **small, **falling)).fit(steps))
+    assert 'Its rates have fallen to 0: choose gradient rules' in o.session.note
+    ask(o.session, 'set', **{'d_rule.name': 'adam'}); ask(o.session, 'set', **{'g_rule.name': 'sgd', 'g_rule.lr': .02})
+    assert [o.run.experiment[f'{p}_rule.lr'] for p in 'dg'] == [1e-3, .02]
+    before = weights(o.run)
+    ask(o.session, 'step', n=1); assert not weights(o.run).equal(before)
+
+def test_a_schedule_of_ones_own_that_has_ended_can_be_left(lab):
+    o = lab(Trainer(nets(), ring(), batch_size=32, device='cpu', d_rule=adam([1e-3, 1e-4, 1e-5].__getitem__)).fit(3, progress=False))
+    ask(o.session, 'set', **{'d_rule.name': 'sgd'}); ask(o.session, 'step', n=1)
+    assert o.run.experiment['d_rule.lr'] == 1e-5
 
 def test_clear_goes_back_to_the_data_before_the_drawing(session):
     s = session(Rewindable(experiment(dict(name='ring', n=5), 'lab')))
@@ -701,7 +781,8 @@ def test_curves_have_a_gap_where_the_game_has_no_v():
 
 @pytest.mark.parametrize('game, judged, drawn, then', [
     ('non-saturating', 'how likely', 'noise', 'No data'), ('hinge', 'in most games', 'noise', 'No data'),
-    *((o, 'in most games', 'compares', 'and the examples.') for o in ('relativistic', 'r3gan'))])
+    *((o, 'in most games', 'compares', 'and the examples.') for o in ('relativistic', 'r3gan')),
+    (dict(name='minimax', unroll=2), 'how likely', 'steps ahead', 'D, as it will be some steps ahead, judges the 32 new fakes.')])
 def test_what_is_said_of_a_line_is_true_of_the_game(session, game, judged, drawn, then):
     "Also of games whose G looks at examples"
     heard = []
@@ -712,8 +793,22 @@ def test_what_is_said_of_a_line_is_true_of_the_game(session, game, judged, drawn
     told = [o for what, o, _ in [*heard] if what == 'line' and o['line'] is not None]
     said = {o['line']: o['said'] for o in told}
     assert judged in said[4] and drawn in said[6] and then in said[7] and s.error == ''
-    assert [o['line'] for o in told[:8]] == [2, 3, 4, 5, 6, *[6]*(drawn == 'compares'), 7, 8, *[2]*(drawn == 'noise' and len(told) > 7)]
+    assert [o['line'] for o in told[:8]] == [2, 3, 4, 5, 6, *[6]*(drawn != 'noise'), 7, 8, *[2]*(drawn == 'noise' and len(told) > 7)]
     assert drawn == 'noise' or 'x⁽¹⁾' in told[5]['told']
+
+def test_lines_of_an_unrolled_game_are_told_of_its_fakes():
+    "Not of the steps ahead, with noise or without; D(x) of one's own game is no D(G(z))"
+    noisy = instance_noise(unrolled(games['minimax'], 2), .1)
+    own = Game(lambda D, x, fakes: -D(x).sigmoid().log().mean() - (1 - D(fakes).sigmoid()).log().mean(), lambda fake: -fake.mean())
+    for game in (unrolled(games['minimax'], 2), noisy, own):
+        run, lines, z, off = given(game=game), {}, None, []
+        def line(i, gave):
+            nonlocal z
+            lines[i], z = [*gave], gave.get('z', z)
+            if i in (4, 7): off.append((gave['fakes'] - run.trainer.gan(z)).abs().max().item())
+        run.slowly(line)
+        assert weights(run).equal(weights(given(game=game).fit(1)))
+        assert {*lines[4]} == {'x', 'real', 'fakes', 'fake'} and 'real' not in lines[7] and max(off) < .6   # of the noise
 
 @pytest.mark.parametrize('unit, told', [(1e-4, '0.000123, -0.000456'), (1., '1.23, -4.56'), (1e6, '1,234,500, -4,560,000')])
 def test_numbers_of_any_size_can_be_read_line_by_line(session, unit, told):
@@ -732,6 +827,21 @@ def test_d_of_a_picture_is_what_d_says(game):
     with torch.no_grad(): gan.discriminator[-1].weight.mul_(100)   # far from what a probability could be
     far = scene.probe(gan, run.trainer.game, [.3, .6])
     assert (0 <= far['D'] <= 1) == (game == 'non-saturating') and at['picture'] == far['picture']
+
+def test_figures_of_a_future_that_was_given_up_are_dropped():
+    "Also if nothing looks between the commands"
+    run = tiny(); eye = Eye(run); eye.open(50, 20)
+    def measure(n): run.fit(n).note(force=True); eye.look(True); eye.measure()
+    for _ in range(4): measure(5)
+    run.rewind(5); run.fit(15); eye.look(True)
+    assert sorted(eye.figures) == [5, 10, 15, 20]   # the way was known
+    run.rewind(10); run.change({'d_rule.lr': .01}).fit(30); eye.look(True)
+    assert sorted(eye.figures) == [5, 10]
+    measure(5); run.rewind(5); run.fit(70); eye.look(True)
+    assert max(eye.figures) <= 10
+    run = given(); eye = Eye(run); eye.open(50, 20)
+    measure(5); run.restarted(run.experiment.changed({'k': 2})).fit(7); eye.look(True)
+    assert not eye.figures
 
 class Veiled(Samples):
     "Data that nobody can see any more once `off` is set"

@@ -60,6 +60,7 @@ class Eye:
         self.run, self.figures, self.quiet = run, {}, not run.trainer.may_draw
         self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data, self.scene, self.sent, self.read = run.trainer.data, None, False, 0.   # read: when numbers are due
+        self.forks = len(run.forks)   # those that are known
 
     def open(self,
              fakes:int=1000,  # to show, and as many examples
@@ -78,8 +79,8 @@ class Eye:
         if trainer.ema: self.gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
         self.iteration, self.game = trainer.iteration, trainer.game
         self.last = {k: v for k, v in zip(trainer.record.names, trainer.record.last or ()) if math.isfinite(v)}
-        if self.run.front is None:     # else the future is known
-            self.figures = {i: f for i, f in self.figures.items() if i <= self.iteration}
+        for at in self.run.forks[self.forks:]: self.figures = {i: f for i, f in self.figures.items() if i <= at}
+        self.forks = len(self.run.forks)
         if history: self.history = trainer.history
 
 # %% ../../nbs/lab/05_eye.ipynb #4eddefc1

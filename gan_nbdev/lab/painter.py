@@ -155,7 +155,7 @@ def _line(self:Painter, line, gave):
     "Tell one line, and hold it"
     if self.jobs or self.closed: return
     self.dirty = True
-    try: self.tell('line', dict(line=line, said=_said(line, gave, self.run.trainer.game.gives_probability), told=self._numbers(line, gave)), self._points(gave))
+    try: self.tell('line', dict(line=line, said=_said(line, gave, self.run.trainer.game), told=self._numbers(line, gave)), self._points(gave))
     except Exception as e: self.no_picture(e)   # or half an iteration would be left
     self.presses = max(self.presses - 1, 0)
     with self.run.trainer.lent.kept(), others_may(), self.turns.given_up():
@@ -202,16 +202,17 @@ def _hold(self:Painter, when):
         self.rest(.05)
 
 # %% ../../nbs/lab/09_painter.ipynb #6d97832d
-def _said(line, gave, likely):
-    m = len(next(iter(gave.values()))) if 'loss' not in gave else 0
+def _said(line, gave, game):
+    m, ahead = len(next(iter(gave.values()))) if 'loss' not in gave else 0, any(hasattr(f, 'looks_ahead') for f in game.g_before)
     return {2: f'{m} noise vectors are drawn, so that G makes {m} fakes for D to practise on.',
             3: f'{m} examples are drawn from the data.',
-            4: 'D judges each example and each fake: how likely is it to be real?' if likely else
+            4: 'D judges each example and each fake: how likely is it to be real?' if game.gives_probability else
                'D gives each example and each fake a value: in most games, it is to be higher for data than for fakes.',
             5: 'D has moved down the gradient of its loss, which came back from its answers. G stood still.',
             6: f'{m} fresh noise vectors are drawn for G.' if 'z' in gave else
-               f'{m} examples are drawn: the loss of G compares its fakes with them.',
-            7: f'D judges the {m} new fakes' + (', and the examples.' if 'real' in gave else '. No data are needed here.'),
+               f'{m} examples are drawn: ' + ('D learns from them in the steps ahead.' if ahead else 'the loss of G compares its fakes with them.'),
+            7: f'D{", as it will be some steps ahead,"*ahead} judges the {m} new fakes' + (
+               ', and the examples.' if 'real' in gave else '.' if 'x' in gave else '. No data are needed here.'),
             8: 'G has moved: the gradient of its loss came back through D and the fakes. D stood still.'}[line]
 
 # %% ../../nbs/lab/09_painter.ipynb #72254e1c

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from ..engines.checkpoints import checkpoint_files, read_checkpoint
 from ..engines.parts import parts
 from ..experiments import Experiment, experiment, live
-from .slow import slow_iteration
+from .slow import check_slow, slow_iteration
 from ..run_folders import Run
 from ..support.checks import whole_number
 from ..support.kinds import short
@@ -56,7 +56,7 @@ class Rewindable(Run):
         super().__init__(described, data, device, trainer)
         self.given, self.device, self.memory = trainer, device, memory
         self.recording, self.broken = True, False   # a failure may leave half an iteration
-        self.front, self.gap, self.due = None, 1, 0.
+        self.front, self.gap, self.due, self.forks = None, 1, 0., []   # forks: after these, what was known was given up
         self.first, self.before = self._moment(), deepcopy(self.trainer.record)
         self.moments = {self.iteration: self.first}
 
@@ -71,7 +71,7 @@ def _moment(self:Rewindable):
 @patch
 @contextmanager
 def _moving(self:Rewindable, training=False):
-    self._check_whole()
+    self._check_whole(); self.check_told()
     self._settle()
     self._fork(training)
     try: yield
@@ -87,6 +87,7 @@ def _check_whole(self:Rewindable):
 def _fork(self:Rewindable, training=False):
     "What was recorded after now will not come to pass; but training alone leads there again, if nothing else was done"
     kept = self.ahead(True) if training else []
+    if self.front is not None: self.forks.append(max(kept, default=self.iteration))
     self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration or i in kept}
     if not self.ahead(): self.front = None
 
@@ -119,6 +120,7 @@ def fit(self:Rewindable,
         hook=None,           # a hook for this stretch only
        ) -> Rewindable:      # itself
     "Train `n` more iterations, recording moments"
+    n = whole_number('n', n, 0)
     with self._moving(training=True):
         hooks = self.trainer.hooks
         self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
@@ -134,6 +136,8 @@ def alone(self:Rewindable,
           n:int=1,      # times, ≥ 1
          ) -> Rewindable: # itself
     "One player moves, the other stands still"
+    if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
+    n = whole_number('n', n, 1)
     with self._moving(): Run.alone(self, who, n)
     return self.note(force=True)
 
@@ -142,6 +146,7 @@ def slowly(self:Rewindable,
            tell,        # as for `slow_iteration`
           ) -> Rewindable: # itself
     "One iteration, told line by line, which is the eager engine's way"
+    check_slow(self.trainer)
     with self._moving(training=True):
         engine = self.trainer.engine
         Run.change(self, {'engine': 'eager'})
@@ -197,6 +202,18 @@ def _put(self:Rewindable, m, record):
     t.load_state_dict({**m.state, 'columns': record.names, 'history': rows})
     self.story, self.broken = m.story, False
 
+@patch
+def hold(self:Rewindable) -> object: # a function without arguments
+    "What puts the run back to where it stands now, with the moments that it has"
+    now, record = self._moment(), self.trainer.record
+    held = {k: getattr(self, k) for k in ('gap', 'front', 'broken')} | dict(moments={**self.moments})
+    def back():
+        if self.broken or self.story != now.story:
+            self._put(now, record)
+            self.forks.append(-1)   # another course, as a whole
+        vars(self).update(held)
+    return back
+
 # %% ../../nbs/lab/02_rewinding.ipynb #8c0a3c95
 @patch
 def change(self:Rewindable,
@@ -248,6 +265,7 @@ def restarted(self:Rewindable,
     self._check_given(new)
     self._put(self.first, self.before)
     self.moments, self.gap, self.front = {self.iteration: self.first}, 1, None
+    self.forks.append(self.iteration)
     return self.change({k: new[k] for k in _differing(self.experiment, new)})
 
 @patch

@@ -49,24 +49,29 @@ class Session(Painter):
     def carry_out(self, what, how):
         if what not in (*self.anytime, 'speed', 'save', 'code', 'text'): self.source = ''   # of the past
         begun, before = self.run.iteration > min(self.moments(), default=0), {k: getattr(self, k) for k in self.kept}
+        at, held = self.run.iteration, {run: run.hold() for run in self.runs if what in ('uncompare', 'back')}   # which keep a run
         try: return super().carry_out(what, how)
         finally:
-            if begun and {*before['runs']} - {*self.runs}: self.past = before
+            if begun and ({*before['runs']} - {*self.runs} or held and self.runs != before['runs']):
+                self.past = dict(before=before, at=at, held=[held[run] for run in self.runs if run in held])
 
 # %% ../../nbs/lab/10_session.ipynb #6fe4eb6b
 @patch
 def do_reset(self:Session):
     "Back to iteration 0"
+    same = all(run.experiment == run.begun for run in self.runs)
     self._take([run.restarted() for run in self.runs])
-    self.note = f'At iteration {self.run.iteration:,}, with the same seed: the same game again.'
+    self.note = (f'At iteration {self.run.iteration:,}, with ' +
+                 ('the same seed: the same game again.' if same else 'the settings as they are now.'))
 
 @patch
 def do_back(self:Session):
     "The run, or both, that were there before they were started over, as they were; once more, and these are back"
     if self.past is None: raise ValueError('nothing was started over')
     past, self.past, self.playing = self.past, None, False
-    self._take(past['runs'])
-    for k, v in past.items(): setattr(self, k, v)
+    for back in past['held']: back()
+    self._take(past['before']['runs'])
+    for k, v in past['before'].items(): setattr(self, k, v)
     self.note = f'At iteration {self.run.iteration:,}, as it was.'
 
 @patch
@@ -108,8 +113,11 @@ def _set(self:Session, new):
         self.note = 'Nothing is changed by that.'
         return
     again = bool(self.run.fixed(told[0]))
-    move = Rewindable.restarted if again else Rewindable.become
-    self._take([move(run, e) for run, e in zip(self.runs, told)])
+    move, held = Rewindable.restarted if again else Rewindable.become, [run.hold() for run in self.runs]
+    try: self._take([move(run, e) for run, e in zip(self.runs, told)])
+    except BaseException:   # the second may refuse what the first has done
+        for back in held: back()
+        raise
     if again: self.lesson = None
     self.note = _changed(again, new)
 
@@ -254,7 +262,7 @@ def report(self:Session) -> dict: # plain values, ready for JSON
     return {**Painter.report(self), 'settings': control_values(self.run), 'code': self.source,
             'strokes': [*self.strokes], 'lesson': self.lesson and _texts(self.lesson), 'heard': {**self.heard}, 'future': self._future(),
             'given': self.run.given is not None,
-            'past': self.past and self.past['runs'][0].iteration, 'compare': self.compared and self._captions()}
+            'past': self.past and self.past['at'], 'compare': self.compared and self._captions()}
 
 @patch
 def _future(self:Session):

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 
 from ..experiments import Experiment, experiment
-from .controls import control_label, control_values, controls, first_controls, told_controls
+from .controls import control_label, controls, fallen_rates, first_controls, told_controls
 from .course import lessons
 from .eye import Eye, curve_table, layer_table
 from .rewinding import Rewindable
@@ -110,8 +110,7 @@ def _taken_up(run):
     "Where the run stands, in words"
     moments = ', '.join(f'{i:,}' for i in sorted(run.moments))
     said = f'Taken up at iteration {run.iteration:,}. Moments to go back to: {moments}. '
-    rates = [v for name, v in control_values(run).items() if name.endswith('.lr')]
-    return said + ('Play goes on from exactly here.' if any(rates) else
+    return said + ('Play goes on from exactly here.' if len(fallen_rates(run)) < 2 else
                    'Its rates have fallen to 0: choose gradient rules to train on.')
 
 # %% ../../nbs/lab/11_window.ipynb #56796ee0

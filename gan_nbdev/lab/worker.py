@@ -167,7 +167,7 @@ def _work(self:Worker):
         self._serve(self.looks)
         self._serve(self.jobs)
         try:
-            if self.presses or self.playing and self.speed == 'slow': self.slowly()
+            if self.presses or self.playing and self.speed == 'slow': self.slowly(); self._check_stop()
             elif self.playing: self._train()
             else: self.rest(1.)
         except Exception as e: self._failed(e)
@@ -221,9 +221,10 @@ def _train(self:Worker):
 @patch
 def _check_stop(self:Worker):
     "Has a hook of the trainer's owner asked to stop?"
-    why = self.run.trainer.stopped
-    if not why or why == 'paused': return
-    self.playing, self.note = False, f'Stopped: {why}.'
+    why = next((o for run in self.runs if (o := run.trainer.stopped) and o != 'paused'), None)
+    if not why: return
+    at = {run.iteration: f'{run.iteration:,}' for run in self.runs}
+    self.playing, self.note = False, f'Stopped: {why}.' + (len(at) > 1)*f' The runs are at iterations {" and ".join(at.values())}.'
     self.dirty = self.urgent = True
 
 @patch
@@ -279,6 +280,7 @@ def do_step(self:Worker,
         for run in self.runs:
             run.fit(n)
             run.note(force=True)
+    self._check_stop()
 
 @patch
 def do_line(self:Worker):
