@@ -15,8 +15,8 @@ import torch
 from machine import by_seed, machine, spread, table
 from scipy.stats import chisquare
 from torch import nn
-from gan_nbdev.all import (GAN, GaussianMixture, Trainer, adam, checkerboard, coverage, experiment, grid, jsd, jsd_floor, linear,
-                           mixture_1d, perfect_share, ring, sliced_wasserstein, swiss_roll, two_moons)
+from gan_nbdev.all import (GAN, GaussianMixture, Noise, Trainer, adam, checkerboard, coverage, experiment, grid, jsd, jsd_floor, linear,
+                           mixture_1d, mlp_generator, perfect_share, ring, sliced_wasserstein, swiss_roll, two_moons)
 
 here, n = Path(__file__).parent, 2500
 
@@ -32,11 +32,25 @@ others = dict(two_moons=two_moons, swiss_roll=swiss_roll, checkerboard=checkerbo
               corners_10=partial(corners, 10), corners_100=partial(corners, 100))
 data = {**modes, **others}
 recipes = 'points', 'exact'
-finer = {'exact, then sines': 60_000, 'longer, then sines': 150_000}   # iterations before the sines
-for_modes = dict(ring=[*finer][:1], grid=[*finer])   # the page says why
+finer = {'exact, then sines': 60_000, 'longer, then sines': 150_000, 'coins, then sines': 60_000}   # iterations before the sines
+for_modes = dict(ring=[*finer][::2], grid=[*finer])   # the page says why
 
 
 def drawn(d, seed): return d.sample(n, torch.Generator().manual_seed(seed))
+
+
+def coins(n, dim, generator):
+    "Two normal numbers and coins, −1 or 1: a continuous G need not fill what lies between the sides of one"
+    z = torch.randn(n, dim, generator=generator)
+    return torch.cat([z[:, :2], z[:, 2:].sign()], 1)
+
+
+def with_coins(t, n=8):
+    "A trainer such as `t`, with this noise"
+    noise = Noise('coins', 2 + n, coins)
+    gan = GAN(mlp_generator(noise.dim, t.data.dim, act='relu', seed=t.seed), t.gan.discriminator, noise)
+    return Trainer(gan, t.data, t.game, k=t.k, batch_size=t.batch_size, d_rule=t.d_rule, g_rule=t.g_rule, seed=t.seed, device='cpu',
+                   engine='compiled', threads=1, ema=2000)
 
 
 class Sine(nn.Module):
@@ -78,6 +92,7 @@ def run(name, recipe, seed):
     e = experiment(data[name](), 'exact' if recipe in finer else recipe, seed=seed, device='cpu', engine='compiled', threads=1)
     if recipe in finer: e = e.changed({'steps': finer[recipe]})
     trainer = e.trainer()
+    if 'coins' in recipe: trainer = with_coins(trainer)
     start = time.perf_counter()
     trainer.fit(e['steps'], progress=False)
     iterations = trainer.iteration
