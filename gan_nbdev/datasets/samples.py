@@ -346,6 +346,7 @@ class StreamSource:
         self.seed = torch.randint(2**62, (), generator=rng, device=rng.device).item()
         self.epoch,self.batch,self._left = 0, 0, None
     def __repr__(self): return f'minibatches of {self.m}, at {self.batch} of epoch {self.epoch}'
+    def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict: return dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
     def load_state_dict(self, state:dict):
         if sorted(state) != ['batch', 'epoch', 'seed']:
@@ -364,7 +365,11 @@ class StreamSource:
         # its own generator: a DataLoader would otherwise draw from torch's global one
         loader = DataLoader(self.dataset, collate_fn=self.collate, num_workers=self.num_workers,
                             pin_memory=self.device.type=='cuda', generator=rng, **how)
-        return (x[rows] for x in islice(loader, skip, None)) if iterable else iter(loader)
+        if not iterable: return iter(loader)
+        left = iter(loader)
+        with unchanged(torch.device('cpu')):   # items that were there before may draw
+            for _ in islice(left, skip): pass
+        return (x[rows] for x in left)
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
         return self.part(slice(None))
@@ -491,9 +496,11 @@ class LoadedSource:
         device=None, # where the minibatches shall be
     ):
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
-        self.generators = [torch.default_generator, *_generators(data.loader)]
         self.batch, self.rng, self._left = 0, None, None
+    @property
+    def generators(self): return [torch.default_generator, *_generators(self.data.loader)]
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
+    def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict: return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators))
     def load_state_dict(self, state:dict):
         if sorted(state) != ['batch', 'rng']:
@@ -507,11 +514,10 @@ class LoadedSource:
         if not self.batch:
             self.rng = _states(self.generators)
             return iter(self.data.loader)
-        now = torch.get_rng_state()
-        for o, s in zip(self.generators, self.rng): o.set_state(s.clone())   # the epoch that was begun, once more
-        left = iter(self.data.loader)
-        for _ in range(self.batch): next(left)
-        torch.set_rng_state(now)
+        with unchanged(torch.device('cpu')):
+            for o, s in zip(self.generators, self.rng): o.set_state(s.clone())   # the epoch that was begun, once more
+            left = iter(self.data.loader)
+            for _ in range(self.batch): next(left)
         return left
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
