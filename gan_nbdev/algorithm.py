@@ -129,6 +129,9 @@ class Rule:
             raise ValueError(f'{wrong[0]} must be a finite number, but its schedule gives {short(now[wrong[0]])} at iteration {t}')
         if not now.get('lr', 0) >= 0:
             raise ValueError(f'lr must not fall below 0, but is {now["lr"]} at iteration {t}')
+        for k in now.keys() & {'betas', 'momentum'}:
+            if not all(isinstance(o, Real) and 0 <= o < 1 for o in (now[k] if isinstance(now[k], tuple) else [now[k]])):
+                raise ValueError(f'{k} must be in [0, 1), but is {short(now[k])} at iteration {t}')
         return now
 
     def tune(self, opt:torch.optim.Optimizer, # from `start`
@@ -152,7 +155,8 @@ class Rule:
         "Cut the weights to [−c, c]"
         if self.clip_weights:
             with torch.no_grad():
-                for p in params: p.copy_(p.clamp(-self.clip_weights, self.clip_weights))
+                for p in params:
+                    if p.requires_grad: p.copy_(p.clamp(-self.clip_weights, self.clip_weights))
 
     def __repr__(self):
         clips = {k: getattr(self, k) for k in ('clip_gradient', 'clip_weights') if getattr(self, k)}
@@ -213,9 +217,9 @@ class exponential:
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 
 # %% ../nbs/03_algorithm.ipynb #0ea0eadb
-def _check_depends(loss):
-    if not loss.requires_grad: raise ValueError('a loss must depend on the weights of who moves: has it been detached, calculated '
-                                                'without gradients, or are all weights frozen?')
+def _check_depends(loss, weights=True):
+    if not (loss.requires_grad and weights): raise ValueError('a loss must depend on the weights of who moves: has it been detached, '
+                                                              'calculated without gradients, or are all weights frozen?')
 
 _of_d = "D's logits of x", "D's logits of G(z)"
 
@@ -289,10 +293,10 @@ class Algorithm1:
             loss, terms, turn = play() if callable(play) else (play, {}, None)
             _check_depends(loss)
             (loss if self.accumulate == 1 else loss/self.accumulate).backward()
-            said.append({'loss': loss.detach(), **{k: v.detach() for k, v in terms.items()}})
+            said.append({None: loss.detach(), **{k: v.detach() for k, v in terms.items()}})   # a term may have any name
         rule.step(opt)
         mean = {k: sum(o[k] for o in said)/len(said) if len(said) > 1 else said[0][k] for k in said[0]}
-        loss = mean.pop('loss')
+        loss = mean.pop(None)
         self.terms.update(mean)
         return loss, turn
 
@@ -306,8 +310,9 @@ class Algorithm1:
         for opt, rule, net, loss in players:
             rule.tune(opt, self.iteration)
             opt.zero_grad()
-            _check_depends(loss)
-            loss.backward(inputs=[p for p in net.parameters() if p.requires_grad], retain_graph=True)
+            weights = [p for p in net.parameters() if p.requires_grad]
+            _check_depends(loss, weights)
+            loss.backward(inputs=weights, retain_graph=True)
         for opt, rule, *_ in players: rule.step(opt)
         self._after_d(seen)
         self.terms.update({k: v.detach() for k, v in (d_terms | g_terms).items()})

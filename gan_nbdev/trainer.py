@@ -79,7 +79,7 @@ class Trainer(Algorithm1):
         if name in _assigned and name in vars(self): v = _assigned[name](self, name, v)
         super().__setattr__(name, v)
 
-    def __getstate__(self): return vars(self) | dict(made_engine=None)   # it can be made again
+    def __getstate__(self): return vars(self) | dict(made_engine=None, busy=None)   # it can be made again
     def __repr__(self):
         game = next((k for k, v in games.items() if v == self.game), self.game)
         return (f'Trainer of {self.data.name} at iteration {self.iteration:,} on {self.device}: '
@@ -229,6 +229,11 @@ def log(self:Trainer,
 class Log:
     "What hooks and steps have logged since the last row of the record"
     def __init__(self): self.now, self.done, self.open = {}, [], False
+    def __getstate__(self): self.check_closed(); return vars(self)
+    def check_closed(self):
+        "`ValueError` within a block"
+        if self.open: raise ValueError('within a block the record is not written yet: copy the trainer, take or put back a state in after_block, '
+                                       'of a hook with every=1 if need be')
     def next(self):
         "The next iteration begins"
         self.done.append(self.now); self.now = {}
@@ -236,7 +241,8 @@ class Log:
                names,      # of the columns
               ) -> tuple:  # both with what was logged for them
         "The rows and names with the columns that were logged"
-        done, self.now, self.done, self.open = self.done[:len(rows)], {}, [], False
+        done = [*self.done, self.now, *[{}]*len(rows)][:len(rows)]   # a hook that fails leaves its iteration without `next`
+        self.now, self.done, self.open = {}, [], False
         more = [*dict.fromkeys(k for o in done for k in o)]
         if not more: return rows, names
         extra = torch.tensor([[o.get(k, math.nan) for k in more] for o in done])
@@ -315,14 +321,15 @@ def fit(self:Trainer,
         epochs:float=None,  # or how often to go through the data, ≥ 0
        ) -> Trainer:        # itself
     "Train `n` more iterations; Ctrl-C or the stop button ends it cleanly after the one in progress"
-    n = whole_number('n', self._iterations(epochs) if n is None else n, 0); check_hooks(self.hooks)
+    n = whole_number('n', self._iterations(epochs) if n is None else n, 0)
+    self.hooks = self.hooks   # are they hooks, and is the average among them?
     if epochs is not None and n != self._iterations(epochs): raise ValueError('give n or epochs, not both')
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
     hooks, end, size = first + last, self.iteration + n, 1
     with _under_way(self), self.lending(), _stop_button(self):
         self.stopped, self.remade = None, 0
-        self._check_optimisers()
+        self.check_optimisers()
         if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
         try:
@@ -333,12 +340,12 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
-                if hooks: self._check_optimisers()
-                if hooks and self.iteration < end: engine = self._again(engine, end)
+                if hooks: self.check_optimisers()
+                if (hooks or processes() > 1) and self.iteration < end: engine = self._again(engine, end)   # all ask, or none
                 if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
-            self._check_fakes()
+            self.check_fakes()
         finally: _call(hooks, 'after_fit', self)
     return self
 
@@ -352,7 +359,8 @@ def _sample(self:Trainer, n, seed, y=None, gan=None):
         return gan.generate(z, y), y
 
 @patch
-def _check_optimisers(self:Trainer):
+def check_optimisers(self:Trainer):
+    "`ValueError` for a parameter that its player's optimiser does not know"
     for who, net, opt in (('discriminator', self.gan.discriminator, self.d_opt), ('generator', self.gan.generator, self.g_opt)):
         known = {id(p) for group in opt.param_groups for p in group['params']}
         if new := next((name for name, p in net.named_parameters() if p.requires_grad and id(p) not in known), None):
@@ -360,7 +368,7 @@ def _check_optimisers(self:Trainer):
                              f'trainer.change({who[0]}_rule=…) starts one that does')
 
 @patch
-def _check_fakes(self:Trainer):
+def check_fakes(self:Trainer):
     "The last step of G shows in no loss any more, so a few of its fakes are looked at"
     if not self._sample(16, 0)[0].isfinite().all():
         raise FloatingPointError(f"G's fakes became NaN or infinite at iteration {self.iteration}. "
@@ -369,7 +377,8 @@ def _check_fakes(self:Trainer):
 @patch
 def _again(self:Trainer, engine, end):
     "The engine, or another one where hooks have changed what it was made for; the eager one if they go on to do so"
-    if processes() > 1 or isinstance(engine, Eager): return engine
+    if processes() > 1: return self._engine(end) if engine.outdated() else engine
+    if isinstance(engine, Eager): return engine
     new = self._engine(end)
     self.remade = self.remade + 1 if new is not engine else 0
     if self.remade < 4: return new
@@ -416,7 +425,7 @@ def _ended(self:Trainer, engine, game):
 @patch
 def _changed(self:Trainer, engine, before):
     "Has a hook changed what the block was begun with?"
-    self._check_optimisers()
+    self.check_optimisers()
     now = _settings(self)
     if any(a is not b and a != b for a, b in zip(now, before)): return True
     return self.made_engine is not None and engine is self.made_engine[2] and _room('choice').outdated(self)
@@ -539,18 +548,13 @@ class Progress:
 @patch
 def state_dict(self:Trainer) -> dict: # tensors and numbers, all copies
     "Everything that the next iteration depends on, and the record; `after_block` may take it too"
-    self._check_closed()
+    self.logged.check_closed()
     hooks = [h.state_dict() for h in stateful(self.hooks)]
     return deepcopy(dict(
         gan=self.gan.state_dict(), d_opt=self.d_opt.state_dict(), g_opt=self.g_opt.state_dict(),
         rng=self.rng.get_state(), net_rng=self.lent.states, source=self.source.state_dict(),
         iteration=self.iteration, columns=list(self.record.names), history=self.record.rows(),
         hooks=hooks))
-
-@patch
-def _check_closed(self:Trainer):
-    if self.logged.open: raise ValueError('within a block the record is not written yet: take or put back a state in after_block, '
-                                          'of a hook with every=1 if need be')
 
 def stateful(hooks # of a trainer
             ) -> list: # of those that have a state
@@ -561,7 +565,7 @@ def stateful(hooks # of a trainer
 def load_state_dict(self:Trainer,
                     state:dict): # from `state_dict`, of a trainer with the same settings; rates that no schedule sets come with it
     "Put the state back; training goes on as if never interrupted. `ValueError`, and nothing changed, for one that does not fit"
-    self._check_closed()
+    self.logged.check_closed()
     before, hooks = self.state_dict(), stateful(self.hooks)
     if wrong := before.keys() ^ getattr(state, 'keys', set)():
         raise ValueError(f'no state of a trainer: {min(wrong)} is {"missing" if min(wrong) in before else "not known"}')
@@ -630,8 +634,12 @@ def _by_rule(self:Trainer, who, rule):
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
     known = {id(p) for group in opt.param_groups for p in group['params']}
-    told = rule.start([torch.zeros(1, requires_grad=True)]).defaults | rule.at(self.iteration)   # nothing of the old one
-    if type(opt) is not rule.optimiser or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
+    p = torch.zeros(1, requires_grad=True); p.grad = torch.zeros(1)
+    twin = rule.start([p])
+    told = twin.defaults | rule.at(self.iteration)   # nothing of the old one
+    twin.param_groups[0].update(told); twin.step()
+    lacks = any(s and twin.state[p].keys() - s.keys() for s in opt.state.values())   # what the new rule keeps
+    if type(opt) is not rule.optimiser or lacks or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
     return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told
 
 # %% ../nbs/04_trainer.ipynb #c7cd2bf8
@@ -641,7 +649,7 @@ def alone(self:Trainer,
           n:int=1):  # times, ≥ 1
     "Let one player move; `ValueError` for no player, `FloatingPointError` when its loss is NaN"
     if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
-    n = whole_number('n', n, 1)
+    n = whole_number('n', n, 1); self.check_optimisers()
     eager = Eager(self)
     with self.lending(), self.computing(eager.large), eager.masks:
         for _ in range(n):
@@ -708,7 +716,10 @@ class EarlyStop:
     def after_block(self, trainer):
         if (m := self.metric(trainer)) > self.best:
             self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
-            self.best_state = trainer.state_dict()   # which holds no copy of itself
+            state = trainer.state_dict()
+            for h, s in zip(stateful(trainer.hooks), state['hooks']):
+                if isinstance(h, EarlyStop): s['best_state'] = 'this'   # no state holds another
+            self.best_state = state
         else: self._give_up(trainer)
 
     def _give_up(self, trainer):

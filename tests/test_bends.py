@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules import module as module_hooks
 from torch.nn.functional import softplus
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.checkpoint import checkpoint
@@ -196,10 +197,17 @@ def test_refused_in_one_line(what):
     assert run('eager').fit(5, progress=False).iteration == 5
 
 
-def test_hooks_of_all_optimisers_are_called_by_eager_only():
-    handle = register_optimizer_step_post_hook(lambda *_: None)
+@pytest.mark.filterwarnings('ignore:Full backward hook')
+@pytest.mark.parametrize('register, whose', [
+    (register_optimizer_step_post_hook, 'optimisers'), (module_hooks.register_module_forward_hook, 'modules'),
+    (module_hooks.register_module_forward_pre_hook, 'modules'), (module_hooks.register_module_full_backward_hook, 'modules'),
+    (module_hooks.register_module_full_backward_pre_hook, 'modules')])
+def test_hooks_of_all_are_called_by_eager_only(register, whose):
+    handle = register(lambda *_: None)
     try:
-        with pytest.raises(ValueError, match='hooks of all optimisers'): make('recorded').fit(3, progress=False)
+        with pytest.raises(ValueError, match=f'hooks of all {whose}'): make('recorded').fit(3, progress=False)
+        with pytest.raises(ValueError, match=f'hooks of all {whose}'): Ensemble(make('eager'), 'eager').fit(3, progress=False)
+        assert make('eager').fit(3, progress=False).iteration == 3
     finally: handle.remove()
 
 
@@ -213,6 +221,15 @@ def test_a_parameter_that_came_later_is_named_at_once(engine):
     t = make(engine, hooks=[At(new_parameter)])
     with pytest.raises(ValueError, match="the generator's optimiser does not know 0.weight"): t.fit(10_000, progress=False)
     assert t.iteration < 10_000
+
+
+@pytest.mark.parametrize('train', [lambda t: t.alone('g'), lambda t: Ensemble(t, 'eager').fit(1, progress=False), lambda t: t.fit(1, progress=False)])
+def test_a_parameter_that_came_later_is_named_whoever_trains(train):
+    t = make('eager').fit(2, progress=False)
+    new_parameter(t)
+    before = weights(t)
+    with pytest.raises(ValueError, match="the generator's optimiser does not know 0.weight") as e: train(t)
+    assert '\n' not in str(e.value) and torch.equal(weights(t), before) and t.moves == 0
 
 
 @pytest.mark.parametrize('engine', ['eager', 'recorded'])

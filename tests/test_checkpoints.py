@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
 from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint, latest_checkpoint, pack,
-                                   read_checkpoint, write_checkpoint)
+                                   read_checkpoint, settings_of, versions, write_checkpoint)
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
 from gan_nbdev.data import normal, ring
@@ -119,6 +119,34 @@ def test_early_stop_stops_where_it_would_have(tmp_path):
         assert state(t) == state(whole)
         t.load_state_dict(t.hooks[0].best_state)
         assert t.iteration == 4
+
+
+def test_best_states_of_two_hold_none_of_each_other():
+    def rising(gan): return EarlyStop(lambda t: t.iteration, every=1)
+    t = make(hooks=(rising, rising)).fit(60, progress=False)
+    a, b = t.hooks
+    assert [s['best_state'] for s in (*a.best_state['hooks'], *b.best_state['hooks'])] == ['this']*4
+    t.load_state_dict(b.best_state)
+    assert t.iteration == 60 and a.best_state['iteration'] == 60
+
+
+class Still(Rule):
+    def step(self, opt): pass
+
+def rule_with(clip=None, cls=Rule, **kw): return cls(torch.optim.SGD, **{'lr': lambda t: .1, 'clip_gradient': clip} | kw)
+
+@pytest.mark.parametrize('mine, other, what', [
+    (rule_with(1.), rule_with(.1), 'clip_gradient'), (rule_with(), rule_with(.1), 'clip_gradient'), (rule_with(clip_weights=.1), rule_with(), 'clip_weights'),
+    (rule_with(), rule_with(cls=Still), 'kind'), (rule_with(lr=.1, cls=Still), rule_with(lr=.1), 'kind')])
+def test_a_state_is_of_a_rule_with_its_clips_and_class(mine, other, what, tmp_path):
+    make(rule=mine).save(tmp_path/'c')
+    assert make(rule=mine).load(tmp_path/'c').iteration == 0
+    with pytest.raises(ValueError, match=f'd_rule.{what} differs'): make(rule=other).load(tmp_path/'c')
+    t = make(rule=mine)   # older ones did not tell
+    said = settings_of(t)
+    older = said | {who: {k: v for k, v in said[who].items() if k not in ('kind', 'clip_gradient', 'clip_weights')} for who in ('d_rule', 'g_rule')}
+    write_checkpoint(tmp_path/'older', t.state_dict(), iteration=0, settings=older, versions=versions(), notes=None)
+    assert make(rule=mine).load(tmp_path/'older').iteration == 0
 
 
 class Draws(nn.Module):

@@ -503,6 +503,15 @@ def test_rates_of_members_changed_between_two_iterations_hold_from_the_next_one(
         assert max((p - q).abs().max() for p, q in zip(part.trainer.gan.parameters(), alone.gan.parameters())) < 1e-6
 
 
+def test_a_members_last_fakes_are_looked_at_too():
+    def two(*rates):
+        relu = dict(generator=lambda: mlp_generator(2, 2, (16,), seed=0))
+        return Ensemble([make(**relu).change(g_rule=momentum_sgd(r)) for r in rates], 'eager')
+    ensemble = two(.1, 1e38).fit(1, progress=False)
+    assert ensemble.failed == {1: "G's fakes became NaN or infinite at iteration 1. Try a smaller learning rate"}
+    with pytest.raises(FloatingPointError, match="all members: G's fakes"): two(1e38, 1e38).fit(1, progress=False)
+
+
 def test_members_have_the_averages_that_each_has_alone():
     ensemble, solo = Ensemble(members(ema=5.), 'eager').fit(20, progress=False), members(ema=5.)
     for t, alone in zip(ensemble.trainers, solo):

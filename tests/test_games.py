@@ -188,6 +188,21 @@ def test_both_players_at_once_see_the_same_fakes_and_masks():
     assert len(passes) == 4 and g_loss.item() == pytest.approx(ce(fake, 1.).item(), rel=1e-6)
     assert d_loss.item() == pytest.approx((ce(real, 1.) + ce(fake, 0.)).item(), rel=1e-6)
 
+def test_figures_that_ask_first_leave_g_its_gradient():
+    def apart(x, fakes, D): return D(fakes).mean() - D(x).mean()
+    plain = Game(apart, lambda fake: -fake.mean(), g_terms=dict(size=lambda fakes: .1*fakes.square().mean()), shows=())
+    ts = [make(plain._replace(figures=figures), order='simultaneous', g_rule=momentum_sgd(.1)).fit(3, progress=False)
+          for figures in ({}, dict(distance=lambda real, fake: real.mean() - fake.mean()))]
+    assert furthest(*map(weights, ts)) == 0
+
+@pytest.mark.parametrize('order', orders)
+@pytest.mark.parametrize('who', ['generator', 'discriminator'])
+def test_a_player_of_frozen_weights_cannot_move(order, who):
+    t = make('minimax', order=order)
+    getattr(t.gan, who).requires_grad_(False)
+    with pytest.raises(ValueError, match='or are all weights frozen') as e: t.fit(1, progress=False)
+    assert '\n' not in str(e.value)
+
 @pytest.mark.parametrize('set', [lambda t: t.change(k=2), lambda t: setattr(t, 'k_g', 3), lambda t: setattr(t, 'accumulate', 2)])
 def test_both_players_at_once_move_once(set):
     t = make('minimax', order='simultaneous')
@@ -306,6 +321,10 @@ def test_terms_and_figures_are_recorded_under_their_names():
     assert list(t.history) == ['d_loss', 'g_loss', 'value', 'd_real', 'd_fake', 'small', 'gap']
     np.testing.assert_allclose(t.history['d_loss'], -t.history['value'] + t.history['small'], rtol=1e-5)
     assert (t.history['small'] >= 0).all() and np.isfinite(t.history['gap']).all()
+
+def test_a_term_may_be_called_loss():
+    a, b = (make(games['minimax'].with_(d_terms={k: lambda real: .1*real.square().mean()})).fit(3, progress=False).history for k in ('loss', 'small'))
+    assert np.array_equal(a.pop('loss'), b.pop('small')) and all(np.array_equal(a[k], b[k]) for k in a)
 
 def test_a_game_that_changes_widens_the_record_and_loses_nothing():
     t = make('minimax').fit(3, progress=False)

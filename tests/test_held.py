@@ -206,6 +206,14 @@ def test_a_loader_that_shuffles_is_as_it_is_alone():
     assert all((weights(a) - weights(b)).abs().max() < 1e-5 for a, b in zip(alone, together))
 
 
+def test_saving_changes_nothing_that_a_program_assumes(tmp_path):
+    t, other = make(engine='recorded'), make(seed=1).fit(10, progress=False)
+    engine = t.fit(5, progress=False).made_engine[2]
+    t.save(tmp_path/'c')
+    assert t.fit(5, progress=False).made_engine[2] is engine
+    assert Ensemble([t, other], 'eager').fit(2, progress=False).failed == {} and t.iteration == 12
+
+
 # ---- the rest
 
 def test_a_scheduler_is_no_hook_and_a_new_layer_needs_a_new_rule():

@@ -97,6 +97,13 @@ class SetsMomentum:
         if t.iteration == 5: t.d_opt.param_groups[0]['momentum'] = t.g_opt.param_groups[0]['momentum'] = .1
 
 
+class Changes:
+    every = 2
+    def __init__(self, **new): self.new = new
+    def after_block(self, t):
+        if t.iteration == 2: t.change(**self.new)
+
+
 # no batch norm with Adam, which makes whole steps of gradients that are 0 but for rounding
 cases = dict(plain=dict(dropout=0.), sgd=dict(), clipped=dict(rule='clipped', dropout=0.), adam=dict(rule='adam'),
              batch_norm=dict(norm='batch'), minimax=dict(game='minimax', rule='adam', k=3),
@@ -105,7 +112,7 @@ cases = dict(plain=dict(dropout=0.), sgd=dict(), clipped=dict(rule='clipped', dr
              penalty=dict(game=make_game('wgan-gp', weight=0.1), dropout=0.),
              noise=dict(game=make_game('non-saturating', noise=0.1, r1=0.1)),
              pairs=dict(game='relativistic', dropout=0.), set_by_a_hook=dict(hooks=[SetsMomentum()]),
-             at_once=dict(order='simultaneous', dropout=0.))
+             at_once=dict(order='simultaneous', dropout=0.), larger=dict(hooks=[Changes(batch_size=60)]))
 
 
 def fit(t, n): return t.fit(n, progress=False)
@@ -460,17 +467,25 @@ def refused(data=datas['memory'], m=8, d=None, game='minimax', ahead=0, **kw):
     except ValueError as e: return str(e)
 
 
+def ahead_later():
+    "What is said of a game that a hook brings in, which cannot be shared out"
+    t = make(hooks=[Changes(game=make_game('minimax', unroll=2))])
+    try: fit(t, 5)
+    except ValueError as e: return f'{e} {t.iteration}'
+
+
 def less_usual():
-    t = fit(make(), 3)
+    t = make().fit(3)   # one of them shows how far it is
     left = len(t.d_opt._optimizer_step_pre_hooks) + len(t.g_opt._optimizer_step_pre_hooks)
     return of_classes(), left, [refused(datas['stream'], ahead=rank()), refused(m=6, pack=2),
-                                refused(d=Reconstruction(mlp(3, 3, (4,))), game='began')]
+                                refused(d=Reconstruction(mlp(3, 3, (4,))), game='began'), ahead_later()]
 
 
 def test_classes_hooks_and_what_is_refused_in_two_processes():
     shared, left, said = launch(less_usual, 2)
     assert (shared - of_classes(engine='eager')).abs().max() < 1e-5 and left == 0
-    for message, o in zip(('begin alike', 'times 2 items that D judges at once, not 6', 'no game may do more after a step of D'), said):
+    for message, o in zip(('begin alike', 'times 2 items that D judges at once, not 6', 'no game may do more after a step of D',
+                           'may be unrolled: each would look ahead by the gradient of its share 2'), said):
         assert message in str(o)
 
 

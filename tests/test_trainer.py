@@ -1,5 +1,8 @@
 "The trainer beyond a notebook cell: rules, kinds of data, threads, the GPU. That the default ring is learned is tested in nbs/index.ipynb."
+import copy
 import os
+import pickle
+import random
 import signal
 import threading
 import time
@@ -7,9 +10,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gan_nbdev.data import normal, ring, sphere, uniform
+from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
@@ -22,6 +27,9 @@ rules = dict(sgd=momentum_sgd(0.05), momentum=momentum_sgd(0.05, linear(0.5, 0.7
              adam=adam(linear(1e-2, 0, 12)), amsgrad=adam(1e-3, amsgrad=True, fused=False),
              adamw=Rule(torch.optim.AdamW, lr=1e-3), adagrad=Rule(torch.optim.Adagrad, lr=1e-2),
              rmsprop=Rule(torch.optim.RMSprop, lr=1e-3, momentum=0.5))
+
+
+def rmsprop(lr, **kw): return Rule(torch.optim.RMSprop, lr=lr, **kw)
 
 
 def make(data, rule=None, seed=0, k=1, device='cpu', noise=normal, **kw):
@@ -129,9 +137,25 @@ def test_an_error_inside_a_network_keeps_what_was_done():
     assert t.iteration == 10
 
 
-def test_user_frozen_parameters_stay_frozen():
-    t = make(ring())
-    first = next(t.gan.generator.parameters()).requires_grad_(False)
+@pytest.mark.parametrize('at', [1, 50])
+def test_a_hook_that_fails_loses_no_row_and_is_what_is_told(at):
+    class Logs:
+        def after_iteration(self, t): t.log('a', t.iteration)
+    class Fails:
+        def after_iteration(self, t):
+            if t.iteration == at: raise KeyError('mine')
+    t = make(ring(), hooks=[Logs(), Fails()])
+    with pytest.raises(KeyError, match='mine'): t.fit(100, progress=False)
+    t.hooks.pop()
+    t.fit(5, progress=False)
+    assert t.iteration == at + 5 and t.history['a'].tolist() == [*range(1, at + 6)]
+
+
+@pytest.mark.parametrize('who, kw', [('generator', {}), ('discriminator', {}), ('discriminator', dict(rule=adam(clip_weights=.01))),
+                                     ('discriminator', dict(game='wasserstein'))])
+def test_user_frozen_parameters_stay_frozen(who, kw):
+    t = make(ring(), **kw)
+    first = next(getattr(t.gan, who).parameters()).requires_grad_(False)
     before = first.clone()
     t.fit(3, progress=False)
     assert torch.equal(first, before) and not first.requires_grad
@@ -149,6 +173,83 @@ def test_a_new_rule_begins_where_its_schedule_stands():
     kept = t.d_opt
     t.change(d_rule=momentum_sgd(linear(0.4, 0., 10)))
     assert t.d_opt is kept and kept.param_groups[0]['lr'] == 0.2
+
+
+@pytest.mark.parametrize('old, more', [(adam, dict(amsgrad=True)), (rmsprop, dict(centered=True)), (rmsprop, dict(momentum=.5)),
+                                       (rmsprop, dict(momentum=linear(0., .5, 2)))])
+def test_a_rule_that_keeps_more_than_the_one_before_begins_anew(old, more):
+    t = make(ring(), old(1e-3)).fit(3, progress=False)
+    kept = t.d_opt
+    assert t.change(d_rule=old(1e-4)).d_opt is kept
+    t.d_rule = old(1e-3, **more)
+    assert t.d_opt is not kept and t.fit(2, progress=False).iteration == 5
+
+
+class Noisy(nn.Module):
+    def forward(self, x): return x + .1*torch.randn_like(x)
+
+class Copies:
+    "Takes a copy of the trainer after iteration 5"
+    def __init__(self, when, way): setattr(self, when, lambda t: t.iteration == 5 and vars(self).update(taken=way(t)))
+    def __reduce__(self): return object, ()   # the copy has none
+
+ways = copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))
+
+@pytest.mark.parametrize('way', ways)
+def test_a_copy_that_a_hook_takes_is_a_trainer_of_its_own(way):
+    t = make(ring(), hooks=[h := Copies('after_block', way)])
+    t.gan.discriminator.append(Noisy())
+    h.every = 5
+    twin = t.fit(5, progress=False).hooks.pop().taken
+    twin.hooks = []
+    outside = torch.get_rng_state()
+    twin.fit(5, progress=False)
+    assert torch.equal(torch.get_rng_state(), outside) and same(twin, t.fit(5, progress=False))
+
+
+@pytest.mark.parametrize('way', ways)
+def test_a_copy_within_a_block_would_lack_rows(way):
+    t = make(ring(), hooks=[Copies('after_iteration', way)])
+    with pytest.raises(ValueError, match='copy the trainer, .* in after_block') as e: t.fit(9, progress=False)
+    assert '\n' not in str(e.value) and len(t.history['value']) == t.iteration == 5
+
+
+class Drawing(TensorDataset):
+    def __getitem__(self, i): return super().__getitem__(i)[0] + random.random()
+
+class InOrder(IterableDataset):
+    def __iter__(self): return (o + random.random() + torch.rand(()) for o in rows)
+
+streamed = dict(stream=lambda: Stream(Drawing(rows), scale=None), iterable=lambda: Stream(InOrder(), scale=None),
+                loader=lambda: DataLoader(Drawing(rows), 32, shuffle=True),
+                own=lambda: DataLoader(Drawing(rows), 32, shuffle=True, generator=torch.Generator().manual_seed(3)))
+
+def on_stream(data):
+    data = streamed[data]()
+    return Trainer(GAN(mlp_generator(2, 3, (8,), seed=0), mlp_discriminator(3, (8,), seed=1), normal(2)), data,
+                   device='cpu', **(dict(batch_size=32) if isinstance(data, Stream) else {}))
+
+@pytest.mark.parametrize('data', streamed)
+@pytest.mark.parametrize('n', [4, 6, 8])
+def test_a_copy_of_what_reads_a_stream_goes_on_exactly(data, n):
+    "Also in the middle of an epoch, of items that draw: what is read again draws nothing that is to come"
+    t = on_stream(data).fit(n, progress=False)
+    fresh = on_stream(data)
+    fresh.load_state_dict(t.state_dict())
+    copies = [fresh, *(way(t) for way in ways)]
+    t.fit(9, progress=False)
+    assert all(same(t, o.fit(9, progress=False)) for o in copies)
+
+
+def test_dropout_that_a_hook_brings_in_is_the_same_in_pieces():
+    class Ramp:
+        def after_iteration(self, t): t.gan.discriminator[-1].p = min(.5, .1*t.iteration)
+    def run(*pieces):
+        t = Trainer(GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1).append(nn.Dropout(0.)), normal(2)), ring(),
+                    batch_size=16, device='cpu', hooks=[Ramp()])
+        for n in pieces: t.fit(n, progress=False)
+        return t
+    assert same(run(8), run(4, 4))
 
 
 @pytest.mark.gpu
@@ -227,12 +328,14 @@ def test_what_cannot_be_assigned_is_refused_at_once(name, v):
     setattr(t, name, was)
 
 
-def test_the_average_goes_on_beside_other_hooks():
+@pytest.mark.parametrize('fit', [lambda t: t.fit(5, progress=False), lambda t: Ensemble(t, 'eager').fit(5, progress=False)])
+@pytest.mark.parametrize('leave', [lambda t: setattr(t, 'hooks', []), lambda t: t.hooks.clear()])
+def test_the_average_goes_on_beside_other_hooks(leave, fit):
     t = make(ring(), ema=1)
-    t.hooks = []
-    assert t.hooks == [t.ema]
+    leave(t)
     before = t.sample(4)
-    assert not torch.equal(t.fit(5, progress=False).sample(4), before)
+    fit(t)
+    assert t.hooks == [t.ema] and not torch.equal(t.sample(4), before)
 
 
 def test_states_that_the_generators_refuse_are_not_half_in_force():

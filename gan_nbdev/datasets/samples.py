@@ -364,6 +364,7 @@ class StreamSource:
         self.iterable = isinstance(dataset, IterableDataset)
         self.epoch,self.batch,self.begun,self._left = 0, 0, None, None
     def __repr__(self): return f'minibatches of {self.m}, at {self.batch} of epoch {self.epoch}'
+    def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict:
         state = dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
         return state | dict(begun=self.begun or global_states(_cpu)) if self.iterable else state
@@ -514,9 +515,11 @@ class LoadedSource:
         device=None, # where the minibatches shall be
     ):
         self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
-        self.generators = [torch.default_generator, *_generators(data.loader)]
         self.batch, self.rng, self.begun, self._left = 0, None, None, None
+    @property
+    def generators(self): return [torch.default_generator, *_generators(self.data.loader)]
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
+    def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict:
         return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators), begun=self.begun or global_states(_cpu))
     def load_state_dict(self, state:dict):

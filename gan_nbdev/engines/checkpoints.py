@@ -8,6 +8,7 @@ __all__ = ['pack', 'unpack', 'write_checkpoint', 'read_checkpoint', 'fingerprint
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #97c0d157
 import hashlib, json, math, os, platform, re, struct, sys, tempfile
+from copy import copy
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -17,6 +18,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from ..algorithm import Rule
 from .parts import describe, describe_rule
 from ..support.chance import Lent
 from ..support.checks import warn, whole_number
@@ -212,12 +214,14 @@ def fingerprint(data # a distribution, `Samples` or a `Stream`
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #80cdd6e4
 def _rule_entry(rule):
-    "The entry of a rule, with all that follows a schedule under `schedule`"
-    v = describe_rule(rule)
-    if 'own' in v: v = {'own': rule.optimiser.__name__, **{k: _said(o) for k, o in rule.hypers.items()}}
+    "The entry of a rule, with all that follows a schedule under `schedule`, and its class"
+    ours = copy(rule); ours.__class__ = Rule
+    v = describe_rule(ours)
+    if 'own' in v: v = {'own': rule.optimiser.__name__, **{k: _said(o) for k, o in rule.hypers.items()},
+                        'clip_gradient': rule.clip_gradient, 'clip_weights': rule.clip_weights}
     for k, o in rule.hypers.items():
         if callable(o): v['schedule'] = {**v.get('schedule', {}), k: _said(o)}; v.pop(k)
-    return v
+    return dict(v, kind=type(rule).__name__)
 
 def settings_of(trainer # a `Trainer`
                ) -> dict: # entries, for JSON
@@ -235,6 +239,11 @@ def settings_of(trainer # a `Trainer`
 # %% ../../nbs/engines/07_checkpoints.ipynb #f6e5c712
 def _free(entry): return entry in ('engine', 'threads') or '.schedule' in entry
 
+def _unnamed(entry, theirs):
+    "Did older checkpoints say nothing of this?"
+    rule, _, what = entry.partition('.')
+    return rule in ('d_rule', 'g_rule') and (what == 'kind' or what in ('clip_gradient', 'clip_weights') and f'{rule}.own' in theirs)
+
 def _differing(theirs, mine):
     "What differs, in words: the first line of it that does"
     a, b = (str(o).splitlines() or [''] for o in (theirs, mine))
@@ -242,7 +251,8 @@ def _differing(theirs, mine):
     return f'{a[i].strip()[:150]!r} in the checkpoint, {b[i].strip()[:150]!r} here'
 
 def _check_settings(theirs, mine, exact):
-    theirs, mine = {'order': 'alternating', **leaves(theirs)}, leaves(json.loads(json.dumps(mine)))   # older ones do not name it
+    theirs, mine = leaves(theirs), leaves(json.loads(json.dumps(mine)))
+    theirs = {'order': 'alternating', **{k: v for k, v in mine.items() if _unnamed(k, theirs)}, **theirs}
     for k in {**mine, **theirs}:
         if theirs.get(k) == mine.get(k) or (_free(k) and not exact): continue
         hint = ' (exact=False allows that)' if _free(k) else ''

@@ -177,8 +177,9 @@ def _check_members(trainers):
     first = _kind(trainers[0])
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
+        t.hooks = t.hooks   # with the average, if there is one
         if any(h is not t.ema for h in t.hooks): raise ValueError(f'member {i} has hooks, which an ensemble does not call')
-        check_seen(t)
+        check_seen(t); t.check_optimisers()
         for what, v in _kind(t).items():
             if v != first[what]:
                 a, b = _lines_apart(first[what], v)
@@ -245,6 +246,7 @@ class Ensemble:
                     bar.update(made); done += made
                     # each stack works for a while before the next has its turn: fewer, longer turns
                     size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
+            self._each(lambda member, i: member.check_fakes())
         return self
 
     def _groups(self):
@@ -289,13 +291,21 @@ def _block(self:Ensemble, stacks, size):
             else:
                 with ThreadPoolExecutor(threads) as pool: [*pool.map(lambda work: self._run(*work, pace), groups)]
         finally: rows = [stack.end() for stack in stacks]
-    for i, (member, mine) in enumerate(zip(self.trainers, torch.cat(rows, 1).unbind(1))):
-        if i in self.failed: continue
-        try: member.write_down(mine)
-        except FloatingPointError as e: self.failed[i] = str(e)
-        member.iteration = first + pace.size   # its record ends where it failed
-    if len(self.failed) == len(self): raise FloatingPointError(f'all members: {self.failed[0]}')
+    rows = torch.cat(rows, 1).unbind(1)
+    def write(member, i):
+        try: member.write_down(rows[i])
+        finally: member.iteration = first + pace.size   # its record ends where it failed
+    self._each(write)
     return pace.size
+
+@patch
+def _each(self:Ensemble, act):
+    "Do this with each member and its number; who fails is noted, and `FloatingPointError` once all have"
+    for i, member in enumerate(self.trainers):
+        if i in self.failed: continue
+        try: act(member, i)
+        except FloatingPointError as e: self.failed[i] = str(e)
+    if len(self.failed) == len(self): raise FloatingPointError(f'all members: {self.failed[0]}')
 
 @patch
 def _run(self:Ensemble, stack, members, pace):

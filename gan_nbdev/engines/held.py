@@ -27,7 +27,7 @@ _plain = type(None), bool, int, float, complex, str, bytes
 _of_torch = {'made_by', '_parameters', '_buffers', '_modules', '_non_persistent_buffers_set', '_is_full_backward_hook',
              '_state_dict_hooks', '_load_state_dict_pre_hooks', '_state_dict_pre_hooks', '_load_state_dict_post_hooks'}
 _of_trainer = set("""accumulate batch_size d_opt d_rule data device ema engine g_opt g_rule game gan hooks iteration k k_g
-    length lent logged looked made_engine moves now precision record remade rng seed source stopped terms threads busy order""".split())
+    length lent logged looked made_engine moves now precision record remade rng seed source stopped terms threads busy order fingerprint""".split())
 _of_classes = set("""__module__ __qualname__ __doc__ __dict__ __weakref__ __annotations__ __slots__ __abstractmethods__ __firstlineno__
     __static_attributes__ __dataclass_fields__ __dataclass_params__ __match_args__ _abc_impl __parameters__ __orig_bases__""".split())
 _asks_all = {'globals', 'locals', 'eval', 'exec', '__import__', 'open', 'input'}

@@ -105,6 +105,8 @@ def _average(rule, opt, *_):
     for g, part in zip(grads, mean.split([g.numel() for g in grads])): g.copy_(part.view_as(g))
     rule.clip_before([p for group in opt.param_groups for p in group['params']])
 
+def _shared_out(t): return t.batch_size, t.game, t.order, t.gan.pack
+
 def _from_first(tensors):
     for v in tensors: v.copy_(talk(dist.broadcast, v.contiguous(), 0))
 
@@ -114,12 +116,17 @@ class Parallel(Eager):
     def __init__(self, trainer): # a `Trainer`, in each process in the same state
         _check_shares(trainer)
         super().__init__(trainer)
+        self.made_for = _shared_out(trainer)
         r, n, m, gan = rank(), processes(), trainer.batch_size, trainer.gan
         self.whole, self.rows = trainer, _share(m, r, n)
         self.masks = _WholeBatch(m, r, n, trainer.rng)
         _from_first(gan.state_dict().values())
         _check_means(trainer, n)
         _check_steps(trainer, r, n)
+
+    def outdated(self) -> bool: # in any process
+        "Has what the checks were made for changed?"
+        return bool(mean_of_all(torch.tensor(float(self.made_for != _shared_out(self.whole)))))
 
     def begin(self, n:int): # iterations to come, ≤ `limit`
         "Get ready for a block"

@@ -256,7 +256,7 @@ def _started(rule, names=None):
 def describe_rule(rule:Rule, # a gradient rule
                  ) -> dict:  # an entry; {'own': …} if no entry makes it
     "The entry that makes this rule"
-    if not isinstance(rule, Rule): return own_entry(rule)
+    if type(rule) is not Rule: return own_entry(rule)
     name, v, schedule = rule.optimiser.__name__.lower(), dict(rule.hypers), {}
     v |= {k: getattr(rule, k) for k in ('clip_gradient', 'clip_weights') if getattr(rule, k)}
     for k, o in rule.hypers.items():

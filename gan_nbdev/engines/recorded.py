@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from fastcore.basics import patch
 from torch import nn
+from torch.nn.modules import module
 from torch.optim import optimizer
 
 from .held import attributes_kept, differing, held, hidden
@@ -367,11 +368,12 @@ def _unwritable(e):
     return ValueError('this GAN cannot be written down as a program, so that only the eager '
                       f'engine can train it: {why}')
 
+_hooks = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
+
 def _hooked(net):
     "What of a network calls code on the way: a name, or None"
-    kinds = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
     for name, m in net.named_modules():
-        for h in (h for kind in kinds for h in vars(m).get(kind, {}).values()):
+        for h in (h for kind in _hooks for h in vars(m).get(kind, {}).values()):
             if not type(h).__module__.startswith('torch.nn.utils.'): return name or 'the network'
     for name, p in net.named_parameters():
         if p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None): return name
@@ -380,6 +382,8 @@ def unseen(trainer # a `Trainer`
           ) -> str: # or None
     "What an iteration calls and no program would, in words"
     t = trainer
+    if of_all := [h for kind in _hooks for h in getattr(module, f'_global{kind}').values()]:
+        return f'hooks of all modules, and there is {short(of_all[0])}'
     for who, net, opt in (('discriminator', t.gan.discriminator, t.d_opt),
                           ('generator', t.gan.generator, t.g_opt)):
         if where := _hooked(net):

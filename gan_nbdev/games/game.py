@@ -8,6 +8,7 @@ __all__ = ['offers', 'shown', 'asks', 'Turn', 'Game', 'wide', 'check_networks', 
 # %% ../../nbs/games/00_game.ipynb #4d18aa30
 import inspect
 from collections import namedtuple
+from copy import copy
 from functools import lru_cache
 
 import torch
@@ -146,6 +147,7 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
               ) -> tuple:      # the loss, terms and figures by name, the turn as D sees it
         "What D descends"
         loss, terms, turn = self._turn(turn, 'd_loss', ('real', 'fake'), self.d_before, self.d_terms)
+        turn = copy(turn); turn.given = dict(turn.given)   # what figures ask for has no gradient, which G may need
         with torch.no_grad():
             figures = {k: _number(k, turn.ask(k, f)).clone() for k, f in self.figures.items()}
         return loss, terms | figures, turn

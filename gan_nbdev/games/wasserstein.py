@@ -38,6 +38,7 @@ def wasserstein(clip:float=0.01, # c, above 0: D's weights and biases are kept i
     "The game with a clipped critic (Arjovsky et al., 2017, Algorithm 1); `ValueError` unless c > 0"
     positive_number('clip', clip)
     def clipped(discriminator):
-        for p in discriminator.parameters(): p.copy_(p.clamp(-clip, clip))
+        for p in discriminator.parameters():
+            if p.requires_grad: p.copy_(p.clamp(-clip, clip))
     return Game(critic_d_loss, critic_g_loss, figures=dict(distance=critic_distance),
                 d_after=(clipped,), shows=())

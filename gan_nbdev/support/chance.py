@@ -72,7 +72,7 @@ def draws_itself(net:nn.Module # any module
 def may_drop(net:nn.Module # any module
             ) -> bool:     # False only if it is known not to
     "Can `net` call dropout?"
-    return draws_itself(net) or any(isinstance(m, nn.Dropout) and m.p for m in net.modules())
+    return draws_itself(net) or any(isinstance(m, nn.Dropout) for m in net.modules())
 
 # %% ../../nbs/support/04_chance.ipynb #b060ad18
 def global_states(device:torch.device # whose generator counts, beside the CPU's
@@ -111,6 +111,7 @@ class Lent:
                  seed:int):                 # ≥ 0
         self.device, self.own, self.outside, self.deep = device, _seeded_states(device, seed), None, 0
 
+    def __getstate__(self): return vars(self) | dict(own=self.states, outside=None, deep=0)   # a copy is lent to nobody
     def __enter__(self):
         if not self.deep:   # else they are in force, as for a hook that has one player move
             outside = global_states(self.device)
