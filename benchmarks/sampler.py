@@ -150,6 +150,10 @@ narrow until then, become as wide as they should be (`sines` and `onward` in `be
 before that, which leaves fewer fakes between the modes. On the ring it fails: after so many the clouds are so narrow that the game against the sines breaks \
 apart (4 of 8 modes and 44% within 3σ from seed 0, the one that was tried).
 
+In *coins, then sines* the noise is two normal numbers and eight coins, each −1 or 1 (`coins`), and all else as in *exact, then sines*. A G that is continuous makes of \
+normal noise one connected cloud, so that some fakes must lie between the modes, fewer the steeper it is (Khayatkhoei et al., 2018; Tanielian et al., 2020). \
+Between the two sides of a coin there is nothing: G can send 256 kinds of noise to different modes, and needs no bridges.
+
 {n:,} samples a run. Modes are listed seed by seed where they differ; one is found if a sample lies within 3σ of it, and that share of the samples is the high quality: {perfect_share(2):.2%} for a \
 perfect sampler. Weights are even if a χ² test of the modes' counts does not reject that they are equal (p > 0.05); the next column has the smallest \
 and the largest count of all runs, where {n//8} and {n//25} are right. Width: how wide a cloud is, by the quartiles of \

@@ -129,9 +129,10 @@ class Rule:
             raise ValueError(f'{wrong[0]} must be a finite number, but its schedule gives {short(now[wrong[0]])} at iteration {t}')
         if not now.get('lr', 0) >= 0:
             raise ValueError(f'lr must not fall below 0, but is {now["lr"]} at iteration {t}')
-        for k in now.keys() & {'betas', 'momentum'}:
-            if not all(isinstance(o, Real) and 0 <= o < 1 for o in (now[k] if isinstance(now[k], tuple) else [now[k]])):
-                raise ValueError(f'{k} must be in [0, 1), but is {short(now[k])} at iteration {t}')
+        for k, where in dict(betas='[0, 1)', momentum='(-1, 1)').items():   # negative as in Gidel et al. (2019)
+            v = now.get(k, 0)
+            if not all(isinstance(o, Real) and -1 < o < 1 and (o >= 0 or where[0] == '(') for o in (v if isinstance(v, tuple) else [v])):
+                raise ValueError(f'{k} must be in {where}, but is {short(v)} at iteration {t}')
         return now
 
     def tune(self, opt:torch.optim.Optimizer, # from `start`

@@ -839,7 +839,7 @@ def test_a_network_of_convolutions_has_all_threads(three_threads):
 
 
 def test_threads_are_asked_for_by_a_whole_number():
-    with pytest.raises(ValueError, match='threads must be a whole number of at least 1, not 0'): make(threads=0)
+    with pytest.raises(ValueError, match='threads must be a whole number of at least 1 and at most 1024, not 0'): make(threads=0)
     e = experiment('ring', threads=2, device='cpu')
     assert e.trainer().threads == 2 and any('threads=2' in line for line in e.code())
     assert 'threads' not in experiment('ring').entries

@@ -129,7 +129,7 @@ def found(t):
         kinds = {}
         for kind, v in named: kinds.setdefault(f'{who} {kind}', []).append(v.flatten().float())
         out |= {k: torch.cat(v) for k, v in kinds.items()}
-    out |= dict(rng=t.rng.get_state(), source=torch.tensor([*t.source.state_dict().values()]))
+    out |= dict(rng=t.rng.get_state(), source=torch.tensor([v for v in t.source.state_dict().values() if not isinstance(v, dict)]))
     return {k: v.cpu() for k, v in out.items()}
 
 

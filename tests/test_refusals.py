@@ -81,7 +81,7 @@ refused = {
     'a schedule of nothing, later': (
         lambda: _made(d_rule=adam(lambda t: 1e-3 if t < 2 else None)).fit(3, False), 'its schedule gives None at iteration 2'),
     **{f'a schedule of {k} that goes to {v[1]}': (
-        lambda k=k, v=v, o=o: _made(d_rule=Rule(o, lr=1e-3, **{k: lambda t: v[t >= 2]})).fit(3, False), rf'{k} must be in \[0, 1\), but is .* at iteration 2')
+        lambda k=k, v=v, o=o: _made(d_rule=Rule(o, lr=1e-3, **{k: lambda t: v[t >= 2]})).fit(3, False), rf'{k} must be in .*, 1\), but is .* at iteration 2')
        for k, v, o in (('betas', ((.5, .9), (1.5, .9)), torch.optim.Adam), ('momentum', (.5, 7.), torch.optim.SGD), ('momentum', (.5, -1), torch.optim.SGD))},
     'one beta': (lambda: adam(betas=.5), 'betas must be two numbers, not 0.5'),
     'momentum of 1': (lambda: momentum_sgd(momentum=1), r'momentum must be in \[0, 1\), not 1'),
