@@ -438,10 +438,12 @@ def _save_excel(frame, f):
     import pandas as pd
     large = [k for k in frame if frame[k].dtype.kind in 'iu' and (abs(frame[k].astype(float)) > 2**53).any()]
     if large: raise ValueError(f'.xlsx has no whole numbers beyond 2**53, such as those of {large[0]!r}: choose .csv or .parquet')
+    if any(frame[k].map(lambda v: isinstance(v, str) and len(v) > 32_767).any() for k in frame):
+        raise ValueError('.xlsx has no texts of more than 32,767 characters: choose .csv or .parquet')
     try:
         with pd.ExcelWriter(f, engine='openpyxl') as book:
             frame.to_excel(book, index=False)
-            for cell in (o for row in book.book.active.iter_rows() for o in row if o.data_type == 'f'): cell.data_type = 's'
+            for cell in (o for row in book.book.active.iter_rows() for o in row if o.data_type in 'fe'): cell.data_type = 's'
     except Exception as e:
         if type(e).__name__ != 'IllegalCharacterError': raise
         raise ValueError(f'{e}: choose .csv or .parquet') from None

@@ -43,7 +43,8 @@ class Maxout(nn.Module):
 
     def forward(self, v): return self.linear(v).unflatten(-1, (self.pieces, self.n_out)).amax(-2)
 
-    def __repr__(self): return f'Maxout(n_in={self.linear.in_features}, n_out={self.n_out}, pieces={self.pieces})'
+    def extra_repr(self): return f'{self.n_out} units of {self.pieces} pieces'   # checkpoints tell it so
+    def __str__(self): return f'Maxout(n_in={self.linear.in_features}, n_out={self.n_out}, pieces={self.pieces})'
 
 # %% ../nbs/02_networks.ipynb #70f20f6d
 def _at_least_1(**sizes):

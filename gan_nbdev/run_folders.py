@@ -194,8 +194,9 @@ def measure(self:Run) -> dict: # by name
                 **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
 
 def _check_apart(run, folder):
-    file = run.begun['data'].get('file')
-    if file and Path(file).is_dir() and Path(folder).expanduser().resolve().is_relative_to(Path(file).resolve()):
+    file, out = run.begun['data'].get('file'), Path(folder).expanduser().resolve()
+    if not file or not Path(file).is_dir() or not out.is_relative_to(there := Path(file).resolve()): return
+    if not any(o[0] == '.' for o in out.relative_to(there).parts):   # what is hidden is not read
         raise ValueError(f"{folder} lies in {file}, the folder of the data, where the run's pictures would be taken for images: choose another")
 
 @patch

@@ -711,14 +711,14 @@ class EarlyStop:
         self.best, self.best_iteration, self.best_state = -math.inf, 0, None
 
     def before_fit(self, trainer, n):  # a run that is over stays so when it is resumed
-        if self.best_state: self._give_up(trainer)
+        if self.best > -math.inf: self._give_up(trainer)
 
     def after_block(self, trainer):
         if (m := self.metric(trainer)) > self.best:
             self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
             state = trainer.state_dict()
             for h, s in zip(stateful(trainer.hooks), state['hooks']):
-                if isinstance(h, EarlyStop): s['best_state'] = 'this'   # no state holds another
+                if isinstance(h, EarlyStop) and s.get('best_state'): s['best_state'] = 'this'   # no state holds another
             self.best_state = state
         else: self._give_up(trainer)
 
@@ -730,4 +730,5 @@ class EarlyStop:
         return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state')}
     def load_state_dict(self, s):
         best = self.best_state if s['best_state'] == 'this' else s['best_state']
+        if best and best['iteration'] != s['best_iteration']: best = None   # one of another time
         vars(self).update(s, best_state=best)

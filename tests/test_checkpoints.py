@@ -130,6 +130,14 @@ def test_best_states_of_two_hold_none_of_each_other():
     assert t.iteration == 60 and a.best_state['iteration'] == 60
 
 
+def test_a_best_state_of_another_time_is_none():
+    "What one has found best knows of the other's only when that was, and that is told"
+    a, b = (EarlyStop(f, every=1, patience=20) for f in (lambda t: -abs(t.iteration - 3), lambda t: t.iteration))
+    t = make(hooks=(lambda gan: a, lambda gan: b)).fit(8, progress=False)
+    t.load_state_dict(a.best_state)
+    assert (t.iteration, b.best_iteration, b.best_state) == (3, 2, None)
+
+
 class Still(Rule):
     def step(self, opt): pass
 

@@ -149,7 +149,8 @@ bad = {
     'truncated idx': (['mnist', '--data_dir', 'broken'], 'train-images'),
     'not an int': (['ring', '--k', 'two'], 'two'),
     'unknown option': (['ring', '--kk', '2'], '--kk'),
-    'nothing named': ([''], 'an argument is empty'), 'nothing named after': (['--quiet', ''], 'an argument is empty'),
+    'nothing named': ([''], 'an argument is empty'), 'nothing named after': (['--config', ''], 'an argument is empty, at --config'),
+    'nothing named here': (['--data-dir='], 'an argument is empty, at --data-dir='),
     'threads': (['ring', '--threads', '99999'], 'at most 1024, not 99999'),
 }
 

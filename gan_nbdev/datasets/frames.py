@@ -265,7 +265,7 @@ def _text(path, sep, decimal, encoding, header, memory, notes):
     frame = read(dtype=zeros | mixed).drop(columns=_beyond) if mixed else pd.concat(parts, ignore_index=True)
     for o in frame:
         held = pd.api.types.infer_dtype(frame[o])
-        if held == 'integer' and str(frame[o].dtype) == 'object': frame[o] = frame[o].map(str)   # of more than 64 bits
+        if held == 'integer' and str(frame[o].dtype) == 'object': frame[o] = frame[o].map(str, na_action='ignore')   # of more than 64 bits
         if str(frame[o].dtype) in ('str', 'object') and held != 'boolean':
             frame[o] = frame[o].str.strip()
             if o not in zeros: frame[o] = _ungrouped(frame[o], decimal)

@@ -367,7 +367,7 @@ class StreamSource:
     def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict:
         state = dict(seed=self.seed, epoch=self.epoch, batch=self.batch)
-        return state | dict(begun=self.begun or global_states(_cpu)) if self.iterable else state
+        return state | dict(begun=self.begun if self.batch else None) if self.iterable else state
     def load_state_dict(self, state:dict):
         _check_state(state, ('seed', 'epoch', 'batch'))
         self.seed,self.epoch,self.batch = (int(state[k]) for k in ('seed', 'epoch', 'batch'))
@@ -385,9 +385,10 @@ class StreamSource:
         loader = DataLoader(self.dataset, collate_fn=self.collate, num_workers=self.num_workers,
                             pin_memory=self.device.type=='cuda', generator=rng, **how)
         if not iterable: return iter(loader)
+        if not skip or not self.begun: self.begun = global_states(_cpu)   # older states lack it
         if skip:   # what was read is read once more, as chance would have it then
-            with _as_begun(self.begun or global_states(_cpu)): left = _after(skip, iter(loader))
-        else: self.begun, left = global_states(_cpu), iter(loader)
+            with _as_begun(self.begun): left = _after(skip, iter(loader))
+        else: left = iter(loader)
         return (x[rows] for x in left)
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
@@ -521,7 +522,7 @@ class LoadedSource:
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
     def __getstate__(self): return vars(self) | dict(_left=None)   # begun again when it is asked for
     def state_dict(self)->dict:
-        return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators), begun=self.begun or global_states(_cpu))
+        return dict(batch=self.batch, rng=self.rng if self.batch else _states(self.generators), begun=self.begun if self.batch else None)
     def load_state_dict(self, state:dict):
         _check_state(state, ('batch', 'rng'))
         rng = state['rng'].reshape(-1, torch.default_generator.get_state().numel())
@@ -530,11 +531,12 @@ class LoadedSource:
         self.batch, self.rng, self.begun, self._left = state['batch'], rng, state.get('begun'), None
         for o, s in zip(self.generators[1:], rng[1:]): o.set_state(s.clone())   # the first is the trainer's
     def _begin(self):
+        if not self.batch or not self.begun: self.begun = global_states(_cpu)   # older states lack it
         if not self.batch:
-            self.rng, self.begun = _states(self.generators), global_states(_cpu)
+            self.rng = _states(self.generators)
             return iter(self.data.loader)
         for o, s in zip(self.generators[1:], self.rng[1:]): o.set_state(s.clone())   # the epoch that was begun, once more
-        with _as_begun((self.begun or global_states(_cpu)) | dict(cpu=self.rng[0])):
+        with _as_begun(self.begun | dict(cpu=self.rng[0])):
             return _after(self.batch, iter(self.data.loader))
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"

@@ -97,8 +97,9 @@ def _kind(s, name, kind, notes, date_format):
     if s.dtype.kind == 'M' and not (pd.Timestamp.min < s.min() and s.max() < pd.Timestamp.max):
         raise ValueError(f'column {name!r} has dates from {s.min():%Y-%m-%d} to {s.max():%Y-%m-%d}, but only those '
                          f'from 1678 to 2261 can be learned: drop=[{name!r}]')
-    if not text and s.dtype.kind in 'iuf' and (abs(s.astype(float)) >= 2**53).any() and (s.dtype.kind == 'f' or kind in ('number', 'whole') or values > _few):
-        notes.append(f'{name!r} has numbers beyond 2**53, of which only the first 15 digits count')
+    if not text and s.dtype.kind in 'iuf' and (abs(s.astype(float)) >= 2**53).any() and (s == s.round()).all() and (
+            s.dtype.kind == 'f' or kind in ('number', 'whole') or values > _few):
+        notes.append(f'{name!r} has whole numbers beyond 2**53, which floating point tells apart only to 15 digits')
     if kind is None and values == 1: kind = 'constant'
     if kind is None and s.dtype.kind == 'M' or kind == 'date':
         return Column(name, 'date', (_finest(s), *[form]*(form != 'ISO8601')), dtype), s

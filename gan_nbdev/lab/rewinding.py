@@ -120,7 +120,7 @@ def fit(self:Rewindable,
         hook=None,           # a hook for this stretch only
        ) -> Rewindable:      # itself
     "Train `n` more iterations, recording moments"
-    n = whole_number('n', n, 0)
+    n = whole_number('n', n, 0); self.trainer.check_optimisers()
     with self._moving(training=True):
         hooks = self.trainer.hooks
         self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
@@ -137,7 +137,7 @@ def alone(self:Rewindable,
          ) -> Rewindable: # itself
     "One player moves, the other stands still"
     if who not in ('d', 'g'): raise ValueError(f"who must be 'd' or 'g', not {who!r}")
-    n = whole_number('n', n, 1)
+    n = whole_number('n', n, 1); self.trainer.check_optimisers()
     with self._moving(): Run.alone(self, who, n)
     return self.note(force=True)
 

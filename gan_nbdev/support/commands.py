@@ -24,7 +24,7 @@ def errors_in_one_line(f        # the function of a command
         shell = is_cli(f.__globals__[f.__name__])   # this command, not another that calls it
         if shell: warnings.formatwarning = lambda message, *_: f'{prog}: warning: {message}\n'
         try:
-            if shell: _check_none_empty(signature(f).parameters)
+            if shell: _check_none_empty()
             with _loading(shell and not kwargs.get('quiet')): return f(*args, **kwargs)
         except Exception as e:
             said = _said(e, signature(f).parameters)
@@ -40,12 +40,12 @@ def errors_in_one_line(f        # the function of a command
 
 _given = []   # before fastcore takes out an empty first one
 
-def _check_none_empty(options):
+def _check_none_empty():
     "An empty argument, as of a variable of the shell that is not set, would be taken for one that was not given"
     for before, o in zip(['', *_given], _given):
-        name = before.lstrip('-').replace('-', '_')
-        if not o and not (before.startswith('--') and name in options and options[name].default is not False):
-            raise ValueError("an argument is empty: leave it out, or say what is meant")
+        if not o or o.startswith('--') and o.endswith('='):
+            where = o or before
+            raise ValueError('an argument is empty' + f', at {where}'*bool(where) + ': leave it out, or say what is meant')
 
 @contextmanager
 def _loading(shown):
