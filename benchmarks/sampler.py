@@ -126,7 +126,7 @@ def of_modes(known, name, recipe):
 def of_others(known, name):
     d = data[name]()
     floor = spread([sliced_wasserstein(drawn(d, s), drawn(d, s + 1)) for s in range(2, 22, 2)], '{:.4f}')
-    return [str(d), *(spread([o['sw'] for o in runs_of(known, name, r)], '{:.4f}') for r in recipes), floor]
+    return [str(d), len(runs_of(known, name, 'exact')), *(spread([o['sw'] for o in runs_of(known, name, r)], '{:.4f}') for r in recipes), floor]
 
 
 def page(known):
@@ -139,7 +139,7 @@ def page(known):
 
 The sliced Wasserstein distance between {n:,} samples and as many real items, beside the same between two sets of real items.
 
-{table(['', *recipes, 'two real sets'], rest)}
+{table(['', 'seeds', *recipes, 'two real sets'], rest)}
 """
     return f"""# Known densities
 
