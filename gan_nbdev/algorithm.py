@@ -181,7 +181,7 @@ def adam(lr=1e-3,            # step size > 0, a number or a schedule
     return Rule(torch.optim.Adam, lr=lr, betas=betas, **kwargs)
 
 def momentum_sgd(lr=0.1,       # step size > 0, a number or a schedule
-                 momentum=0.5, # share of the last step kept, in [0, 1); a number or a schedule, which may go below 0
+                 momentum=0.5, # share of the last step kept, in [0, 1); a number or a schedule, which may fall below 0 later
                  **kwargs      # more for `torch.optim.SGD`, and for `Rule`
                 ) -> Rule:
     "Momentum, the paper's rule: step ← momentum · step + gradient, then θ ← θ − lr · step"
