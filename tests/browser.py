@@ -94,6 +94,8 @@ for o in gc.get_objects():
     if (type(o).__module__, type(o).__name__) == ('gan_nbdev.lab.window', 'Lab'): o.close()
 from ipywidgets import Widget
 Widget.close_all()
+import torch
+torch.manual_seed(0)
 get_ipython().reset()"""
 
 laptop = 1280, 900

@@ -2,7 +2,7 @@
 
 Tests that start the scripts from nothing, and send them signals, are `begin` in test_cli, `command` in test_checkpoints and `begin` in test_study.
 """
-import multiprocessing, os, runpy, subprocess, sys, tempfile
+import multiprocessing, os, random, runpy, subprocess, sys, tempfile
 from pathlib import Path
 
 bin_ = Path(sys.executable).parent
@@ -14,6 +14,13 @@ def _child(f, args, cwd, env, out, err):
     os.environ.clear(); os.environ.update(env)
     for fd, path in ((1, out), (2, err)): os.dup2(os.open(path, os.O_WRONLY), fd)
     f(*args)
+
+def seed_all():
+    "The generators that code without a seed of its own draws from"
+    import numpy, torch
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
 
 def apart(f, *args, cwd, seconds=300, **env):
     "Call `f`, a function of a module, in a process of its own, as `subprocess.run` with its output as text"

@@ -6,6 +6,8 @@ Where it is missing the test is skipped with the reason; it fails instead if `GA
 import gc, os, psutil, pytest, signal
 from contextlib import suppress
 
+from commands import seed_all
+
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
 
 # A shell's job in the background ignores Ctrl-C, and so would all that is begun here.
@@ -30,6 +32,7 @@ def pytest_configure(config):
         config.addinivalue_line('markers', f'{name}: needs a {name}; skipped without one')
 
 def pytest_runtest_setup(item):
+    seed_all()   # what a test draws without a seed of its own is the same each time
     for name in needs:
         if item.get_closest_marker(name) and (why := needs[name]()):
             if name in required(): pytest.fail(f'GAN_REQUIRE={name}, but {why}', pytrace=False)

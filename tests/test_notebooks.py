@@ -10,7 +10,7 @@ import torch
 from nbdev.config import get_config
 from nbdev.test import test_nb as run_cells
 
-from commands import apart
+from commands import apart, seed_all
 
 root = Path(__file__).resolve().parent.parent
 nbs = sorted(p.relative_to(root/'nbs') for p in (root/'nbs').rglob('*.ipynb')
@@ -19,6 +19,7 @@ nbs = sorted(p.relative_to(root/'nbs') for p in (root/'nbs').rglob('*.ipynb')
 def execute(path, flags):
     "Run the cells; what fails is told on stderr"
     config = get_config(root)
+    seed_all()
     ok, _ = run_cells(root/'nbs'/path, config.tst_flags.split(), flags, basepath=root, cell_timeout=600)
     sys.exit(not ok)
 
