@@ -6,8 +6,6 @@ Where it is missing the test is skipped with the reason; it fails instead if `GA
 import gc, os, psutil, pytest, signal
 from contextlib import suppress
 
-from commands import seed_all
-
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
 
 # A shell's job in the background ignores Ctrl-C, and so would all that is begun here.
@@ -31,8 +29,13 @@ def pytest_configure(config):
     for name in needs:
         config.addinivalue_line('markers', f'{name}: needs a {name}; skipped without one')
 
+@pytest.fixture(autouse=True)
+def seeded():
+    "What a test draws without a seed of its own is the same each time"
+    from commands import seed_all
+    seed_all()
+
 def pytest_runtest_setup(item):
-    seed_all()   # what a test draws without a seed of its own is the same each time
     for name in needs:
         if item.get_closest_marker(name) and (why := needs[name]()):
             if name in required(): pytest.fail(f'GAN_REQUIRE={name}, but {why}', pytrace=False)
