@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['distributions', 'noises', 'Sampler', 'Source', 'Data', 'Distribution', 'GaussianMixture', 'ring', 'grid',
-           'mixture_1d', 'Noise', 'normal', 'uniform', 'sphere']
+           'mixture_1d', 'Noise', 'normal', 'uniform', 'sphere', 'rademacher', 'allowed_noise']
 
 # %% ../nbs/01_data.ipynb #fd418334
 import math
@@ -236,6 +236,12 @@ def _uniform(n, dim, generator, low, high):
 def _sphere(n, dim, generator):
     return torch.nn.functional.normalize(_normal(n, dim, generator), dim=1).mul_(math.sqrt(dim))
 
+def _signs(z): return 1 - 2*(z < 0).float()
+
+def _rademacher(n, dim, generator, normals):
+    z = _normal(n, dim, generator)
+    return torch.cat([z[:,:normals], _signs(z[:,normals:])], 1)
+
 # %% ../nbs/01_data.ipynb #d72a419e
 def normal(
     dim:int, # numbers in a row of noise, at least 1
@@ -259,4 +265,27 @@ def sphere(
     "Uniform on the sphere of radius √dim, so that each coordinate has variance 1"
     return Noise('sphere', dim, _sphere)
 
-noises = dict(normal=normal, uniform=uniform, sphere=sphere)
+def rademacher(
+    dim:int, # numbers in a row of noise, at least 1
+    normals:int=None, # the first so many are standard normal, from 0 to `dim`; None: half of them
+)->Noise:
+    "Normal coordinates and coins, each −1 or 1 (Rademacher variables): 2 to the power of their number separate pieces"
+    dim = whole_number('dim', dim, 1)
+    normals = dim//2 if normals is None else whole_number('normals', normals, 0)
+    if normals > dim: raise ValueError(f'normals must be at most dim, {dim}, not {normals}')
+    return Noise('rademacher', dim, _rademacher, normals=normals)
+
+noises = dict(normal=normal, uniform=uniform, sphere=sphere, rademacher=rademacher)
+
+# %% ../nbs/01_data.ipynb #59b306f5
+def allowed_noise(
+    noise, # the prior, a `Noise`
+    z:torch.Tensor, # any places, (n, noise dim)
+)->torch.Tensor: # the same, or moved
+    "The nearest place where such noise can be: in the cube, on the sphere, on a side of each coin"
+    name = getattr(noise, 'name', '') # a prior of one's own may have none
+    if name == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
+    if name == 'sphere': return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
+    if name != 'rademacher': return z
+    normals = noise.settings['normals']
+    return torch.cat([z[:,:normals], _signs(z[:,normals:])], 1)

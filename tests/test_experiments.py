@@ -162,8 +162,8 @@ rules = st.one_of(
 changes = st.fixed_dictionaries({}, optional={
     'data': st.sampled_from([dict(name='ring', n=3, std=.1), dict(name='grid', side=2),
                              dict(name='mixture_1d', means=[0, 3])]),
-    'noise': st.sampled_from(['uniform', 'sphere', dict(name='normal', dim=3), dict(name='uniform',
-        dim=2, low=0)]),
+    'noise': st.sampled_from(['uniform', 'sphere', 'rademacher', dict(name='normal', dim=3),
+        dict(name='uniform', dim=2, low=0), dict(name='rademacher', dim=4, normals=1)]),
     'generator': nets, 'discriminator': nets, 'd_rule': rules, 'g_rule': rules,
     'game': st.sampled_from(sorted({*games} - {'began'})),
     'k': st.integers(1, 3), 'k_g': st.integers(1, 2), 'batch_size': st.integers(2, 20),

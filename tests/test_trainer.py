@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from gan_nbdev.data import normal, ring, sphere, uniform
+from gan_nbdev.data import noises, normal, ring
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples, Stream
@@ -76,7 +76,7 @@ def test_a_run_in_pieces_has_the_same_record(m):
 
 
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
-@pytest.mark.parametrize('noise', [normal, uniform, sphere])
+@pytest.mark.parametrize('noise', noises.values(), ids=noises)
 def test_games_and_priors_train(game, noise):
     t = make(ring(), noise=noise, game=game).fit(50, progress=False)
     assert all(np.isfinite(v).all() for v in t.history.values())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
-from ..data import Distribution, GaussianMixture
+from ..data import Distribution, GaussianMixture, allowed_noise
 from ..games.game import Turn, pairs
 from .sights import Sight
 from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
@@ -114,14 +114,13 @@ def _about(sight, gan):
 def _lattice(noise, m=21):
     "(m, m, dim), or (m, 1, dim) for a noise of one number"
     u = (torch.arange(m) + .5)/m
-    settings, name = getattr(noise, 'settings', {}), getattr(noise, 'name', '')
-    v = (settings['low'] + (settings['high'] - settings['low'])*u if name == 'uniform'
+    settings = getattr(noise, 'settings', {})
+    v = (settings['low'] + (settings['high'] - settings['low'])*u if getattr(noise, 'name', '') == 'uniform'
          else math.sqrt(2)*torch.erfinv(2*u - 1))
-    if noise.dim == 1: return (v.sign() if name == 'sphere' else v)[:, None, None]
-    z = torch.zeros(m, m, noise.dim)
-    z[..., 0], z[..., 1] = v[:, None], v[None]
-    if name != 'sphere': return z
-    return z*(math.sqrt(noise.dim)/z.norm(dim=2, keepdim=True).clamp_min(1e-6))
+    z = torch.zeros(m, m if noise.dim > 1 else 1, noise.dim)
+    z[..., 0] = v[:, None]
+    if noise.dim > 1: z[..., 1] = v
+    return allowed_noise(noise, z.flatten(0, 1)).view_as(z)
 
 # %% ../../nbs/lab/03_scenes.ipynb #6a3d2739
 @patch

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
+from ..data import allowed_noise
 from ..datasets.files import get_data
 from ..datasets.samples import Scaling
 from ..datasets.tables import Columns
-from .latent import Latent, allowed_noise, beside, between, noise_range
+from .latent import Latent, beside, between, noise_range
 from .scenes import Scene
 from .sights import Sight
 from .window import Lab
