@@ -7,7 +7,8 @@ from .games.r3gan import r1, r2
 from .games.table import games, make_game
 from .data import *
 from .datasets.shapes import *
-from .datasets.samples import *
+from .datasets.samples import Samples, Scaling, StreamSource
+from .datasets.streams import *
 from .datasets.idx import *
 from .datasets.images import *
 from .datasets.tables import Table, table

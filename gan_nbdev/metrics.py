@@ -19,7 +19,7 @@ from torch.utils.data import Subset
 
 from .data import Distribution, GaussianMixture
 from .datasets.files import get_data
-from .datasets.samples import Loaded
+from .datasets.streams import Loaded
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, positive_number, warn, whole_number

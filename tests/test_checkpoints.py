@@ -30,7 +30,8 @@ from gan_nbdev.run_folders import load_run
 from gan_nbdev.data import normal, ring
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, EarlyStop, Trainer
 

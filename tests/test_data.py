@@ -9,6 +9,7 @@ from gan_nbdev.datasets import samples
 from gan_nbdev.datasets.shapes import *
 from gan_nbdev.data import *
 from gan_nbdev.datasets.samples import *
+from gan_nbdev.datasets.streams import *
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

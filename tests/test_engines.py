@@ -25,7 +25,8 @@ from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.support.devices import by_threads, computing
 from gan_nbdev.engines.ensemble import Ensemble, Stacked
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, Trainer
 from gan_nbdev.games.game import Game

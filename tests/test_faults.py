@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from gan_nbdev.all import (GAN, Ensemble, Experiment, Run, Samples, Stream, Trainer, adam, compare, experiment, get_data, images, kid,
                            make_game, metrics, mlp_discriminator, mlp_generator, normal, ring, table, two_sample_test)
 from gan_nbdev.datasets.frames import read_frame
-from gan_nbdev.datasets.samples import Loaded
+from gan_nbdev.datasets.streams import Loaded
 from gan_nbdev.engines.checkpoints import fingerprint
 from gan_nbdev.engines.held import attributes_kept, differing, held
 from gan_nbdev.games.combinations import instance_noise, unrolled

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 from gan_nbdev.datasets import images as module
 from gan_nbdev.datasets.files import get_data
 from gan_nbdev.datasets.images import ImageFiles, images
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.experiments import experiment
 
 shared = Path(__file__).parents[2]/'shared/cases/images'

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from gan_nbdev.cli import gan_eval, gan_train
 from gan_nbdev.data import Data, Distribution
 from gan_nbdev.datasets.files import digits, get_data
-from gan_nbdev.datasets.samples import Loaded, Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Loaded, Stream
 from gan_nbdev.datasets.tables import table
 from gan_nbdev.measures.columns import column_distances, correlation_gap
 from gan_nbdev.measures.features import fid, kid

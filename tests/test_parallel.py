@@ -24,7 +24,8 @@ from gan_nbdev.engines.parallel import Parallel, launch
 from gan_nbdev.games.table import make_game
 from gan_nbdev.support.folders import writing
 from gan_nbdev.support.processes import parallel, processes, rank, talk
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.algorithm import adam, linear, momentum_sgd
 from gan_nbdev.trainer import EMA, Trainer
 

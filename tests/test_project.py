@@ -29,7 +29,7 @@ extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
 floors = """
     support.checks support.calls support.kinds support.tensors support.chance support.devices
     support.processes support.record support.safety support.folders support.commands support.items
-    value data datasets.shapes datasets.samples datasets.idx datasets.images
+    value data datasets.shapes datasets.samples datasets.streams datasets.idx datasets.images
     datasets.frames datasets.tables datasets.files networks
     games.game games.least_squares games.f_divergence games.wasserstein games.wgan_gp games.hinge
     games.relativistic games.r3gan games.dragan games.began games.combinations games.table

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from gan_nbdev.algorithm import Rule, adam, exponential, linear, momentum_sgd
 from gan_nbdev.data import GaussianMixture, Noise, mixture_1d, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.experiments import experiment
 from gan_nbdev.games.began import Reconstruction

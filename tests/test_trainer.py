@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from gan_nbdev.data import noises, normal, ring
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
-from gan_nbdev.datasets.samples import Samples, Stream
+from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
 from gan_nbdev.trainer import Trainer
 
