@@ -192,6 +192,14 @@ def test_samples_name_the_first_bad_value(x, row, col, bad):
     x[row,col] = bad
     with pytest.raises(ValueError, match=f'not {bad} at row {row}, column {col} '): Samples(x)
 
+@pytest.mark.parametrize('scale', ['auto', 'standard'])
+def test_series_are_scaled_channel_by_channel(scale):
+    x = torch.randn(300, 2, 50, generator=rng())*torch.tensor([[1.], [10.]]) + torch.arange(50.)
+    s = Samples(x, scale, kind='series')
+    assert torch.allclose(s.x.view(-1, 2, 50).transpose(0, 1).flatten(1).std(1, correction=0), torch.ones(2))
+    if scale == 'standard': assert torch.allclose(Samples(x[:256], scale, kind='series').scaling.factor,
+                                                    Stream(x[:256], scale=scale, kind='series').scaling.factor)
+
 def test_samples_survive_large_offsets():
     # seconds since 1970, where neighbouring float32 numbers are 128 apart
     x = 1.7e9 + torch.arange(10., dtype=torch.float64)[:,None]

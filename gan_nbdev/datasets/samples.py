@@ -192,7 +192,7 @@ class Samples(Scaled):
         self.bounded = bool(low >= 0 and high <= 1)
         self.signed = self.kind == 'image' and bool(-1 <= low < 0 and high <= 1)
     def _named(self, x, scale):
-        if scale != 'unit': return standard_scaling(x, self.shape if scale == 'auto' and self.kind == 'series' else None)
+        if scale != 'unit': return standard_scaling(x, self.shape if self.kind == 'series' else None)
         lo,hi = range_of(x)
         return Scaling(lo, hi-lo)
     def _what(self): return f'{len(self)} samples'
