@@ -15,8 +15,8 @@ import torch
 from machine import by_seed, machine, spread, table
 from scipy.stats import chisquare
 from torch import nn
-from gan_nbdev.all import (GAN, GaussianMixture, Noise, Trainer, adam, checkerboard, coverage, experiment, grid, jsd, jsd_floor, linear,
-                           mixture_1d, mlp_generator, perfect_share, ring, sliced_wasserstein, swiss_roll, two_moons)
+from gan_nbdev.all import (GAN, GaussianMixture, Trainer, adam, checkerboard, coverage, experiment, grid, jsd, jsd_floor, linear,
+                           mixture_1d, perfect_share, ring, sliced_wasserstein, swiss_roll, two_moons)
 
 here, n = Path(__file__).parent, 2500
 
@@ -37,20 +37,6 @@ for_modes = dict(ring=[o for o in finer if 'longer' not in o], grid=[*finer])   
 
 
 def drawn(d, seed): return d.sample(n, torch.Generator().manual_seed(seed))
-
-
-def coins(n, dim, generator):
-    "Two normal numbers and coins, −1 or 1: a continuous G need not fill what lies between the sides of one"
-    z = torch.randn(n, dim, generator=generator)
-    return torch.cat([z[:, :2], z[:, 2:].sign()], 1)
-
-
-def with_coins(t, n=8):
-    "A trainer such as `t`, with this noise"
-    noise = Noise('coins', 2 + n, coins)
-    gan = GAN(mlp_generator(noise.dim, t.data.dim, act='relu', seed=t.seed), t.gan.discriminator, noise)
-    return Trainer(gan, t.data, t.game, k=t.k, batch_size=t.batch_size, d_rule=t.d_rule, g_rule=t.g_rule, seed=t.seed, device='cpu',
-                   engine='compiled', threads=1, ema=2000)
 
 
 class Sine(nn.Module):
@@ -91,8 +77,8 @@ def run(name, recipe, seed):
     torch.set_num_threads(1)
     e = experiment(data[name](), 'exact' if recipe in finer else recipe, seed=seed, device='cpu', engine='compiled', threads=1)
     if recipe in finer: e = e.changed({'steps': finer[recipe]})
+    if 'coins' in recipe: e = e.changed({'noise': dict(name='rademacher', dim=10, normals=2)})
     trainer = e.trainer()
-    if 'coins' in recipe: trainer = with_coins(trainer)
     start = time.perf_counter()
     trainer.fit(e['steps'], progress=False)
     iterations = trainer.iteration
@@ -150,7 +136,7 @@ narrow until then, become as wide as they should be (`sines` and `onward` in `be
 before that, which leaves fewer fakes between the modes. On the ring it fails: after so many the clouds are so narrow that the game against the sines breaks \
 apart (4 of 8 modes and 44% within 3σ from seed 0, the one that was tried).
 
-In *coins, then sines* the noise is two normal numbers and eight coins, each −1 or 1 (`coins`), and all else as in *exact, then sines*. A G that is continuous makes of \
+In *coins, then sines* the noise is two normal numbers and eight coins, each −1 or 1 (`rademacher(10, normals=2)`), and all else as in *exact, then sines*. A G that is continuous makes of \
 normal noise one connected cloud, so that some fakes must lie between the modes, fewer the steeper it is (Khayatkhoei et al., 2018; Tanielian et al., 2020). \
 Between the two sides of a coin there is nothing: G can send 256 kinds of noise to different modes, and needs no bridges.
 
