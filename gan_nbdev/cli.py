@@ -394,12 +394,13 @@ def _place(recorded, data, changes):
 
 def _check_agrees(out, begun, data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
-    wanted = begun.changed({**_told(begun, data), **changes})
+    named = {'game.name' if k == 'game' and isinstance(v, str) else k: v for k, v in changes.items()}   # with options as in the run
+    wanted = begun.changed({**_told(begun, data), **named})
     if recipe: wanted = experiment(begun['data'], recipe, **{'steps': begun['steps'], **changes})
     if lr is not None: wanted = wanted.changed(wanted.rates(lr))
     if any(begun['data'].get(k) != wanted['data'].get(k) for k in ('name', 'file', 'own')):
         raise ValueError(f'{data or "this"} is not the data that was recorded in {out}')
-    names = {v: f'--{k}' for k, v in _entries.items()}
+    names = {'game.name': '--game', **{v: f'--{k}' for k, v in _entries.items()}}
     for k, (mine, theirs) in begun.differences(wanted).items():
         name = names.get(k, k if '.' in k else f'--{k}')
         raise ValueError(f'{name} {theirs} differs from the {mine} of the run in {out}: leave it '

@@ -257,6 +257,8 @@ def uniform(
     "Independent uniform coordinates"
     if not finite_number('low', low) < finite_number('high', high):
         raise ValueError(f'low must be below high, not {low!r} and {high!r}')
+    if max(-low, high, high - low) > torch.finfo(torch.float32).max:
+        raise ValueError(f'low, high and the width between them must fit float32, not {low!r} and {high!r}')
     return Noise('uniform', dim, _uniform, low=low, high=high)
 
 def sphere(

@@ -45,8 +45,8 @@ _more = dict(accumulate=(1, _count), order=('alternating', kinds.one_of(*orders)
              classes=(None, kinds.just(None) | kinds.whole(2)))
 _all = 'schema', *parts, *_numbers, *_more
 
-def _unknown(name):
-    return ValueError(f'unknown entry {short(name)}: choose one of {", ".join(_all)}')
+def _unknown(name, known=_all):
+    return ValueError(f'unknown entry {short(name)}: choose one of {", ".join(known)}')
 
 # %% ../nbs/07_experiments.ipynb #2f66743c
 def _description(v):
@@ -87,8 +87,9 @@ class Experiment:
         if path and part == 'game' and isinstance(v, str): v = dict(name=v)
         if path and isinstance(v, dict): v = {**part_form(part, v).defaults, **v}   # unwritten ones
         for k in path:
-            if not isinstance(v, dict) or k not in v: raise _unknown(name)
-            v = v[k]
+            if not isinstance(v, dict): raise _unknown(name, [part])
+            if k not in v: raise _unknown(name, [f'{part}.{o}' for o in v])
+            part, v = f'{part}.{k}', v[k]
         return deepcopy(v)
 
     def is_own(self,
@@ -200,6 +201,14 @@ def _data_entry(data):
         raise ValueError(f'unknown data {short(data)}: give one of {names}, or the path of a file')
     return dict(file=str(path.resolve())), None
 
+def _asked_game(changes):
+    "The game that is asked for by name, with the options beside its name, and the other changes; without a name None, and all"
+    game = changes.get('game', {})
+    if isinstance(game, str): game = dict(name=part_entry('game', game))
+    rest = {k: v for k, v in changes.items() if k.partition('.')[0] != 'game'}
+    asked = isinstance(game, dict) and {**game, **{k[5:]: v for k, v in changes.items() if k.startswith('game.')}}
+    return (asked, rest) if asked and isinstance(asked.get('name'), str) else (None, changes)
+
 # %% ../nbs/07_experiments.ipynb #9f9fb04d
 def _put(entries, name, v):
     "Set one entry; a schedule that is set to None is taken away"
@@ -248,7 +257,7 @@ def changed(self:Experiment,
 # %% ../nbs/07_experiments.ipynb #cfbd6b44
 def experiment(data='ring',     # a name in `makers`, a path, an entry, or a data object
                recipe:str=None, # a name in `recipes`; None for the one that fits the data
-               **changes        # entries, as for `changed`: `k=5, **{'d_rule.lr': 2e-4}`; a game brings its `game_settings`, unless a recipe is named
+               **changes        # entries, as for `changed`: `k=5, **{'d_rule.lr': 2e-4}`; a game by name brings its `game_settings`, unless a recipe is named
               ) -> Experiment:  # complete
     "A recipe with changes, for this data; `ValueError`, before data is read, for what does not fit"
     if recipe is not None and recipe not in recipes:
@@ -257,14 +266,16 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     given = {} if named else dict(data=get_data(data))
     if hasattr(given.get('data'), 'loader'): changes = dict(batch_size=given['data'].m) | changes   # which has its own
     entry, fits = _data_entry(given.get('data', data))
-    own_game = fits and changes.get('game', recipes[fits]['game']) == recipes[fits]['game']
+    if 'data.name' in changes: fits = _data_entry(dict(name=changes['data.name']))[1]
+    asked, rest = _asked_game(changes)
+    own_game = fits and part_entry('game', asked) == recipes[fits]['game'] if asked else 'game' not in changes
     if not own_game: fits = _for_other_games.get(fits, fits)
     def by(recipe, named):
         base = {k: v for k, v in recipes[recipe].items() if k != 'about'}
         e = Experiment(dict(base, data=entry), given)
-        game, rest = changes.get('game'), {k: v for k, v in changes.items() if k != 'game'}
-        if named or not isinstance(game, str): return e.changed(changes)
-        return e.changed({'game': game, **game_settings.get(game, {})}).changed(rest)
+        if named or not asked: return e.changed(changes)
+        brought = game_settings.get(asked['name'], {})
+        return e.changed({**brought, 'game': {**brought.get('game', {}), **asked}}).changed(rest)
     e = by(recipe or fits or 'points', recipe)
     labelled = 'label' in e['data'] or getattr(given.get('data'), 'class_names', None)
     told = labelled and 'classes' not in changes   # of how many classes, only the data tells

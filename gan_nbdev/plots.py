@@ -12,6 +12,7 @@ import math
 import sys
 import time
 from itertools import cycle, product
+from numbers import Real
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -26,8 +27,9 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from .metrics import coverage
-from .support.checks import drawn_words, shape_words, warn
+from .support.checks import drawn_words, shape_words, warn, whole_number
 from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
+from .support.tensors import finite_tensor
 from .value import LOG4
 
 # %% ../nbs/06_plots.ipynb #49c347ef
@@ -58,6 +60,7 @@ def mosaic(x,                # images, (n, …), data units
            n_cols:int=None,  # images side by side; None: about a square
           ) -> np.ndarray:   # one picture, (height, width) or (height, width, 3 or 4), in [0, 1]
     "Images on a grid, one white pixel apart; `ValueError` when `x` is not made of such images"
+    if n_cols is not None: whole_number('n_cols', n_cols, 1)
     x = pictures(x, *_form(shape))
     n_cols = n_cols or math.ceil(math.sqrt(len(x)))
     (h, w), n_rows = x.shape[1:3], math.ceil(len(x)/n_cols)
@@ -110,8 +113,9 @@ def _histogram(sets, ax):
     bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
     for name in reversed(sets):
         filled = name == 'generator'
-        ax.hist(sets[name], bins, density=True, color=palette[name], label=name,
-                histtype='stepfilled' if filled else 'step', alpha=.5 if filled else 1)
+        with np.errstate(invalid='ignore'):   # where no number is left
+            ax.hist(sets[name], bins, density=True, color=palette[name], label=name,
+                    histtype='stepfilled' if filled else 'step', alpha=.5 if filled else 1)
     ax.set(xlabel='x', ylabel='density'); ax.legend(frameon=False)
     return ax
 
@@ -123,7 +127,8 @@ def _scatter(sets, ax):
         ax.scatter(*sets[name][:, :2].T, color=palette[name], label=name, linewidths=0, **style)
     d = sets['generator'].shape[1]
     ax.set(xlabel='$x_1$', ylabel='$x_2$' + (f' (of {d})' if d > 2 else ''))
-    spans = [np.ptp(np.concatenate([o[:, i][np.isfinite(o[:, i])] for o in sets.values()])) for i in range(min(d, 2))]
+    some = [np.concatenate([o[:, i][np.isfinite(o[:, i])] for o in sets.values()]) for i in range(min(d, 2))]
+    spans = [np.ptp(o) if len(o) else 0 for o in some]
     if d == 2 and _alike(*spans): ax.set_aspect('equal', adjustable='datalim')
     _legend_above(ax)
     return ax
@@ -230,7 +235,8 @@ def _box(data):
     if hasattr(data, 'extent'): return data.extent
     x = data.unscale(data.sample(2000, torch.Generator().manual_seed(0))).double()
     low, high = x.amin(0), x.amax(0)
-    return torch.stack([low - .3*(high - low), high + .3*(high - low)], 1)
+    room = torch.where(low < high, .3*(high - low), 1)
+    return torch.stack([low - room, high + room], 1)
 
 def _check_one_by_one(gan):
     if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
@@ -244,11 +250,14 @@ def plot_probability(gan,           # a GAN over the plane
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
     _check_one_by_one(gan)
-    if extent is None: raise ValueError('extent must be a box, (2, 2), or a data object in the plane, not None')
+    whole_number('n', n, 2)
+    if extent is None or isinstance(extent, str):
+        raise ValueError(f'extent must be a box, (2, 2), or a data object in the plane, not {extent!r}')
     names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
-    extent = torch.as_tensor(extent).float().cpu()
+    extent = finite_tensor('extent', extent).float()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
+    if not (extent[:, 0] < extent[:, 1]).all(): raise ValueError(f'extent must be (lowest, highest) of each axis, not {extent.tolist()}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
     x = torch.cartesian_prod(*(torch.from_numpy(o).float() for o in (u, v)))
     p = gan.prob((scale(x) if scale else x).to(gan.device)).float().cpu().reshape(n, n).T.numpy()
@@ -269,8 +278,10 @@ def plot_1d(gan,                            # a GAN over the line
             generator:torch.Generator=None, # on the GAN's device; None: a fixed one
            ) -> Axes:                               # the axes; `.right` is the axis of D
     "p_data, p_g and D over a line (the paper's Figure 1); `ValueError` unless data is 1-D"
-    if data.dim != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {data.dim}')
+    if (dim := getattr(data, 'dim', None)) != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {dim}')
+    if not hasattr(data, 'log_prob') or not hasattr(data, 'extent'): raise ValueError(f'plot_1d needs a known density, which {data.name} has not')
     _check_one_by_one(gan)
+    whole_number('n', n, 1)
     lo, hi = data.extent[0].tolist()
     x, ax = torch.linspace(lo, hi, 400), _axes(ax)
     p, d = data.log_prob(x[:, None]).exp(), gan.prob(x[:, None].to(gan.device))
@@ -305,6 +316,8 @@ def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_los
                 ax=None,      # axes to draw on
                ) -> Axes:             # the axes
     "Both players' losses; where the game has V, in nats, with D's loss log 4 at D = ½"
+    for k in ('d_loss', 'g_loss'):
+        if k not in history: raise ValueError(f'history has no {k} to plot: give trainer.history')
     ax = _axes(ax)
     _curve(ax, history['d_loss'], 'discriminator', 'D')
     _curve(ax, history['g_loss'], 'generator', 'G')
@@ -346,7 +359,7 @@ def interpolation(gan,                            # a GAN
                   generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                  ) -> Tensor:                     # G(z(t)), (rows, n, dim), model units
     "What G makes of straight lines between pairs of noise vectors (Figure 3 of the paper)"
-    if n < 2 or rows < 1: raise ValueError(f'n must be ≥ 2 and rows ≥ 1, not n={n}, rows={rows}')
+    whole_number('n', n, 2); whole_number('rows', rows, 1)
     start, end = gan.draw_noise(2*rows, generator or _rng(gan)).split(rows)
     t = torch.linspace(0, 1, n, device=start.device)[:, None]
     z = torch.lerp(start[:, None], end[:, None], t)
@@ -404,7 +417,8 @@ class LivePlot:
         every_s:float=1.,   # seconds between pictures, ≥ 0
         n:int=1000,         # samples in each
     ):
-        if not every_s >= 0: raise ValueError(f'every_s must be ≥ 0, not {every_s}')
+        if not (isinstance(every_s, Real) and every_s >= 0): raise ValueError(f'every_s must be ≥ 0, not {every_s!r}')
+        whole_number('n', n, 1)
         self.every_s, self.n, self.on, self.handle = every_s, n, False, None
 
     def before_fit(self, trainer, n): self.on, self.handle, self.due = _in_notebook(), None, 0.

@@ -184,12 +184,17 @@ def _write_files(trainer, d, record, measured):
     (d/'config.json').write_text(_json(record), encoding='utf-8')
 
 # %% ../nbs/09_run_folders.ipynb #e7eb936b
+def _mean(v):
+    "Of the numbers that are there; None without any, or for what JSON cannot say"
+    m = float(there.mean()) if len(there := v[v == v]) else math.nan
+    return m if math.isfinite(m) else None
+
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
     from gan_nbdev.metrics import metrics
     t = self.trainer
-    last = {k: float(v[-max(len(v)//10, 1):].mean()) for k, v in t.history.items() if len(v) and not math.isnan(v[-1])}
+    last = {k: _mean(v[-max(len(v)//10, 1):]) for k, v in t.history.items() if len(v)}
     return dict(iterations=self.iteration, stopped=t.stopped,
                 **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
 

@@ -10,7 +10,7 @@ import io, json, math, signal, sys, threading, time
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ from .metrics import metrics as measured
 from .plots import palette
 from .support.checks import drawn_words, seed_number, warn, whole_number
 from .support.folders import check_writable, writing
-from .support.kinds import is_number, mapping, plain, short, text
+from .support.kinds import is_number, mapping, one_number, short, text
 from .support.safety import write_atomically
 from .support.safety import on_interrupt
 
@@ -77,8 +77,10 @@ def _differing(experiments):
 def _changes(values): return sum(a != b for a, b in zip(values, values[1:]))
 
 def _seeds(seeds):
-    seeds = seeds if isinstance(seeds, range) else plain(seeds)
-    if not isinstance(seeds, (list, tuple, range)): seeds = range(whole_number('seeds', seeds, 1))
+    seeds = seeds.tolist() if hasattr(seeds, 'tolist') else seeds
+    if not isinstance(seeds, (list, tuple, range)):
+        try: seeds = range(whole_number('seeds', seeds, 1))
+        except ValueError as e: raise ValueError(f'{e}: give how many, or a list of them') from None
     seeds = [seed_number(whole_number('each seed', s, 0)) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different numbers, at least one, not {seeds}')
@@ -149,17 +151,11 @@ def _train(experiments):
     return (ts := trainers()), [_alone(t, first['steps']) for t in ts]
 
 # %% ../nbs/10_study.ipynb #d6c65cd9
-def _number(name, v):
-    try:
-        if not isinstance(v, str): return float(v)
-    except (TypeError, ValueError, RuntimeError, OverflowError): pass   # torch says the second last
-    raise ValueError(f'metrics: {name} must give a number, not {short(v)}')
-
 def _say_of(trainer, failed, metrics):
     "What is kept of a run; where it cannot be measured, the exception, so that the group's others are kept"
     if not failed and not trainer.gan.sample(16, torch.Generator(trainer.device).manual_seed(0)).isfinite().all(): failed = "G's fakes are not finite"
     if failed: return dict(failed=failed, metrics={})
-    try: said = {k: _number(k, f(trainer)) for k, f in metrics.items()} if metrics else measures(trainer)
+    try: said = {k: one_number(f'metrics: {k}', f(trainer)) for k, f in metrics.items()} if metrics else measures(trainer)
     except Exception as e: return e
     return dict(failed=None, metrics=said)
 
@@ -261,10 +257,19 @@ def table(self:Study,
             for i, v in enumerate(self.values(m))]
 
 # %% ../nbs/10_study.ipynb #8e5406d7
-def _say(v):
+def _say(v, digits='.4g'):
     "A value of an entry, or a number, in few letters"
-    if isinstance(v, float): return f'{v:.4g}'
+    if isinstance(v, float): return format(v, digits)
     return v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
+
+def _said(settings):
+    "The same settings in texts: of numbers as many digits as tell them apart"
+    def texts(values):
+        few = [*map(_say, values)]
+        differ = sum(v not in values[:i] for i, v in enumerate(values))
+        return few if len({*few}) >= differ else [_say(v, '') for v in values]
+    columns = {k: texts([s[k] for s in settings]) for k in settings[0]}
+    return [{k: o[i] for k, o in columns.items()} for i in range(len(settings))]
 
 def _lines(rows):
     "A table in Markdown, its columns wide enough to be read as it is"
@@ -279,11 +284,11 @@ def markdown(self:Study,
             ) -> str: # a table
     "Mean ± standard error and every value, by metric and setting"
     names, lost = list(self.settings[0]), bool(self.failed)
-    def cells(r):
-        return [r['metric'], *(_say(r[k]) for k in names), Estimate(r['mean'], r['error'], r['n']),
+    def cells(r, said):
+        return [r['metric'], *said.values(), Estimate(r['mean'], r['error'], r['n']),
                 *[r['failed']]*lost, ' '.join(map(_say, r['values']))]
     head = ['metric', *names, 'mean ± standard error', *['failed']*lost, 'every value']
-    return '\n'.join(_lines([head, *map(cells, self.table(metric))]))
+    return '\n'.join(_lines([head, *map(cells, self.table(metric), cycle(_said(self.settings)))]))
 
 @patch
 def _repr_markdown_(self:Study): return f'{self!r}\n\n{self.markdown()}'
@@ -291,7 +296,8 @@ def _repr_markdown_(self:Study): return f'{self!r}\n\n{self.markdown()}'
 # %% ../nbs/10_study.ipynb #452cae9c
 def _labels(settings, most=60):
     "All that differs; where that is long, only as much as tells the settings apart, such as a game without what it brings along"
-    def said(names): return [', '.join(f'{k}={_say(s[k])}' for k in names) for s in settings]
+    texts = _said(settings)
+    def said(names): return [', '.join(f'{k}={s[k]}' for k in names) for s in texts]
     def order(k): return -k.removesuffix('.name').count('.'), _changes([s[k] for s in settings])
     names = [*settings[0]]
     for k in sorted(reversed(names), key=order)*(max(map(len, said(names))) > most):
@@ -379,7 +385,7 @@ def _take_up(self:Study, theirs, folder):
 def _result(path):
     o = _read(path)
     try:
-        o['metrics'] = {k: float(v) if isinstance(v, str) else v for k, v in o['metrics'].items()}
+        o['metrics'] = {k: v if isinstance(v, (int, float)) else float(v) for k, v in o['metrics'].items()}
         if o.keys() >= {'failed', 'seconds', 'versions'}: return o
     except (TypeError, KeyError, AttributeError, ValueError): pass
     raise ValueError(f'{path} is not what a study writes: without it, the run is trained again')

@@ -22,20 +22,17 @@ from .support.commands import errors_in_one_line, prepare
 prepare()   # before torch is imported
 
 # %% ../nbs/12_study_command.ipynb #ce5c9cc0
-def _value(text):
-    try: return json.loads(text)
-    except ValueError: return text
-
 def _values_of(text:str # as 'k=1,5'
                 ) -> tuple: # the entry, and the list of its values
     "What varies; `ValueError` unless it is an entry with values"
     name, eq, said = text.partition('=')
     if not (eq and name.strip() and said.strip()):
         raise ValueError(f'--vary {text} must be an entry and its values, as k=1,5')
-    values = _value(f'[{said}]')
-    if isinstance(values, str): values = [_value(o) for o in said.split(',')]
+    from gan_nbdev.experiments import parse_entry
+    name, values = parse_entry(f'{name}=[{said}]')
+    if isinstance(values, str): values = [parse_entry(f'{name}={o.strip()}')[1] for o in said.split(',')]
     one = values[0] if len(values) == 1 and isinstance(values[0], list) else []
-    return name.strip(), one if one and all(isinstance(o, list) for o in one) else values
+    return name, one if one and all(isinstance(o, list) for o in one) else values
 
 # %% ../nbs/12_study_command.ipynb #b249a2d2
 def _begin_worker():
@@ -72,20 +69,32 @@ def _executor(workers, cluster):
                 for p in active_children(): p.terminate()   # one that has only begun would not hear Ctrl-C
     else: yield None
 
-def _experiment(config):
+def _base(config):
+    "For `combinations`: data, read once if they are in a file, or a complete description"
     from gan_nbdev.experiments import Experiment, experiment
     from gan_nbdev.run_folders import read_record
+    from gan_nbdev.runs import described_after
     p = Path(config).expanduser()
-    known = p.suffix == '.json' or any((p/o).exists() for o in ('config.json', 'checkpoints'))
-    return Experiment(read_record(p)['experiment']) if known else experiment(config)
+    if p.suffix != '.json' and not any((p/o).exists() for o in ('config.json', 'checkpoints')):
+        return dict(data=experiment(config).given.get('data', config))
+    record = read_record(p)
+    acts = record['story'] + record['left']
+    e, n = described_after(Experiment(record['experiment']), acts), sum(act.get('fit') or 0 for act in acts)
+    steered = any('alone' in act or {*act.get('change', ())} - {'steps'} for act in acts)
+    if steered or e['steps'] not in (None, n):
+        how = 'was steered on its way' if steered else f'is of {n:,} iterations, but its description of {e["steps"]:,}'
+        raise ValueError(f'the run in {config} {how}, which a study does not repeat: give a description (.json), or data')
+    return e
 
 # %% ../nbs/12_study_command.ipynb #01c1af36
-def _check_metric(metric, e):
-    "Is it measured, of data such as these?"
+def _check_metric(metric, experiments):
+    "Is it measured in every setting? Data and game say what is"
     from gan_nbdev.study import measures
-    t = e.trainer()
-    known = [*measures(t), *['final_value']*('value' in t.history)]
-    if metric not in known: raise ValueError(f'--metric {metric} must be one of {", ".join(known)}')
+    def known(t): return [*measures(t), *['final_value']*('value' in t.history)]
+    kinds = {json.dumps([e['data'], e['game']]): e for e in experiments}
+    first, *others = [known(e.trainer()) for e in kinds.values()]
+    shared = [k for k in first if all(k in o for o in others)]
+    if metric not in shared: raise ValueError(f'--metric {metric} must be one of {", ".join(shared)}' + ', which all settings have'*bool(others))
 
 _Lists = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE,VALUE')]
 
@@ -93,7 +102,7 @@ _Lists = Annotated[str, dict(nargs='+', action='extend', metavar='ENTRY=VALUE,VA
 @errors_in_one_line
 def gan_study(
     config:str='ring',  # data (a name or a path), a description (.json), or a run folder
-    vary:_Lists=None,   # entries of the description with their values, as k=1,5
+    vary:_Lists=None,   # entries with their values, as k=1,5; with data a game by name brings its settings along, in a description or run only these change
     seeds:int=10,       # how many, from 0
     out:str=None,       # folder to write (default: runs/study-DATA)
     metric:str=None,    # print only this one
@@ -109,11 +118,10 @@ def gan_study(
     if len(lists) < len(vary or ()): raise ValueError('--vary names an entry twice')
     from gan_nbdev.study import combinations, study
     from gan_nbdev.support.folders import check_writable
-    e = _experiment(config)
-    name = e.entries['data'].get('name') or Path(e.entries['data'].get('file', 'own')).stem
-    out = check_writable(f'runs/study-{name}' if out is None else out)
-    experiments = combinations(e, lists)
-    if metric: _check_metric(metric, experiments[0])
+    experiments = combinations(_base(config), lists)
+    data = experiments[0]['data']
+    out = check_writable(f'runs/study-{data.get("name") or Path(data.get("file", "own")).stem}' if out is None else out)
+    if metric: _check_metric(metric, experiments)
     with _executor(workers, cluster) as executor:
         s = study(experiments, seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)

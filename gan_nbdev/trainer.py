@@ -24,7 +24,7 @@ from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bit
                                       unchanged)
 from .support.checks import one_line, positive_number, seed_number, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, thread_numbers, threads_that_pay
-from .support.kinds import short
+from .support.kinds import one_number, short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
 from .support.safety import give_up, on_interrupt, until_given_up
@@ -219,10 +219,7 @@ def log(self:Trainer,
         value):   # a number, or a tensor of one
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
     if name in self.columns: raise ValueError(f'{name!r} is a column of the record already')
-    if torch.is_tensor(value): value = value.detach()
-    try: value = float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f'{name} must be one number, not {short(value)}') from None
+    value = one_number(name, value)
     if self.logged.open: self.logged.now[str(name)] = value
     else: self.record.amend(str(name), value)
 
@@ -714,7 +711,7 @@ class EarlyStop:
         if self.best > -math.inf: self._give_up(trainer)
 
     def after_block(self, trainer):
-        if (m := self.metric(trainer)) > self.best:
+        if (m := one_number('metric', self.metric(trainer))) > self.best:
             self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
             state = trainer.state_dict()
             for h, s in zip(stateful(trainer.hooks), state['hooks']):

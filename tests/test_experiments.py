@@ -14,6 +14,7 @@ from gan_nbdev.experiments import Experiment, experiment, live, parse_entry, rec
 from gan_nbdev.networks import paper_discriminator, paper_generator
 from gan_nbdev.support.calls import remembers
 from gan_nbdev.engines.parts import describe_rule, make_rule, optimisers
+from gan_nbdev.study import combinations
 
 def run(code):
     "The names that these statements make"
@@ -115,6 +116,29 @@ def test_recipes_fit_the_data():
     assert experiment('mnist')['data'] == dict(name='mnist', split='paper')
     assert experiment('fashion-mnist')['data.name'] == 'fashion_mnist'
     assert {'points', 'ring', 'exact', 'tables', 'digits', 'images', 'mnist', 'paper', 'lab', 'lab-images'} == {*recipes}
+
+@pytest.mark.parametrize('data', ['ring', dict(name='ring'), 'mnist'])
+@pytest.mark.parametrize('game', ['non-saturating', 'wgan-gp', 'wasserstein', 'began'])
+def test_a_game_by_name_brings_its_settings_however_it_is_asked_for(game, data):
+    e = experiment(data, game=game)
+    for asked in ({'game.name': game}, {'game': dict(name=game)}):
+        assert experiment(data, **asked) == e and combinations(dict(data=data), {k: [v] for k, v in asked.items()}) == [e]
+    for asked in ({'game': dict(name=game, noise=.2)}, {'game': game, 'game.noise': .2}, {'game.name': game, 'game.noise': .2}):
+        assert experiment(data, **asked) == experiment(data, **{'game': dict(name=game), 'game.noise': .2})
+    if game != 'non-saturating': assert {*e.differences(experiment(data, game=dict(name=game, noise=.2)))} == {'game.noise'}
+
+def test_what_is_given_wins_over_what_a_name_brings():
+    e, given = experiment('ring', game='wgan-gp'), {'k': 2, 'd_rule.lr': 1e-4}
+    assert e['game.weight'] == .1 and e['k'] == 3
+    assert e.differences(experiment('ring', game=dict(name='wgan-gp', weight=10), **given)) == {
+        'game.weight': (.1, 10), 'k': (3, 2), 'd_rule.lr': (1e-3, 1e-4)}
+    for data in ('digits', 'grid', 'ring'): assert experiment('ring', **{'data.name': data}) == experiment(data)
+
+def test_of_a_complete_description_only_what_is_named_changes():
+    e = experiment('ring')
+    for change in ({'game': 'wgan-gp'}, {'game.name': 'wgan-gp'}): assert e.differences(*combinations(e, {k: [v] for k, v in change.items()})) == {
+        'game': ('non-saturating', 'wgan-gp')}
+    assert {*e.differences(*combinations(e, {'data': ['grid']}))} == {'data.name'}
 
 def lab_by_hand(data, images):
     if images:
@@ -223,6 +247,11 @@ def test_changes_name_keeps_what_is_known():
 @pytest.mark.parametrize('changes, why', [({5: 1}, 'the name of an entry must be a text'), ([('k', 2)], 'changes must be an object'), (None, 'changes must be')])
 def test_changes_that_are_none_are_refused_in_one_line(changes, why):
     with pytest.raises(ValueError, match=why): experiment('ring').changed(changes)
+
+@pytest.mark.parametrize('name, known', [
+    ('d_rule.schedule.lr.nope', 'd_rule.schedule.lr.kind, d_rule.schedule.lr.to, d_rule.schedule.lr.share'), ('k.nope', 'k'), ('nope.k', 'schema, data, ')])
+def test_an_unknown_entry_is_told_its_neighbours(name, known):
+    with pytest.raises(ValueError, match=f"^unknown entry '{name}': choose one of {known}"): experiment('ring')[name]
 
 def test_changing_leaves_the_original():
     e = experiment('ring')

@@ -17,7 +17,8 @@ from gan_nbdev.games.combinations import smoothed
 from gan_nbdev.games.table import games, make_game
 from gan_nbdev.measures.stacked import stacked
 from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start_at_mean
-from gan_nbdev.plots import LivePlot, plot_1d
+from gan_nbdev.plots import (LivePlot, interpolation, mosaic, plot_1d, plot_interpolation, plot_losses,
+                             plot_probability, plot_samples)
 from gan_nbdev.runs import Run
 from gan_nbdev.trainer import EarlyStop, Trainer
 
@@ -36,7 +37,33 @@ class _Endless(IterableDataset):
 _step_lr, _plain = torch.optim.lr_scheduler.StepLR, games['non-saturating']
 def _game(**more): return _plain._replace(**more)
 
+def _flat(dim=2): return GAN(mlp_generator(2, dim, (8,)), mlp_discriminator(dim, (8,)), normal(2))
+
 refused = {
+    **{f'a game of {k}={v}': (lambda k=k, v=v, more=more: experiment('ring', game={'name': 'minimax', k: v, **more}), rf'^game\.{k} must be .*not {v}$')
+       for k, v, more in (('noise', -1, {}), ('noise_until', 0, dict(noise=.1)), ('unroll_rate', -1, dict(unroll=1)), ('real_label', 2, {}),
+                          ('fake_label', 1, {}))},
+    'a number below 0 that may be 0': (lambda: make_game(r1=-1), 'r1 must be a number of at least 0, not -1'),
+    'half a step ahead': (lambda: make_game(unroll=2.5), '^unroll must be'),
+    'labels of another game': (lambda: experiment('ring', game=dict(name='hinge', real_label=.9)), '^game: only a game whose'),
+    'a walk of half a stop': (lambda: interpolation(_flat(), n=2.5), 'n must be a whole number of at least 2, not 2.5'),
+    'a walk in words': (lambda: plot_interpolation(_flat(), n='8'), "n must be .*, not '8'"),
+    'half a walk': (lambda: interpolation(_flat(), rows=1.5), 'rows must be a whole number of at least 1, not 1.5'),
+    **{f'{n} columns of images': (lambda n=n: mosaic(torch.rand(4, 4), (2, 2), n_cols=n), f'n_cols must be .*, not {n}') for n in (-1, 0, 1.5)},
+    'a map without points': (lambda: plot_probability(_flat(), ring(), n=0), 'n must be a whole number of at least 2, not 0'),
+    'a name for a box': (lambda: plot_probability(_flat(), 'ring'), "extent must be a box, .* not 'ring'"),
+    'a box from high to low': (lambda: plot_probability(_flat(), [[1, -1], [1, -1]]), r'extent must be \(lowest, highest\)'),
+    'a line of unknown density': (lambda: plot_1d(_flat(1), Samples(torch.randn(9, 1))), 'plot_1d needs a known density, which samples has not'),
+    'a line of no samples': (lambda: plot_1d(_flat(1), mixture_1d(), n=0), 'n must be a whole number of at least 1, not 0'),
+    'losses of nothing': (lambda: plot_losses({}), 'history has no d_loss'),
+    'pictures of no samples': (lambda: LivePlot(n=0), 'n must be a whole number of at least 1, not 0'),
+    'seconds in words': (lambda: LivePlot('1'), "every_s must be ≥ 0, not '1'"),
+    'a uniform that is too wide': (lambda: uniform(2, -3e38, 3e38), 'must fit float32, not -3e.38 and 3e.38'),
+    **{f'labels of class {k} alone': (lambda k=k: Samples(torch.randn(9, 2), labels=[k]*9), f'labels must be of two classes or more, not of class {k} alone')
+       for k in (0, 1)},
+    **{f'a metric of {v}': (lambda v=v: _made(hooks=[EarlyStop(lambda t: v, every=1)]).fit(2, False), 'metric must be one number, not ')
+       for v in (None, 'a', (1, 2))},
+    'members that measure nothing': (lambda: Ensemble([_made()]).evaluate(lambda t: None), 'metric must be one number, not None'),
     'an end of the noise in words': (lambda: uniform(2, 'a', 1), "low must be a finite number, not 'a'"),
     'noise of nothing': (lambda: GAN(mlp_generator(2, 2), mlp_discriminator(2), Noise('mine', 2, lambda n, dim, generator: None)),
                          r'mine\(2\) must draw a float32 tensor of shape \(n, 2\), not NoneType'),
@@ -55,7 +82,7 @@ refused = {
     'shares of other classes': (lambda: _made(classes=4).gan.set_shares([.5, .5]), r'shape \(2,\), but there are 4'),
     'a label in words': (lambda: smoothed(_plain, 'a'), "real must be a finite number, not 'a'"),
     'a balance in words': (lambda: Reconstruction(torch.nn.Identity(), 'a'), "balance must be a finite number, not 'a'"),
-    'a rate of no steps ahead': (lambda: make_game('minimax', unroll_rate=-5), 'unroll_rate goes with unroll'),
+    'a rate of no steps ahead': (lambda: make_game('minimax', unroll_rate=5), 'unroll_rate goes with unroll'),
     'a schedule that grows without bounds': (lambda: adam(exponential(1e-3, 1.1)).at(10_000), 'its schedule gives inf at iteration 10000'),
     'a word for a metric': (lambda: EarlyStop('x'), "metric must be a function of the trainer, not 'x'"),
     'a hook for a list': (lambda: experiment('ring').trainer(hooks=LivePlot()), 'hooks must be a list, not LivePlot'),
@@ -120,6 +147,19 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
 
+
+def test_a_metric_may_be_a_tensor():
+    stopper = EarlyStop(lambda t: torch.zeros(1), every=2, patience=1)
+    assert _made(hooks=[stopper]).fit(20, False).stopped == 'no rise above 0 since iteration 2'
+
+def test_classes_that_never_occur_are_named(recwarn):
+    assert Samples(torch.randn(9, 2), labels=[0, 2, 5]*3).classes == 6
+    assert [str(w.message) for w in recwarn] == ['labels: no row is of class 1, 3, 4, so nothing is learned of that']
+
+@pytest.mark.parametrize('dim', [1, 2, 3])
+def test_a_run_that_diverged_is_drawn(dim, recwarn):
+    plot_samples(torch.full((9, dim), torch.nan))
+    assert not [*recwarn]
 
 @pytest.mark.parametrize('wrong', ['d', 'g'])
 def test_a_change_that_does_not_fit_changes_nothing(wrong):

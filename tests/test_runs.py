@@ -36,6 +36,23 @@ def state(run):
 def new(data='ring'): return Run(experiment(data, **small), None if isinstance(data, str) else data)
 
 
+class _Logs:
+    every = 5
+    def after_block(self, trainer):
+        trainer.log('fid', 1.)
+        trainer.log('far', float('inf'))
+        if trainer.iteration == 5: trainer.log('once', 2.)
+
+
+def test_what_was_logged_now_and_then_is_measured(tmp_path):
+    def refuse(constant): raise AssertionError(constant)
+    run = new()
+    run.trainer.hooks.append(_Logs())
+    run.fit(50, progress=False).save(tmp_path/'r')
+    said = json.loads((tmp_path/'r/metrics.json').read_text(), parse_constant=refuse)
+    assert [said[f'final_{k}'] for k in ('fid', 'once', 'far')] == [1, None, None]
+
+
 def test_the_last_tenth_of_the_record_is_measured():
     run = new().fit(20, progress=False)
     said, record = run.measure(), run.trainer.history

@@ -8,9 +8,12 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
-import pytest
-from gan_nbdev.experiments import experiment
+import pytest, torch
+from gan_nbdev.cli import gan_train
+from gan_nbdev.experiments import Experiment, experiment
+from gan_nbdev.run_folders import Run
 from gan_nbdev.study import Study, combinations, study
+from gan_nbdev.study_command import gan_study
 from gan_nbdev.trainer import Trainer
 
 import commands
@@ -148,7 +151,7 @@ def test_what_cannot_be_trained_is_refused_where_it_is_trained(tmp_path):
 @pytest.mark.parametrize('given, more, why', [
     (None, {}, 'experiments must be'), ([tiny, 5], {}, 'not 5'), ({5: 1}, {}, 'name of an entry must be a text'),
     ({'data': 'ring', 5: [1]}, {}, 'name of an entry must be a text'), (tiny, dict(executor=5), 'executor must be'),
-    (tiny, dict(seeds=[2**63]), 'seed must be below'), (tiny, dict(folder='file'), '^folder file is a file'),
+    (tiny, dict(seeds=[2**63]), 'seed must be below'), (tiny, dict(seeds={1, 2}), 'or a list of them'), (tiny, dict(folder='file'), '^folder file is a file'),
     (tiny, dict(folder=5), '^folder must be the path'), ([tiny, tiny.changed({'seed': 3})], {}, 'the same: seeds come from'),
     (tiny, dict(metrics=[len]), 'metrics must be'), (tiny, dict(metrics={5: len}), 'name of each of metrics must be a text'),
     *(([tiny, tiny.changed({'k': 2})], dict(metrics={k: len}), f'metrics: {k} is a column') for k in ('k', 'seed', 'seconds', 'failed'))])
@@ -172,7 +175,7 @@ def picky(trainer):
 def test_a_metric_that_fails_costs_only_its_run(tmp_path, at_gate, how, error):
     (at_gate/'picky').write_text(how)
     four = [tiny, tiny.changed({'k': 2})], 3, dict(w=picky), tmp_path/'s'
-    with pytest.raises(error, match="seed 1|metrics: w must give a number, not"): study(*four, progress=False)
+    with pytest.raises(error, match="seed 1|metrics: w must be one number, not"): study(*four, progress=False)
     assert sorted(before := files(tmp_path/'s')) == ['0-0.json', '0-2.json']   # and no other group is begun
     (at_gate/'picky').unlink()
     s = study(*four, progress=False)
@@ -207,6 +210,29 @@ def test_settings_are_called_by_what_tells_them_apart(tmp_path):
     pairs = Study(combinations(ring, {'k': [1, 2], 'g_rule.lr': [1e-4, 5e-4], 'd_rule.lr': [1e-4, 5e-4]}), 1)
     assert pairs.label(0) == 'k=1, g_rule.lr=0.0001, d_rule.lr=0.0001'   # short enough, and all of it is needed
 
+
+def test_numbers_that_differ_late_have_names_that_differ():
+    s = Study(dict(data='ring', **{'d_rule.lr': [1e-3, 1.00001e-3], 'g_rule.lr': [1e-4, 1/3]}), 1)
+    s.results = {(i, 0): dict(metrics=dict(score=1.), failed=None, seconds=1., versions={}) for i in range(4)}
+    assert s.label(2) == 'd_rule.lr=0.00100001, g_rule.lr=0.0001'
+    assert [r.split('|')[2].strip() for r in s.markdown().splitlines()[2:]] == ['0.001', '0.001', '0.00100001', '0.00100001']
+    assert [r.split('|')[3].strip() for r in s.markdown().splitlines()[2:]] == ['0.0001', '0.3333']*2
+
+def test_an_infinite_metric_is_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        s = study(tiny, 2, dict(v=lambda t: (1., float('inf'))[t.seed]), progress=False)
+        assert s.table('v')[0]['mean'] == float('inf') and 'inf ± nan' in s.markdown()
+
+@pytest.mark.parametrize('seeds, known', [(torch.tensor([3, 1]), [3, 1]), (torch.tensor(2), [0, 1]), (range(2, 4), [2, 3])])
+def test_seeds_in_any_form(seeds, known): assert Study(tiny, seeds).seeds == known
+
+@pytest.mark.parametrize('v', [[1, 2], None, {}])
+def test_a_result_that_is_no_number_is_refused_with_its_file(tmp_path, v):
+    study(tiny, 1, dict(w=weights), tmp_path, progress=False)
+    path = tmp_path/'runs/0-0.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'metrics': {'w': v}}))
+    with pytest.raises(ValueError, match='0-0.json is not what a study writes'): study(tiny, 1, dict(w=weights), tmp_path, progress=False)
 
 def test_a_study_in_which_nothing_is_measured_has_no_picture():
     with pytest.raises(ValueError, match='nothing to plot'): Study(tiny, 1).plot()
@@ -329,6 +355,46 @@ def test_command(tmp_path):
         r = run(*args, '--out', 'cluster', '--cluster', address, cwd=tmp_path)
         assert r.returncode == 0, r.stderr
     assert results(tmp_path/'processes') == results(tmp_path/'cluster') == rows
+
+def planned(folder): return [Experiment(o) for o in json.loads((folder/'study.json').read_text())['experiments']]
+
+quick = 'steps=2', 'device=cpu'
+@pytest.mark.parametrize('varied, values', [('game', 'non-saturating,wgan-gp'), ('game.name', 'non-saturating,wgan-gp'), ('data', 'ring,digits')])
+def test_the_command_trains_what_gan_train_would(tmp_path, varied, values):
+    gan_study('ring', [f'{varied}={values}', *quick], 1, str(tmp_path/'s'), quiet=True)
+    for e, v in zip(planned(tmp_path/'s'), values.split(',')):
+        asked = dict(data=v) if varied == 'data' else dict(set=[f'{varied}={v}'])
+        gan_train(**{'data': 'ring', **asked}, steps=2, device='cpu', out=tmp_path/v, quiet=True)
+        assert e == Experiment(json.loads((tmp_path/v/'config.json').read_text())['experiment'])
+
+def test_of_a_file_the_command_varies_what_fits_it_and_reads_it_once(tmp_path, monkeypatch):
+    table(tmp_path/'my.csv', 300)
+    def seen(experiments, *args, **more): raise ValueError(len({id(e.given['data']) for e in experiments}), [e.entries for e in experiments])
+    monkeypatch.setattr('gan_nbdev.study.study', seen)
+    with pytest.raises(ValueError) as e: gan_study(str(tmp_path/'my.csv'), ['game=non-saturating,wgan-gp', 'k=1,2'], 1, str(tmp_path/'s'))
+    asked = [dict(game=g, k=k) for g in ('non-saturating', 'wgan-gp') for k in (1, 2)]
+    assert e.value.args == (1, [experiment(str(tmp_path/'my.csv'), **o).entries for o in asked])
+
+def test_of_a_lengthened_run_the_command_studies_the_whole_length(tmp_path):
+    gan_train('ring', steps=6, device='cpu', out=tmp_path/'r', quiet=True)
+    gan_train(resume=True, steps=9, out=tmp_path/'r', quiet=True)
+    gan_study(str(tmp_path/'r'), None, 1, str(tmp_path/'s'), quiet=True)
+    assert [e['steps'] for e in planned(tmp_path/'s')] == [9]
+
+@pytest.mark.parametrize('acts, how', [
+    ([{'fit': 10}, {'change': {'k': 2}}, {'fit': 10}], 'was steered on its way'), ([{'fit': 10}, {'alone': 'd', 'times': 1}, {'fit': 10}], 'was steered'),
+    ([{'fit': 5}], 'is of 5 iterations, but its description of 20')])
+def test_a_run_that_no_description_repeats_is_refused(tmp_path, acts, how):
+    Run(tiny).play(acts).save(tmp_path/'r')
+    with pytest.raises(ValueError, match=how): gan_study(str(tmp_path/'r'), None, 1, str(tmp_path/'s'), quiet=True)
+    assert not (tmp_path/'s').exists()
+
+@pytest.mark.parametrize('varied, metric', [('game=non-saturating,wgan-gp', 'final_value'), ('game=wgan-gp,non-saturating', 'final_value'),
+                                            ('data=ring,digits', 'jsd'), ('data=digits,ring', 'jsd')])
+def test_a_metric_that_some_setting_lacks_is_refused(tmp_path, varied, metric):
+    with pytest.raises(ValueError, match=f'--metric {metric} must be one of .*, which all settings have$') as e:
+        gan_study('ring', [varied, *quick], 1, str(tmp_path/'s'), metric, quiet=True)
+    assert f'{metric},' not in str(e.value) and not (tmp_path/'s').exists()
 
 def gone(group):
     try: os.killpg(group, 0)

@@ -24,7 +24,7 @@ from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
 from ..support.devices import threads_that_pay
-from ..support.kinds import short
+from ..support.kinds import one_number, short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
 
@@ -38,8 +38,9 @@ def mean_and_error(values # numbers, at least one
     "Mean ± standard error; `ValueError` if there are none"
     v = np.asarray(values, dtype=float)
     if not v.size: raise ValueError('values must hold at least one number')
-    error = float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan
-    return Estimate(float(v.mean()), error, v.size)
+    with np.errstate(invalid='ignore'):   # infinite values
+        error = float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan
+        return Estimate(float(v.mean()), error, v.size)
 
 # %% ../../nbs/engines/05_ensemble.ipynb #cd092281
 class Stacked:
@@ -320,5 +321,5 @@ def evaluate(self:Ensemble,
              metric,    # function of a trainer: a number
             ) -> tuple: # the `Estimate` over the members that did not fail, and their values
     "A metric of every member: mean ± standard error"
-    values = [float(metric(t)) for i, t in enumerate(self.trainers) if i not in self.failed]
+    values = [one_number('metric', metric(t)) for i, t in enumerate(self.trainers) if i not in self.failed]
     return mean_and_error(values), values

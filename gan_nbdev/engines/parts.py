@@ -193,10 +193,10 @@ def _game_form(v):
 def _game_entry(v):
     "A name, or a name with options that are not the defaults"
     if isinstance(v, str): return kinds.one_of(*games)('game', v)
-    v = checked('game.', mapping('game', v), _game_form(mapping('game', v)))
+    v = checked('game.', v, form := _game_form(mapping('game', v)))
     if len(v) == 1: return v['name']
     try: make_game(**v)
-    except ValueError as e: raise ValueError(f'game.{e}') from None
+    except ValueError as e: raise ValueError(f'game{"." if str(e).split()[0] in form.kinds else ": "}{e}') from None
     return v
 
 def own_entry(o       # an object
