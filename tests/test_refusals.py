@@ -153,7 +153,9 @@ def test_a_metric_may_be_a_tensor():
     assert _made(hooks=[stopper]).fit(20, False).stopped == 'no rise above 0 since iteration 2'
 
 def test_classes_that_never_occur_are_named(recwarn):
-    assert Samples(torch.randn(9, 2), labels=[0, 2, 5]*3).classes == 6
+    data = Samples(torch.randn(9, 2), labels=[0, 2, 5]*3)
+    assert data.classes == 6 and not recwarn   # as long as nobody asks for classes
+    data.labelled
     assert [str(w.message) for w in recwarn] == ['labels: no row is of class 1, 3, 4, so nothing is learned of that']
 
 @pytest.mark.parametrize('dim', [1, 2, 3])

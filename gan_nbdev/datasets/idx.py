@@ -90,13 +90,13 @@ def idx_images(
     with naming(p): return Samples(x[:n], scale='unit', name=name, labels=_labels_beside(p, len(x), n))
 
 def _labels_beside(p, most, n):
-    "What the file of labels that belongs to these images says; None if there is none"
+    "What the file of labels that belongs to these images says; None if there is none, or one class alone"
     stem = re.sub('images(.)idx3', r'labels\1idx1', p.name.removesuffix('.gz'))
     found = next((q for gz in ('', '.gz') if stem != p.name and (q := p.with_name(stem + gz)).is_file()), None)
     if found is None: return None
     y = read_idx(found)
     if y.shape != (most,): raise ValueError(f'{found.name} holds no labels for {most} images: shape {tuple(y.shape)}')
-    return y[:n]
+    return y[:n] if len({*y[:n].tolist()}) > 1 else None   # of one class there is nothing to tell
 
 def _images_in(folder, name, split):
     _check_split(split)

@@ -212,6 +212,9 @@ class Samples(Scaled):
     @property
     def labelled(self):
         if self.classes is None: return super().labelled
+        there = {*self.labels.unique().tolist()}
+        if gone := [k for k in range(min(self.classes, len(there) + 10)) if k not in there]:   # ten at least, or all
+            warn(f'labels: no row is of class {", ".join(map(str, gone[:10]))}{" …"*(len(gone) > 10)}, so nothing is learned of that')
         here = copy(self)
         here.__class__ = _Labelled
         return here
@@ -230,12 +233,8 @@ def _labels(labels, n):
         raise ValueError(f'labels must be {n} whole numbers from 0, one for each row, '
                          f'not {str(y.tolist())[:60]} of shape {tuple(y.shape)}')
     y = y.long()
-    there = {*y.unique().tolist()}
-    if len(there) < 2: raise ValueError(f'labels must be of two classes or more, not of class {min(there)} alone')
-    n = max(there) + 1
-    if gone := [k for k in range(min(n, len(there) + 10)) if k not in there]:   # ten at least, or all
-        warn(f'labels: no row is of class {", ".join(map(str, gone[:10]))}{" …"*(len(gone) > 10)}, so nothing is learned of that')
-    return y, n
+    if (y == y[0]).all(): raise ValueError(f'labels must be of two classes or more, not of class {y[0]} alone')
+    return y, int(y.max()) + 1
 
 @patch(as_prop=True)
 def shares(self:Samples)->torch.Tensor: # (classes,), sum 1
