@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['real_tensor', 'rows', 'finite_tensor', 'probabilities', 'cholesky_factors', 'in_pieces', 'random_generator',
-           'class_numbers', 'called_with']
+           'class_numbers', 'nearest_rows', 'called_with']
 
 # %% ../../nbs/support/03_tensors.ipynb #3fb386d7
 from numbers import Real
@@ -149,12 +149,30 @@ def class_numbers(y,           # a class, or several
                  ) -> torch.Tensor: # the same
     "`y` as a tensor; `ValueError` unless all are classes, counted from 0"
     wrong = f'y must be whole numbers from 0 to {classes - 1}, not '
-    try: y = torch.as_tensor(y)
+    try: y = y if torch.is_tensor(y) else torch.from_numpy(np.require(y, requirements=['C', 'W']))   # codes of pandas are read-only
     except (TypeError, ValueError, RuntimeError): raise ValueError(wrong + short(y)) from None
     whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
     if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < classes:
         raise ValueError(wrong + short(y.tolist()))
     return y
+
+# %% ../../nbs/support/03_tensors.ipynb #7c3e91aa
+def nearest_rows(x:torch.Tensor,    # (n, d) real numbers of any type, on the CPU
+                 real:torch.Tensor, # (m, d), m ≥ k
+                 k:int=1,           # how many of these for each of `x`, ≥ 1
+                ) -> torch.Tensor:  # which, nearest first, (n, k)
+    "The `k` rows of `real` that are nearest to each row of `x`, told apart far from 0, too"
+    middle = real[:100].double().median(0).values   # of which strays move little
+    step = max(1, min(4096, 2**22//real.shape[1]))   # so that memory does not grow with m
+    def found(x):
+        x, near, which = x.double() - middle, [], []
+        for i in range(0, len(real), step):
+            b = real[i:i + step].double() - middle
+            d2, j = ((b*b).sum(1) - 2*x@b.T).topk(min(k, len(b)), largest=False)   # |x|² is the same for all
+            near.append(d2); which.append(i + j)
+        near, which = torch.cat(near, 1), torch.cat(which, 1)
+        return which.gather(1, near.topk(k, largest=False).indices)
+    return torch.cat([found(o) for o in x.split(1000)])
 
 # %% ../../nbs/support/03_tensors.ipynb #0c371be1
 def called_with(net:nn.Module, # any
