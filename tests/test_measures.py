@@ -108,6 +108,7 @@ def test_copies_are_seen_in_training_items_of_any_type(kind):
     u = np.where(normal(0, 600, 64) > 0, 255, 0)
     copies = u[:200] + normal(1, 200, 64)
     got = compare(copies, u[:300], u[300:], training=u.astype(kind))
+    assert compare(1e40*copies, u[:300], u[300:], training=u.astype(kind))['nearest_ratio'] > 1e30   # beyond float32
     assert got['nearest_ratio'] < .03 and got == compare(copies, u[:300], u[300:], training=u.astype(float))
 
 def test_what_is_nearest_is_found_far_from_0():
@@ -116,6 +117,7 @@ def test_what_is_nearest_is_found_far_from_0():
     for a, b in ((copies, x), (copies + 1e8, x + 1e8)):
         assert nearest_ratio(a, b) == pytest.approx(compare(a, b[:400], b[400:], training=b)['nearest_ratio'], rel=1e-6)
         assert nearest_ratio(a, b) == pytest.approx(nearest_ratio(copies, x), rel=1e-5)
+    assert nearest_ratio(copies, np.concatenate([[[1e14]*30], x])) < .1      # nor does one stray harm
     y = np.arange(200)%2
     data = Samples(1e4*np.c_[1 + y, 0*y] + .05*normal(2, 200, 2), scale=None, labels=y)
     assert obeyed(data.x, y, data, k=1) == 1

@@ -157,22 +157,17 @@ def class_numbers(y,           # a class, or several
     return y
 
 # %% ../../nbs/support/03_tensors.ipynb #7c3e91aa
-def nearest_rows(x:torch.Tensor,    # (n, d) real numbers of any type, on the CPU
+def nearest_rows(x:torch.Tensor,    # (n, d) finite numbers of any type, on the CPU
                  real:torch.Tensor, # (m, d), m ≥ k
                  k:int=1,           # how many of these for each of `x`, ≥ 1
                 ) -> torch.Tensor:  # which, nearest first, (n, k)
     "The `k` rows of `real` that are nearest to each row of `x`, told apart far from 0, too"
-    middle = real[:100].double().median(0).values   # of which strays move little
-    step = max(1, min(4096, 2**22//real.shape[1]))   # so that memory does not grow with m
-    def found(x):
-        x, near, which = x.double() - middle, [], []
-        for i in range(0, len(real), step):
-            b = real[i:i + step].double() - middle
-            d2, j = ((b*b).sum(1) - 2*x@b.T).topk(min(k, len(b)), largest=False)   # |x|² is the same for all
-            near.append(d2); which.append(i + j)
-        near, which = torch.cat(near, 1), torch.cat(which, 1)
-        return which.gather(1, near.topk(k, largest=False).indices)
-    return torch.cat([found(o) for o in x.split(1000)])
+    from sklearn.neighbors import NearestNeighbors   # a second, so only when asked for
+    if real.dtype == torch.float64:
+        middle = real[:100].median(0).values   # which strays move little
+        x, real = x - middle, real - middle
+    else: x, real = x.clamp(-1e30, 1e30).float(), real.float()   # which goes no further
+    return torch.from_numpy(NearestNeighbors(n_neighbors=k).fit(real.numpy()).kneighbors(x.numpy(), return_distance=False))
 
 # %% ../../nbs/support/03_tensors.ipynb #0c371be1
 def called_with(net:nn.Module, # any
