@@ -94,7 +94,7 @@ def parzen_log_prob(x:Tensor,       # items to be judged, (m, d)
 def _log_sums(x, c, s):
     x2, c2 = (x*x).sum(1, keepdim=True), (c*c).sum(1)
     if max(x2.max(), c2.max()) < 1e9*s.min()**2: d2 = (x2 + c2 - 2*x@c.T).clamp_min(0)
-    else: d2 = torch.cdist(x, c, compute_mode='donot_use_mm_for_euclid_dist').square()   # where a millionth of a nat would be lost
+    else: d2 = torch.cdist(x, c, compute_mode='donot_use_mm_for_euclid_dist').square()   # or a millionth of a nat is lost
     return torch.stack([torch.logsumexp(-d2/(2*o*o), 1) for o in s], 1)
 
 # %% ../nbs/05_metrics.ipynb #bda4f95e
@@ -113,7 +113,7 @@ def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
     return float(sigmas[best])
 
 Parzen = namedtuple('Parzen', 'mean stderr sigma')
-Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nats; width of the bumps'
+Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nan of a single one, nats; width of the bumps'
 
 def parzen(centres:Tensor,  # the generator's samples, (n, d)
            test:Tensor,     # real items seen neither in training nor for σ, (m, d)

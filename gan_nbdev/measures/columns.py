@@ -16,7 +16,8 @@ from .two_samples import wasserstein
 # %% ../../nbs/measures/01_columns.ipynb #59a77b5a
 def _plain(column):
     "As `table` reads it"
-    if getattr(column.dtype, 'kind', '') == 'c': raise ValueError(f'column {column.name!r} must hold real numbers, not {column.dtype}')
+    if getattr(column.dtype, 'kind', '') == 'c':
+        raise ValueError(f'column {column.name!r} must hold real numbers, not {column.dtype}')
     return plain_column(column, column.name)
 
 def is_category(column:pd.Series, # of a table
