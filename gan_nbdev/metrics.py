@@ -11,11 +11,12 @@ __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_
 import math
 from collections import namedtuple
 from copy import copy
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Subset
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, Subset
 
 from .data import Distribution, GaussianMixture
 from .datasets.files import get_data
@@ -24,7 +25,7 @@ from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, positive_number, warn, whole_number
 from .support.kinds import short
-from .support.tensors import class_numbers, finite_tensor, real_tensor
+from .support.tensors import class_numbers, finite_tensor, nearest_rows, real_tensor
 from .value import LOG4, seems_squashed, squashed
 
 # %% ../nbs/05_metrics.ipynb #c61b1324
@@ -84,14 +85,16 @@ def parzen_log_prob(x:Tensor,       # items to be judged, (m, d)
     s, chunk = finite_tensor('sigmas', sigmas, 1).to(c.device), whole_number('chunk', chunk, 1)
     if not len(s): raise ValueError('sigmas must not be empty')
     if not (s > 0).all(): raise ValueError(f'sigmas must be > 0, not {s.min().item()}')
-    x, c = x - c.mean(0), c - c.mean(0)      # |x − c|² below cancels badly far from the origin
+    x, c = x - c.mean(0), c - c.mean(0)      # |x − c|² below cancels far from the origin
     sums = torch.cat([_log_sums(part, c, s) for part in x.split(chunk)])
     res = sums - math.log(len(c)) - c.shape[1]*(s*math.sqrt(2*math.pi)).log()
     if res.isfinite().all(): return res
     raise ValueError(f'sigmas from {s.min():g} to {s.max():g} do not suit such items: the squared distances overflow')
 
 def _log_sums(x, c, s):
-    d2 = ((x*x).sum(1, keepdim=True) + (c*c).sum(1) - 2*x@c.T).clamp_min(0)
+    x2, c2 = (x*x).sum(1, keepdim=True), (c*c).sum(1)
+    if max(x2.max(), c2.max()) < 1e9*s.min()**2: d2 = (x2 + c2 - 2*x@c.T).clamp_min(0)
+    else: d2 = torch.cdist(x, c, compute_mode='donot_use_mm_for_euclid_dist').square()   # or a millionth of a nat is lost
     return torch.stack([torch.logsumexp(-d2/(2*o*o), 1) for o in s], 1)
 
 # %% ../nbs/05_metrics.ipynb #bda4f95e
@@ -110,7 +113,7 @@ def parzen_sigma(centres:Tensor,     # the generator's samples, (n, d)
     return float(sigmas[best])
 
 Parzen = namedtuple('Parzen', 'mean stderr sigma')
-Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nats; width of the bumps'
+Parzen.__doc__ = 'Mean log-likelihood of the test items ± standard error, nan of a single one, nats; width of the bumps'
 
 def parzen(centres:Tensor,  # the generator's samples, (n, d)
            test:Tensor,     # real items seen neither in training nor for σ, (m, d)
@@ -119,7 +122,8 @@ def parzen(centres:Tensor,  # the generator's samples, (n, d)
           ) -> Parzen:      # mean ± stderr in nats, σ
     "Parzen-window log-likelihood of `test` (Table 1 of the paper)"
     ll = parzen_log_prob(test, centres, [positive_number('sigma', sigma)], chunk)
-    return Parzen(ll.mean().item(), ll.std(correction=0).item()/math.sqrt(len(ll)), float(sigma))
+    stderr = ll.std(correction=0).item()/math.sqrt(len(ll)) if len(ll) > 1 else math.nan   # one item does not tell
+    return Parzen(ll.mean().item(), stderr, float(sigma))
 
 # %% ../nbs/05_metrics.ipynb #9d090dc0
 def _masses(p, q):
@@ -213,9 +217,8 @@ def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the da
     "The class that most of the `k` nearest real items have; `ValueError` for data without labels"
     _check_labelled(data)
     if (k := whole_number('k', k, 1)) > len(data): raise ValueError(f'k must be at most {len(data)}, the number of real items, not {k}')
-    x = _in_model_units(x, data).float()
-    near = [torch.cdist(o.cpu(), data.x).topk(k, largest=False).indices for o in x.split(500)]
-    return data.labels[torch.cat(near)].mode(1).values
+    near = nearest_rows(_in_model_units(x, data).cpu(), data.x, k)
+    return data.labels[near].mode(1).values
 
 def _check_labelled(data):
     if hasattr(data, 'labels'): return
@@ -259,34 +262,39 @@ def metrics(x,                 # samples, (n, …) or a table's `DataFrame`, in 
     return res
 
 def _parzens(x, data, valid, test):
-    "Parzen figure of `x`, in model units, and of as many real items of `data`"
+    "Parzen figure of `x`, in model units, and of real items of `data`, as many of each"
     x, valid, test = _rows(x), *(_rows(_in_model_units(o, data)) for o in (valid, test))
-    gen = torch.Generator().manual_seed(0)
-    real = _rows(data.x[:len(x)] if hasattr(data, 'x') else data.sample(len(x), gen)).to(x.device)
-    model, ceiling = (parzen(c, test, parzen_sigma(c, valid)) for c in (x, real))
-    return dict(parzen=model.mean, parzen_stderr=model.stderr, parzen_sigma=model.sigma,
-                parzen_real=ceiling.mean)
+    real = _some_items(data, len(x))
+    if real is not None and len(real) < len(x): x = x[_dealt(len(x), len(real))]
+    sets = [x] if real is None else [x, _rows(real).to(x.device)]
+    model, *ceiling = (parzen(c, test, parzen_sigma(c, valid)) for c in sets)
+    res = dict(parzen=model.mean, parzen_stderr=model.stderr, parzen_sigma=model.sigma)
+    return res | {'parzen_real': o.mean for o in ceiling}
 
 # %% ../nbs/05_metrics.ipynb #15da94b1
 def _dealt(n, most, seed=0): return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
 
 def _streamed(data, n):
-    "`n` items of a stream, none of them twice"
-    gen = torch.Generator().manual_seed(0)
-    if isinstance(data, Loaded): return data.first(n)   # of a `DataLoader`, whose `sample` begins anew at its end
-    if not hasattr(data, 'dataset') or getattr(data, 'iterable', False): return data.sample(n, gen)
-    here = copy(data)
-    here.dataset, here.num_workers = Subset(data.dataset, _dealt(len(data), n).tolist()), 0
-    return here.source(min(n, len(data)), gen).next()
+    "At most `n` random items of a stream, none of them twice"
+    gen, here = torch.Generator().manual_seed(0), copy(data)
+    most = max(n, min(10_000, 2**27//data.dim))   # to read where items have no numbers to deal; 512 MB
+    if isinstance(data, Loaded):
+        order = getattr(data.loader.batch_sampler, 'sampler', None)
+        if type(order) is RandomSampler: return data.first(n)
+        if type(order) is not SequentialSampler: return (x := data.first(most))[_dealt(len(x), n)]
+        here.loader, batches = copy(data.loader), BatchSampler(_dealt(len(order), n).tolist(), data.m, False)
+        vars(here.loader).update(batch_sampler=batches, persistent_workers=False)   # otherwise as it is
+        return here.first(n)
+    if not hasattr(data, 'dataset'): return data.sample(n, gen)
+    if getattr(data, 'iterable', False): here.dataset, here.iterable = [*islice(data.dataset, most)], False
+    here.dataset, here.num_workers = Subset(here.dataset, _dealt(len(here), n).tolist()), 0
+    return here.source(len(here), gen).next()
 
 def _some_items(data, n):
     "At most `n` items, or None; what cannot be read any more should not cost a finished run"
     if hasattr(data, 'x'): return data.x[_dealt(len(data.x), n)]
-    while n:
-        try: return _streamed(data, n)[:, :data.dim]
-        except (ValueError, OSError, RuntimeError) as e: why = e
-        n = max(n//2, 20)*(getattr(data, 'iterable', False) and n > 20)   # which may have fewer: nobody knows
-    warn(f'no figures beside real items: {one_line(why)}')
+    try: return _streamed(data, n)[:, :data.dim]
+    except (ValueError, OSError, RuntimeError) as e: warn(f'no figures beside real items: {one_line(e)}')
 
 def _heaps(data, test):
     "Items to stand for the data, and others to stand for the samples, in model units; or None"

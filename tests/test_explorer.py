@@ -9,6 +9,7 @@ from gan_nbdev.all import *
 from gan_nbdev.cli import gan_train
 from gan_nbdev.lab import Explorer
 from gan_nbdev.lab.rewinding import Rewindable
+from gan_nbdev.lab.view import View, find_gan
 
 small = {'generator.hidden': [8], 'discriminator.hidden': [8], 'batch_size': 32}
 
@@ -46,6 +47,14 @@ def test_images(form):
     assert len(bytes_in(e.widget.now, 'fake')) == np.prod(shape)
     whole(e)
     assert executed(e, trainer=t)
+
+def test_the_nearest_real_item_far_from_0():
+    x = 1e4 + torch.arange(60.)[:, None].repeat(1, 2)
+    t = experiment(Samples(x, scale=None), 'lab', **small, device='cpu', engine='eager').trainer()
+    view = View(find_gan(t))
+    for i in (0, 1, 2, 40):
+        view.generate = lambda z: x[i:i + 1]
+        assert torch.equal(view.look(None)[2], x[i:i + 1])
 
 def test_large_images_are_small_where_there_are_many():
     e, _ = explored(Samples(np.kron(forms.gray[:50], np.ones((1, 20, 20)))))

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import math
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from gan_nbdev.datasets.files import digits, get_data
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.streams import Loaded, Stream
 from gan_nbdev.datasets.tables import table
-from gan_nbdev.measures.columns import column_distances, correlation_gap
+from gan_nbdev.measures.columns import column_distances, correlation_gap, is_category
 from gan_nbdev.measures.features import fid, kid
 from gan_nbdev.measures.pairs import marginals_and_pairs
 from gan_nbdev.measures.stacked import stacked, stacked_modes
@@ -102,6 +103,34 @@ def test_compare_gives_floats_for_samples_and_for_real_items():
     assert got['sliced_wasserstein'] > 3*got['sliced_wasserstein_real'] and got['recall'] > got['precision'] + .2
 
 
+@pytest.mark.filterwarnings('ignore::RuntimeWarning')   # of trees that are given 1e40
+@pytest.mark.parametrize('kind', ['uint8', 'float32', 'float64'])
+def test_copies_are_seen_in_training_items_of_any_type(kind):
+    u = np.where(normal(0, 600, 64) > 0, 255, 0)
+    copies = u[:200] + normal(1, 200, 64)
+    got = compare(copies, u[:300], u[300:], training=u.astype(kind))
+    assert compare(1e40*copies, u[:300], u[300:], training=u.astype(kind))['nearest_ratio'] > 1e30   # beyond float32
+    assert got['nearest_ratio'] < .03 and got == compare(copies, u[:300], u[300:], training=u.astype(float))
+
+def test_what_is_nearest_is_found_far_from_0():
+    x = normal(0, 900, 30)
+    copies = x[:300] + .01*normal(1, 300, 30)
+    for a, b in ((copies, x), (copies + 1e8, x + 1e8)):
+        assert nearest_ratio(a, b) == pytest.approx(compare(a, b[:400], b[400:], training=b)['nearest_ratio'], rel=1e-6)
+        assert nearest_ratio(a, b) == pytest.approx(nearest_ratio(copies, x), rel=1e-5)
+    assert nearest_ratio(copies, np.concatenate([[[1e14]*30], x])) < .1      # nor does one stray harm
+    y = np.arange(200)%2
+    data = Samples(1e4*np.c_[1 + y, 0*y] + .05*normal(2, 200, 2), scale=None, labels=y)
+    assert obeyed(data.x, y, data, k=1) == 1
+    assert torch.equal(nearest_classes(data.x, data, k=3), data.labels)
+
+@pytest.mark.filterwarnings('error')
+def test_classes_may_be_the_codes_of_pandas():
+    codes = pd.Series([*'ab']*150, dtype='category').cat.codes
+    fixed = codes.to_numpy().copy(); fixed.flags.writeable = False
+    assert obeyed(x300, codes, labelled) == obeyed(x300, fixed, labelled) == obeyed(x300, fixed[::-1][::-1], labelled) > .5
+
+
 # columns
 
 people = pd.DataFrame(dict(age=np.random.default_rng(0).integers(18, 80, 400), height=normal(1, 400)*9 + 170,
@@ -123,6 +152,22 @@ def test_columns_by_definition():
     assert correlation_gap(x, real) == pytest.approx(np.abs(numbers[0] - numbers[1]).max())
     assert correlation_gap(x.assign(age=5), real) == pytest.approx(
         max(np.abs(numbers[1][0, 1:]).max(), abs(numbers[0][1, 2] - numbers[1][1, 2])))
+
+steps = np.random.default_rng(0).integers(0, 24, 120)
+of_types = dict(duration=pd.to_timedelta(steps, unit='h'), period=pd.Period('2024-01', 'M') + steps, decimal=[Decimal(int(o))/8 for o in steps],
+                zone=pd.Timestamp('2024-01-01', tz='Asia/Tokyo') + pd.to_timedelta(steps, unit='D'),
+                bins=pd.cut(steps, 3), mixed=pd.Series([1, 'a', 'b']*40, dtype=object))
+
+@pytest.mark.parametrize('kind', of_types)
+def test_columns_are_what_the_table_learns(kind):
+    t = pd.DataFrame(dict(v=of_types[kind], w=steps%7/8))
+    data, category = table(t), kind in ('bins', 'mixed')
+    assert is_category(t.v) == category == (data.columns[0].kind == 'category')
+    own = data.items(data.x)
+    assert max(column_distances(own, t).values()) < 1e-5
+    assert column_distances(t[:60], t[60:]) == pytest.approx(column_distances(own[:60], own[60:]), rel=1e-5) and correlation_gap(own, t) < 1e-5
+    bars, dots = marginals_and_pairs(own, t).axes[:2]
+    assert np.ptp(dots.collections[0].get_offsets()[:, 1]) > 0 and 'other' not in [o.get_text() for o in bars.get_xticklabels()]
 
 @given(seeds, st.integers(1, 6), st.integers(2, 30))
 @settings(max_examples=8, deadline=None)
@@ -187,6 +232,27 @@ def test_items_of_a_stream_are_not_compared_with_themselves():
     rows = Rows(x300)
     metrics(torch.randn(300, 4, generator=gen(0)), Stream(rows))
     assert sorted(rows.read[-300:]) == list(range(300))
+
+in_order = dict(loader=lambda o: DataLoader(TensorDataset(o), batch_size=50), flow=Flow, loaded_flow=lambda o: DataLoader(Flow(o), batch_size=50),
+                sampler=lambda o: DataLoader(TensorDataset(o), batch_size=50, sampler=range(len(o))),
+                workers=lambda o: DataLoader(TensorDataset(o), batch_size=50, num_workers=1, persistent_workers=True))
+
+@pytest.mark.parametrize('n', [600, 6000])
+@pytest.mark.parametrize('made', in_order)
+def test_both_heaps_are_drawn_from_all_items_of_a_stream_in_order(made, n):
+    x = torch.from_numpy(np.concatenate([normal(0, n//2, 2), normal(1, n//2, 2) + 9])).float()
+    got = metrics(x[torch.randperm(n, generator=gen(2))[:400]], get_data(in_order[made](x)))
+    assert all(got[k] > .9 for k in ('precision', 'precision_real', 'recall', 'recall_real'))
+    assert max(got['two_sample_accuracy'], got['two_sample_accuracy_real']) < .65
+
+@pytest.mark.filterwarnings('error')
+def test_of_fewer_real_items_than_samples_as_many_samples_are_centres():
+    valid, test = torch.from_numpy(normal(5, 200, 4)).float().split(100)
+    of = lambda n, made=lambda x: Stream(Flow(x)): metrics(x300, made(x300[:n]), valid=valid, test=test)
+    assert of(300)['parzen'] == pytest.approx(of(300)['parzen_real'])   # the same items, all of them
+    few = [of(60, o)['parzen_real'] for o in (lambda x: Samples(x, None), lambda x: Stream(Rows(x), scale=None))]
+    assert few == pytest.approx([of(60)['parzen_real']]*2)   # none of them twice
+    assert of(60)['parzen'] < of(300)['parzen'] - .05
 
 def test_copies_of_training_items_are_seen_among_many():
     "More training items than are compared: a copy of any of them is a copy"

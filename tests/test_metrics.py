@@ -167,11 +167,25 @@ def test_metrics_of_a_data_set_has_the_real_figure_beside_it():
     g = rng(0)
     x = torch.rand(300, 6, generator=g)*255
     data = Samples(x[:200], scale='unit', shape=(2, 3))
-    got = metrics(x[:100], data, valid=x[200:250], test=x[250:])   # its own first rows as "fakes"
+    got = metrics(x[:200], data, valid=x[200:250], test=x[250:])   # its own rows as "fakes"
     parzens = {'parzen', 'parzen_stderr', 'parzen_sigma', 'parzen_real'}
     assert set(got) == {'n', *parzens, *compare(x[:100], x[:100], x[250:])}
     assert got['parzen'] == pytest.approx(got['parzen_real'], abs=1e-9)
     assert got['parzen_sigma'] in SIGMAS
+
+def test_the_real_figure_does_not_depend_on_the_order_of_the_rows():
+    x = torch.cat([.5*torch.randn(200, 2, generator=rng(i)) + 4*(i % 2) for i in range(4)])   # near, far, near, far
+    data = [Samples(o, None) for o in (x, torch.cat([x[:200], x[400:600], x[200:400], x[600:]]))]
+    figures = [metrics(x[200:600], o, valid=x[::7] + .1, test=x[::5])['parzen_real'] for o in data]
+    assert figures[0] == pytest.approx(figures[1], abs=.3)
+
+def test_parzen_of_clusters_far_apart():
+    c = torch.randn(50, 3, generator=rng(0), dtype=torch.float64)
+    near = parzen_log_prob(c[:9] + .1, c, [.5, 1.])
+    got = parzen_log_prob(c[:9] + .1 + 1e8, torch.cat([c + 1e8, c - 1e8]), [.5, 1.])
+    torch.testing.assert_close(got, near - LOG2, rtol=0, atol=1e-5)
+
+def test_of_one_test_item_the_error_is_not_known(): assert math.isnan(parzen(x50, x50[:1], 1.).stderr)
 
 
 # MNIST: the ceiling of Table 1's yardstick

@@ -159,7 +159,8 @@ class View:
         if not x.isfinite().all():
             raise FloatingPointError('G(z) is NaN or infinite: this generator has diverged')
         p = self.prob(x).item() if self.judged else math.nan
-        near = None if self.real is None else self.real[torch.cdist(x, self.real).argmin()][None]
+        if self.real is None: near = None
+        else: near = self.real[torch.cdist(x, self.real, compute_mode='donot_use_mm_for_euclid_dist').argmin()][None]
         return x, p if math.isfinite(p) else None, near
 
     def shown(self,

@@ -8,25 +8,29 @@ __all__ = ['is_category', 'column_numbers', 'column_distances', 'correlation_gap
 # %% ../../nbs/measures/01_columns.ipynb #d86e82a0
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype, is_string_dtype
 
+from ..datasets.tables import plain_column
 from .two_samples import wasserstein
 
 # %% ../../nbs/measures/01_columns.ipynb #59a77b5a
+def _plain(column):
+    "As `table` reads it"
+    if getattr(column.dtype, 'kind', '') == 'c':
+        raise ValueError(f'column {column.name!r} must hold real numbers, not {column.dtype}')
+    return plain_column(column, column.name)
+
 def is_category(column:pd.Series, # of a table
                ) -> bool:
-    "Is a column one of categories (or text, or Booleans), rather than of numbers or dates?"
-    t = column.dtype
+    "Is a column one of categories (or text, or Booleans), rather than of numbers, dates or durations?"
+    t = _plain(column).dtype
     return is_bool_dtype(t) or not (is_numeric_dtype(t) or is_datetime64_any_dtype(t))
 
-def column_numbers(column:pd.Series, # of numbers or dates
-                  ) -> np.ndarray:   # (n,) float64; dates as days since 1970; missing cells left out
+def column_numbers(column:pd.Series, # of numbers, dates or durations
+                  ) -> np.ndarray:   # (n,) float64; dates as days since 1970, durations as days; missing cells left out
     "The numbers of a column"
-    there = column.dropna()
-    if there.dtype.kind == 'c': raise ValueError(f'column {column.name!r} must hold real numbers, not {there.dtype}')
-    if is_datetime64_any_dtype(there.dtype):
-        utc = pd.to_datetime(there, utc=True).dt.tz_localize(None)
-        return utc.to_numpy('datetime64[us]').astype(np.int64)/86_400e6
+    there = _plain(column).dropna()
+    if is_datetime64_any_dtype(there.dtype): return there.to_numpy('datetime64[us]').astype(np.int64)/86_400e6
     try: return there.to_numpy(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f'column {column.name!r} must hold numbers, not {there.dtype}') from None
@@ -66,7 +70,8 @@ def _moved(a, b, name):
     return wasserstein(a, b)/(float(b.std()) or 1.)
 
 def _variation(a, b, name):
-    a, b = _there(a.dropna(), b.dropna(), name)
+    a, b = _there(_plain(a).dropna(), _plain(b).dropna(), name)
+    if is_string_dtype(b): a = a.map(str)   # of a real column of several types
     p, q = (o.astype(object).value_counts(normalize=True) for o in (a, b))
     return float(p.sub(q, fill_value=0).abs().sum()/2)
 

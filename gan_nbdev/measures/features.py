@@ -76,18 +76,24 @@ def fid(x,         # samples, (n, …), as `features` takes them
 Kid = namedtuple('Kid', 'mean std')
 Kid.__doc__ = 'Kernel distance: mean over the subsets, and their standard deviation'
 
+def _of_all(x, real):
+    "(2), of any two numbers of items"
+    def kernel(a, b): return (a@b.T/a.shape[1] + 1)**3
+    def others(k): return (k.sum() - k.trace())/(len(k)*(len(k) - 1))
+    return (others(kernel(x, x)) + others(kernel(real, real)) - 2*kernel(x, real).mean()).item()
+
 def kid(x,                # samples, (n, …), as `features` takes them
         real,             # real items, (m, …)
         features,         # as for `fid`
-        subset:int=1000,  # items of each in a subset, ≥ 2; all of them, once, where there are no more
+        subset:int=1000,  # items of each in a subset, ≥ 2; with no more than these, (2) of all, and nothing is drawn
         subsets:int=100,  # drawn, ≥ 1
         seed:int=0,       # of the drawing, ≥ 0
        ) -> Kid:          # its mean is about 0 for a perfect sampler, and may be below
-    "Kernel distance between features (2), as the mean over subsets"
+    "Kernel distance between features (2), as the mean over subsets, or of all items"
     (_, distance), subset, subsets = _needs(), whole_number('subset', subset, 2), whole_number('subsets', subsets, 1)
     seed = seed_number(seed)
     x, real = _features(features, x=x, real=real)
-    if subset >= max(len(x), len(real)): subsets = 1
+    if subset >= max(len(x), len(real)): return Kid(_of_all(x, real), 0.)
     subset = min(subset, len(x), len(real))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # of the memory that all features take

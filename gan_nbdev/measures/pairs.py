@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas.api.types import is_datetime64_any_dtype
 
+from ..datasets.tables import plain_column
 from .columns import column_numbers, is_category
 from ..plots import palette
 from ..support.checks import drawn_words, whole_number
@@ -120,8 +121,9 @@ def marginals_and_pairs(fake:pd.DataFrame, # samples, one row each
     if list(fake.columns) != names:
         raise ValueError(f'fake must have the columns of real, but has {len(fake.columns)} of other names or order')
     d, n = min(whole_number('most', most, 1), len(names)), whole_number('n', n, 1)
-    axes = [_Axis(names[i], fake.iloc[:, i], real.iloc[:, i]) for i in range(d)]
-    values = [dict(generator=o(fake.iloc[:, i]), data=o(real.iloc[:, i])) for i, o in enumerate(axes)]
+    columns = [[plain_column(o.iloc[:, i], name) for o in (fake, real)] for i, name in enumerate(names[:d])]
+    axes = [_Axis(name, *o) for name, o in zip(names, columns)]
+    values = [dict(zip(('generator', 'data'), map(axis, o))) for axis, o in zip(axes, columns)]
     rng = np.random.default_rng(0)
     dots = {k: rng.permutation(len(v))[:n] for k, v in values[0].items()}
     few = [{k: v[dots[k]] for k, v in o.items()} for o in values]

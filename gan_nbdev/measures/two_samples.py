@@ -11,9 +11,10 @@ import math
 from collections import namedtuple
 
 import numpy as np
+import torch
 
 from ..support.checks import seed_number, whole_number
-from ..support.tensors import finite_tensor, real_tensor
+from ..support.tensors import finite_tensor, nearest_rows, real_tensor
 
 # %% ../../nbs/measures/00_two_samples.ipynb #b33c8688
 def _rows(named):
@@ -124,21 +125,16 @@ def nearest_ratio(x,             # samples, (n, d)
                  ) -> float:     # 1: as new as real items, towards 0: copies; NaN if real items repeat
     "Distance of samples to the nearest training item, in units of that of new real items"
     if held_out is None:
-        x, real = _centred(*_matrices(x=x, real=real))   # far from 0 squares cancel
+        x, real = _matrices(x=x, real=real)
         if len(real) < 2: raise ValueError('real must have at least 2 rows, or give held_out')
         return _ratio(x, real, _budget(real))
-    x, real, held_out = _centred(*_matrices(x=x, real=real, held_out=held_out))
-    find = _finder(real)
-    return _over(_nearest(find, x, real), _nearest(find, held_out, real))
+    x, real, held_out = _matrices(x=x, real=real, held_out=held_out)
+    return _over(_nearest(x, real), _nearest(held_out, real))
 
 # %% ../../nbs/measures/00_two_samples.ipynb #4b07879a
-def _finder(real):
-    from sklearn.neighbors import NearestNeighbors              # a second, so only when asked for
-    return NearestNeighbors(n_neighbors=min(2, len(real))).fit(real)   # in the type of `real`
-
-def _nearest(find, x, real, own=None):
+def _nearest(x, real, own=None):
     "Distance of each row from the nearest in `real`; `own`: which of `real` it is itself"
-    i = find.kneighbors(x.astype(real.dtype), return_distance=False)
+    i = nearest_rows(*map(torch.from_numpy, (x, real)), 1 if own is None else 2).numpy()
     # of more than two equal rows it may not find the row itself, but then the first is as near
     i = i[:, 0] if own is None else np.where(i[:, 0] == own, i[:, 1], i[:, 0])
     return np.linalg.norm(x.astype(float) - real[i], axis=1)    # anew: a copy is at 0, exactly
@@ -155,8 +151,8 @@ def _budget(real): return max(50, int(3e9/real.size))        # a fraction of a s
 
 def _ratio(x, real, most, seed=0):
     "With each training item in turn as the held-out one, `most` at most"
-    find, own = _finder(real), _some(np.arange(len(real)), most, seed)
-    return _over(_nearest(find, _some(x, most, seed), real), _nearest(find, real[own], real, own))
+    own = _some(np.arange(len(real)), most, seed)
+    return _over(_nearest(_some(x, most, seed), real), _nearest(real[own], real, own))
 
 # %% ../../nbs/measures/00_two_samples.ipynb #6e811074
 def two_sample_test(x,          # samples, (n, d), n ≥ 4

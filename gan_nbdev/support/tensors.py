@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['real_tensor', 'rows', 'finite_tensor', 'probabilities', 'cholesky_factors', 'in_pieces', 'random_generator',
-           'class_numbers', 'called_with']
+           'class_numbers', 'nearest_rows', 'called_with']
 
 # %% ../../nbs/support/03_tensors.ipynb #3fb386d7
 from numbers import Real
@@ -149,12 +149,25 @@ def class_numbers(y,           # a class, or several
                  ) -> torch.Tensor: # the same
     "`y` as a tensor; `ValueError` unless all are classes, counted from 0"
     wrong = f'y must be whole numbers from 0 to {classes - 1}, not '
-    try: y = torch.as_tensor(y)
+    try: y = y if torch.is_tensor(y) else torch.from_numpy(np.require(y, requirements=['C', 'W']))   # codes of pandas are read-only
     except (TypeError, ValueError, RuntimeError): raise ValueError(wrong + short(y)) from None
     whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
     if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < classes:
         raise ValueError(wrong + short(y.tolist()))
     return y
+
+# %% ../../nbs/support/03_tensors.ipynb #7c3e91aa
+def nearest_rows(x:torch.Tensor,    # (n, d) finite numbers of any type, on the CPU
+                 real:torch.Tensor, # (m, d), m ≥ k
+                 k:int=1,           # how many of these for each of `x`, ≥ 1
+                ) -> torch.Tensor:  # which, nearest first, (n, k)
+    "The `k` rows of `real` that are nearest to each row of `x`, told apart far from 0, too"
+    from sklearn.neighbors import NearestNeighbors   # a second, so only when asked for
+    if real.dtype == torch.float64:
+        middle = real[:100].median(0).values   # which strays move little
+        x, real = x - middle, real - middle
+    else: x, real = x.clamp(-1e30, 1e30).float(), real.float()   # which goes no further
+    return torch.from_numpy(NearestNeighbors(n_neighbors=k).fit(real.numpy()).kneighbors(x.numpy(), return_distance=False))
 
 # %% ../../nbs/support/03_tensors.ipynb #0c371be1
 def called_with(net:nn.Module, # any
