@@ -245,14 +245,15 @@ def test_both_heaps_are_drawn_from_all_items_of_a_stream_in_order(made, n):
     assert all(got[k] > .9 for k in ('precision', 'precision_real', 'recall', 'recall_real'))
     assert max(got['two_sample_accuracy'], got['two_sample_accuracy_real']) < .65
 
-@pytest.mark.filterwarnings('error')
-def test_of_fewer_real_items_than_samples_as_many_samples_are_centres():
+def test_of_fewer_real_items_than_samples_all_are_taken_and_it_is_said():
     valid, test = torch.from_numpy(normal(5, 200, 4)).float().split(100)
     of = lambda n, made=lambda x: Stream(Flow(x)): metrics(x300, made(x300[:n]), valid=valid, test=test)
-    assert of(300)['parzen'] == pytest.approx(of(300)['parzen_real'])   # the same items, all of them
-    few = [of(60, o)['parzen_real'] for o in (lambda x: Samples(x, None), lambda x: Stream(Rows(x), scale=None))]
-    assert few == pytest.approx([of(60)['parzen_real']]*2)   # none of them twice
-    assert of(60)['parzen'] < of(300)['parzen'] - .05
+    whole = of(300)
+    assert whole['parzen'] == pytest.approx(whole['parzen_real'])   # the same items, all of them
+    with pytest.warns(UserWarning, match='parzen_real is of all 60 real items, fewer than the 300 samples'):
+        few = [of(60, o) for o in (lambda x: Stream(Flow(x)), lambda x: Samples(x, None), lambda x: Stream(Rows(x), scale=None))]
+    assert [o['parzen_real'] for o in few] == pytest.approx([few[0]['parzen_real']]*3)   # none of them twice
+    assert {o['parzen'] for o in few} == {whole['parzen']} and few[0]['parzen_real'] < whole['parzen'] - .05
 
 def test_copies_of_training_items_are_seen_among_many():
     "More training items than are compared: a copy of any of them is a copy"
