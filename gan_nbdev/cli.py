@@ -394,7 +394,11 @@ def _place(recorded, data, changes):
 
 def _check_agrees(out, begun, data, recipe, lr, changes):
     from gan_nbdev.experiments import experiment
-    named = {'game.name' if k == 'game' and isinstance(v, str) else k: v for k, v in changes.items()}   # with options as in the run
+    game = changes.get('game')
+    if isinstance(game, str): game = dict(name=game)
+    if isinstance(game, dict) and 'name' in game:   # its other options are as in the run
+        named = {f'game.{k}': v for k, v in game.items()} | {k: v for k, v in changes.items() if k != 'game'}
+    else: named = changes
     wanted = begun.changed({**_told(begun, data), **named})
     if recipe: wanted = experiment(begun['data'], recipe, **{'steps': begun['steps'], **changes})
     if lr is not None: wanted = wanted.changed(wanted.rates(lr))

@@ -285,9 +285,9 @@ def allowed_noise(
     z:torch.Tensor, # any places, (n, noise dim)
 )->torch.Tensor: # the same, or moved
     "The nearest place where such noise can be: in the cube, on the sphere, on a side of each coin"
-    name = getattr(noise, 'name', '') # a prior of one's own may have none
-    if name == 'uniform': return z.clamp(noise.settings['low'], noise.settings['high'])
-    if name == 'sphere': return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
-    if name != 'rademacher': return z
+    by = getattr(noise, 'draw', None) # of a prior of one's own nothing is known
+    if by is _uniform: return z.clamp(noise.settings['low'], noise.settings['high'])
+    if by is _sphere: return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
+    if by is not _rademacher: return z
     normals = noise.settings['normals']
     return torch.cat([z[:,:normals], _signs(z[:,normals:])], 1)

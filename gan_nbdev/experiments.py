@@ -266,7 +266,10 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     given = {} if named else dict(data=get_data(data))
     if hasattr(given.get('data'), 'loader'): changes = dict(batch_size=given['data'].m) | changes   # which has its own
     entry, fits = _data_entry(given.get('data', data))
-    if 'data.name' in changes: fits = _data_entry(dict(name=changes['data.name']))[1]
+    if 'data.name' in changes:
+        name = changes['data.name']
+        if named and name != entry.get('name') and isinstance(name, str) and name in makers: entry = _data_entry(name)[0]
+        fits = _data_entry(dict(name=name))[1]
     asked, rest = _asked_game(changes)
     own_game = fits and part_entry('game', asked) == recipes[fits]['game'] if asked else 'game' not in changes
     if not own_game: fits = _for_other_games.get(fits, fits)
@@ -281,7 +284,7 @@ def experiment(data='ring',     # a name in `makers`, a path, an entry, or a dat
     told = labelled and 'classes' not in changes   # of how many classes, only the data tells
     if (recipe or fits) and not told: return e
     entry, given['data'] = e['data'], e.load_data()
-    if told: changes['classes'] = given['data'].classes
+    if told: changes['classes'] = rest['classes'] = given['data'].classes
     return by(recipe or fits or recipe_for(given['data']), recipe)
 
 # %% ../nbs/07_experiments.ipynb #4ed0df0b

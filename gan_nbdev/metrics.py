@@ -282,8 +282,9 @@ def _streamed(data, n):
     gen, here = torch.Generator().manual_seed(0), copy(data)
     most = max(n, min(10_000, 2**27//data.dim))   # to read where items have no numbers to deal; 512 MB
     if isinstance(data, Loaded):
-        order = getattr(data.loader.batch_sampler, 'sampler', None)
-        if type(order) is RandomSampler: return data.first(n)
+        by = data.loader.batch_sampler
+        order = by.sampler if type(by) is BatchSampler else None   # one's own may leave some out
+        if type(order) is RandomSampler and not order.replacement: return data.first(n)
         if type(order) is not SequentialSampler: return (x := data.first(most))[_dealt(len(x), n)]
         here.loader, batches = copy(data.loader), BatchSampler(_dealt(len(order), n).tolist(), data.m, False)
         vars(here.loader).update(batch_sampler=batches, persistent_workers=False)   # otherwise as it is

@@ -86,6 +86,7 @@ def test_what_says_two_things_or_belongs_to_other_data_is_refused(ring_run, args
 def test_the_same_command_resumes_a_game_that_brought_its_settings(tmp_path):
     def train(**more): gan_train('ring', **{'steps': 4, 'game': 'wgan-gp', 'device': 'cpu', 'out': tmp_path/'r', 'quiet': True, **more})
     train(); train(resume=True)
+    for more in ('{"name":"wgan-gp"}', '{"name":"wgan-gp","weight":0.1}'): train(game=None, set=[f'game={more}'], resume=True)
     with pytest.raises(ValueError, match='--game hinge differs from the wgan-gp of the run'): train(resume=True, game='hinge')
 
 

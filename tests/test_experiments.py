@@ -132,7 +132,13 @@ def test_what_is_given_wins_over_what_a_name_brings():
     assert e['game.weight'] == .1 and e['k'] == 3
     assert e.differences(experiment('ring', game=dict(name='wgan-gp', weight=10), **given)) == {
         'game.weight': (.1, 10), 'k': (3, 2), 'd_rule.lr': (1e-3, 1e-4)}
-    for data in ('digits', 'grid', 'ring'): assert experiment('ring', **{'data.name': data}) == experiment(data)
+    for data in ('digits', 'grid', 'ring', 'mnist'): assert experiment('ring', **{'data.name': data}) == experiment(data)
+
+@pytest.mark.parametrize('asked', [{}, {'game': 'wgan-gp'}, {'game.name': 'wgan-gp'}, {'game': dict(name='wgan-gp', noise=.1)}], ids=str)
+def test_labelled_data_bring_their_classes_to_any_game(asked, tmp_path):
+    (tmp_path/'l.csv').write_text('a,b,y\n' + '\n'.join(f'{i},{i*i},{"uv"[i % 2]}' for i in range(50)))
+    assert experiment(dict(file=str(tmp_path/'l.csv'), label='y'), **asked)['classes'] == 2
+    assert experiment(library.table(tmp_path/'l.csv', label='y'), **asked)['classes'] == 2
 
 def test_of_a_complete_description_only_what_is_named_changes():
     e = experiment('ring')

@@ -810,6 +810,15 @@ def test_lines_of_an_unrolled_game_are_told_of_its_fakes():
         assert weights(run).equal(weights(given(game=game).fit(1)))
         assert {*lines[4]} == {'x', 'real', 'fakes', 'fake'} and 'real' not in lines[7] and max(off) < .6   # of the noise
 
+@pytest.mark.parametrize('noise, whole', [(normal(2), True), (rademacher(2), False), (rademacher(10, 2), True), (rademacher(3, 1), False),
+                                          (Noise('rademacher', 2, lambda n, dim, generator: torch.randn(n, dim, generator=generator)), True)], ids=str)
+def test_no_bridges_are_drawn_between_the_sides_of_a_coin(noise, whole):
+    gan = GAN(mlp_generator(noise.dim, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), noise)
+    scene = Scene(gan, ring(), n=50, cells=20)
+    assert ('manifold' in scene.layers) == whole
+    scene.frame(gan, games['minimax'], ('manifold',))
+
+
 @pytest.mark.parametrize('unit, told', [(1e-4, '0.000123, -0.000456'), (1., '1.23, -4.56'), (1e6, '1,234,500, -4,560,000')])
 def test_numbers_of_any_size_can_be_read_line_by_line(session, unit, told):
     heard = []

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler, TensorDataset
 
 from gan_nbdev.cli import gan_eval, gan_train
 from gan_nbdev.data import Data, Distribution
@@ -236,6 +236,14 @@ def test_items_of_a_stream_are_not_compared_with_themselves():
 in_order = dict(loader=lambda o: DataLoader(TensorDataset(o), batch_size=50), flow=Flow, loaded_flow=lambda o: DataLoader(Flow(o), batch_size=50),
                 sampler=lambda o: DataLoader(TensorDataset(o), batch_size=50, sampler=range(len(o))),
                 workers=lambda o: DataLoader(TensorDataset(o), batch_size=50, num_workers=1, persistent_workers=True))
+
+def test_a_loader_that_leaves_items_out_is_measured_by_those_it_gives():
+    class Few(BatchSampler):
+        def __iter__(self): return iter([[*range(i, i + 50)] for i in range(0, 300, 50)])
+        def __len__(self): return 6
+    x = torch.from_numpy(np.concatenate([normal(0, 300, 2), normal(1, 2000, 2) + 9])).float()
+    got = metrics(x[:200], get_data(DataLoader(TensorDataset(x), batch_sampler=Few(SequentialSampler(x), 50, False))))
+    assert got['precision'] > .9 and got['recall'] > .9
 
 @pytest.mark.parametrize('n', [600, 6000])
 @pytest.mark.parametrize('made', in_order)

@@ -1,6 +1,7 @@
 "What cannot be done as asked is refused in one line that names the value, before any work is begun."
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
@@ -20,6 +21,7 @@ from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start
 from gan_nbdev.plots import (LivePlot, interpolation, mosaic, plot_1d, plot_interpolation, plot_losses,
                              plot_probability, plot_samples)
 from gan_nbdev.runs import Run
+from gan_nbdev.support.kinds import one_number
 from gan_nbdev.trainer import EarlyStop, Trainer
 
 
@@ -62,7 +64,7 @@ refused = {
     **{f'labels of class {k} alone': (lambda k=k: Samples(torch.randn(9, 2), labels=[k]*9), f'labels must be of two classes or more, not of class {k} alone')
        for k in (0, 1)},
     **{f'a metric of {v}': (lambda v=v: _made(hooks=[EarlyStop(lambda t: v, every=1)]).fit(2, False), 'metric must be one number, not ')
-       for v in (None, 'a', (1, 2))},
+       for v in (None, 'a', (1, 2), b'1', np.array('3'), np.complex64(1 + 2j))},
     'members that measure nothing': (lambda: Ensemble([_made()]).evaluate(lambda t: None), 'metric must be one number, not None'),
     'an end of the noise in words': (lambda: uniform(2, 'a', 1), "low must be a finite number, not 'a'"),
     'noise of nothing': (lambda: GAN(mlp_generator(2, 2), mlp_discriminator(2), Noise('mine', 2, lambda n, dim, generator: None)),
@@ -147,6 +149,9 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
 
+
+@pytest.mark.parametrize('v', [np.array([2.]), np.float32(2), torch.tensor([[2.]], requires_grad=True), 2])
+def test_one_number_may_come_in_many_forms(v): assert one_number('v', v) == 2
 
 def test_a_metric_may_be_a_tensor():
     stopper = EarlyStop(lambda t: torch.zeros(1), every=2, patience=1)

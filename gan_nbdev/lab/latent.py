@@ -161,7 +161,7 @@ def set(self:Latent,
 def noise_range(noise     # the prior, a `Noise`
                ) -> tuple: # [low, high] of a coordinate, and [low, high] of both axes of the pad
     "What is within reach"
-    if _name(noise) == 'uniform': one = [noise.settings['low'], noise.settings['high']]
+    if {'low', 'high'} <= {*(settings := getattr(noise, 'settings', {}))}: one = [settings['low'], settings['high']]
     else:
         most = min(3.5, math.sqrt(noise.dim)) if _name(noise) == 'sphere' else 3.5
         one = [-most, most]

@@ -89,8 +89,10 @@ class Scene:
         if self.kind == 'series': return ['real', 'fakes']
         told = not gan.classes   # where G is told classes, neighbours in the noise are not alike
         single = told and gan.pack == 1   # does D judge one item by itself?
+        noise = gan.noise   # between the sides of a coin there is nothing
+        coins = getattr(noise, 'settings', {}).get('normals', noise.dim) < min(noise.dim, 2)
         there = dict(heat=single and self.grid is not None, star=self.known and self.kind != 'table',
-                     manifold=told and self.kind == 'plane', arrows=single)
+                     manifold=told and self.kind == 'plane' and not coins, arrows=single)
         return ['real', 'fakes', *(k for k, v in there.items() if v)]
 
 # %% ../../nbs/lab/03_scenes.ipynb #019ca96c
@@ -115,7 +117,7 @@ def _lattice(noise, m=21):
     "(m, m, dim), or (m, 1, dim) for a noise of one number"
     u = (torch.arange(m) + .5)/m
     settings = getattr(noise, 'settings', {})
-    v = (settings['low'] + (settings['high'] - settings['low'])*u if getattr(noise, 'name', '') == 'uniform'
+    v = (settings['low'] + (settings['high'] - settings['low'])*u if {'low', 'high'} <= {*settings}
          else math.sqrt(2)*torch.erfinv(2*u - 1))
     z = torch.zeros(m, m if noise.dim > 1 else 1, noise.dim)
     z[..., 0] = v[:, None]

@@ -53,7 +53,8 @@ def one_number(name:str, # what it is called, for the message
               ) -> float: # perhaps NaN or infinite
     "`v` as a number; `ValueError` for anything else, a text too"
     try:
-        if not isinstance(v, str): return float(v.detach() if hasattr(v, 'detach') else v)
+        v = v.item() if hasattr(v, 'item') else v   # of tensors, arrays and NumPy's numbers
+        if not isinstance(v, (str, bytes, bytearray)): return float(v)
     except (TypeError, ValueError, RuntimeError, OverflowError): pass   # torch says the second last
     raise ValueError(f'{name} must be one number, not {short(v)}')
 

@@ -163,10 +163,11 @@ def nearest_rows(x:torch.Tensor,    # (n, d) finite numbers of any type, on the 
                 ) -> torch.Tensor:  # which, nearest first, (n, k)
     "The `k` rows of `real` that are nearest to each row of `x`, told apart far from 0, too"
     from sklearn.neighbors import NearestNeighbors   # a second, so only when asked for
+    if not (real.dtype.is_floating_point or real.dtype == torch.uint8): real = real.double()   # whole numbers may be large
     if real.dtype == torch.float64:
         middle = real[:100].median(0).values   # which strays move little
         x, real = x - middle, real - middle
-    else: x, real = x.clamp(-1e30, 1e30).float(), real.float()   # which goes no further
+    else: x, real = x.float().clamp(-1e30, 1e30), real.float()   # which goes no further
     return torch.from_numpy(NearestNeighbors(n_neighbors=k).fit(real.numpy()).kneighbors(x.numpy(), return_distance=False))
 
 # %% ../../nbs/support/03_tensors.ipynb #0c371be1
