@@ -269,9 +269,9 @@ def sphere(
 
 def rademacher(
     dim:int, # numbers in a row of noise, at least 1
-    normals:int=None, # the first so many are standard normal, from 0 to `dim`; None: half of them
+    normals:int=None, # the first so many are normal, 0 to `dim`; None: half
 )->Noise:
-    "Normal coordinates and coins, each −1 or 1 (Rademacher variables): 2 to the power of their number separate pieces"
+    "Normal coordinates and coins, each −1 or 1 (Rademacher variables): with c coins, 2ᶜ separate pieces"
     dim = whole_number('dim', dim, 1)
     normals = dim//2 if normals is None else whole_number('normals', normals, 0)
     if normals > dim: raise ValueError(f'normals must be at most dim, {dim}, not {normals}')
