@@ -255,7 +255,7 @@ def plot_probability(gan,           # a GAN over the plane
         raise ValueError(f'extent must be a box, (2, 2), or a data object in the plane, not {extent!r}')
     names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
     if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
-    extent = finite_tensor('extent', extent).float()
+    extent = finite_tensor('extent', extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
     if not (extent[:, 0] < extent[:, 1]).all(): raise ValueError(f'extent must be (lowest, highest) of each axis, not {extent.tolist()}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
