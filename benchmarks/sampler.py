@@ -138,8 +138,9 @@ apart (4 of 8 modes and 44% within 3σ from seed 0, the one that was tried).
 
 In *coins, then sines* the noise is two normal numbers and eight coins, each −1 or 1 (`rademacher(10, normals=2)`), and all else as in *exact, then sines*. A G that is continuous makes of \
 normal noise one connected cloud, so that some fakes must lie between the modes, fewer the steeper it is (Khayatkhoei et al., 2018; Tanielian et al., 2020). \
-Between the two sides of a coin there is nothing: G can send 256 kinds of noise to different modes, and needs no bridges. Among 8 modes \
-256 kinds can be shared out evenly, among 25 they cannot.
+Between the two sides of a coin there is nothing: G can send 256 kinds of noise to different modes, and needs no bridges. On the grid \
+this costs evenness, also with twelve coins, 4,096 kinds: from seeds 0 and 1, which were tried, 99.3% and 99.4% high quality, a JSD of 0.0052 and 0.0055, and modes \
+of 0.8 to 1.37 times the weight that is right.
 
 {n:,} samples a run. Modes are listed seed by seed where they differ; one is found if a sample lies within 3σ of it, and that share of the samples is the high quality: {perfect_share(2):.2%} for a \
 perfect sampler. Weights are even if a χ² test of the modes' counts does not reject that they are equal (p > 0.05); the next column has the smallest \
