@@ -236,11 +236,11 @@ def _uniform(n, dim, generator, low, high):
 def _sphere(n, dim, generator):
     return torch.nn.functional.normalize(_normal(n, dim, generator), dim=1).mul_(math.sqrt(dim))
 
-def _signs(z): return 1 - 2*(z < 0).float()
+def _tossed(z, normals):
+    "All but the first numbers become −1 or 1, whichever is nearer"
+    return torch.cat([z[:,:normals], 1 - 2*(z[:,normals:] < 0).float()], 1)
 
-def _rademacher(n, dim, generator, normals):
-    z = _normal(n, dim, generator)
-    return torch.cat([z[:,:normals], _signs(z[:,normals:])], 1)
+def _rademacher(n, dim, generator, normals): return _tossed(_normal(n, dim, generator), normals)
 
 # %% ../nbs/01_data.ipynb #d72a419e
 def normal(
@@ -288,6 +288,4 @@ def allowed_noise(
     by = getattr(noise, 'draw', None) # of a prior of one's own nothing is known
     if by is _uniform: return z.clamp(noise.settings['low'], noise.settings['high'])
     if by is _sphere: return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
-    if by is not _rademacher: return z
-    normals = noise.settings['normals']
-    return torch.cat([z[:,:normals], _signs(z[:,normals:])], 1)
+    return _tossed(z, **noise.settings) if by is _rademacher else z
