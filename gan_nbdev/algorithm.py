@@ -19,6 +19,7 @@ from .games.game import Turn, check_networks, pairs
 from .games.table import find_game
 from .networks import GAN
 from .support.checks import finite_number, one_line, positive_number, whole_number
+from .support.garbage import no_garbage
 from .support.kinds import short
 
 # %% ../nbs/03_algorithm.ipynb #dc69ea93
@@ -101,6 +102,7 @@ class Rule:
         if 'lr' in self.hypers: positive_number('lr', self.at(0)['lr'])
         self._try()
 
+    @no_garbage()   # with the first optimiser torch imports its compiler
     def _try(self):
         "One step of a single number shows what the optimiser does not take"
         p = nn.Parameter(torch.zeros(1)); p.grad = torch.zeros(1)

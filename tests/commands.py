@@ -2,14 +2,15 @@
 
 Tests that start the scripts from nothing, and send them signals, are `begin` in test_cli, `command` in test_checkpoints and `begin` in test_study.
 """
-import multiprocessing, os, random, runpy, subprocess, sys, tempfile
+import gc, multiprocessing, os, random, runpy, subprocess, sys, tempfile
 from pathlib import Path
 
 bin_ = Path(sys.executable).parent
 _context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['torch', 'torch._inductor.compile_fx', 'matplotlib.figure', 'sklearn.datasets', 'nbdev.test', 'gan_nbdev.all'])
+_context.set_forkserver_preload(['gan_nbdev.all', 'torch._inductor.compile_fx', 'matplotlib.figure', 'sklearn.datasets', 'nbdev.test'])
 
 def _child(f, args, cwd, env, out, err):
+    gc.freeze()   # what is there for good is not looked through for garbage
     os.chdir(cwd)
     os.environ.clear(); os.environ.update(env)
     for fd, path in ((1, out), (2, err)): os.dup2(os.open(path, os.O_WRONLY), fd)

@@ -6,6 +6,8 @@ Where it is missing the test is skipped with the reason; it fails instead if `GA
 import gc, os, psutil, pytest, signal
 from contextlib import suppress
 
+gc.set_threshold(*gc.get_threshold()[:2], 1000)   # among what lasts, tests leave no garbage worth the time
+
 os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')   # for deterministic algorithms
 
 # A shell's job in the background ignores Ctrl-C, and so would all that is begun here.

@@ -17,13 +17,14 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .choice import check_engine, seconds_saved
-from .compiled import has_compiler, machine_code
+from .compiled import has_compiler, machine_code, simpler
 from .graphed import Graphed
 from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
 from ..support.checks import one_line, whole_number
 from ..support.devices import threads_that_pay
+from ..support.garbage import no_garbage
 from ..support.kinds import one_number, short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
 from ..trainer import Trainer
@@ -47,6 +48,7 @@ class Stacked:
     "The programs of several trainers of the same kind as one; an engine as those of one trainer"
     limit = 4096
     turn = threading.RLock()   # all but the programs is done by one thread at a time: others' code may not expect two
+    @no_garbage()
     def __init__(self, trainers:list, # of the same kind
                  compiled:bool,       # as machine code, or operation by operation?
                  like=None,           # another of as many, whose program serves here too
@@ -71,7 +73,7 @@ class Stacked:
             self.program, self.run = like.program, like.run
             return
         with self.trainer.computing(), interruptible():
-            try: self.program = self.run = self._write(first.program)
+            try: self.program = self.run = self._write(first.program, simpler(self.trainer.device) if compiled else {})
             except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
             if compiled: self.run = machine_code(self.program, self.example)
             else: self._check_norms()
@@ -101,9 +103,9 @@ class Stacked:
         common = t.data.source(n*len(x), t.rng, t.device)
         return lambda: common.next().view(n, *x.shape)
 
-    def _write(self, program):
+    def _write(self, program, simpler):
         from torch.fx.experimental.proxy_tensor import make_fx
-        return make_fx(torch.vmap(program, randomness='different'),
+        return make_fx(torch.vmap(program, randomness='different'), simpler,
                        tracing_mode='fake', _allow_non_fake_inputs=True)(*self.example)
 
     def _check_norms(self):

@@ -20,6 +20,7 @@ from torch.optim import optimizer
 from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
 from ..support.devices import arithmetic
+from ..support.garbage import no_garbage
 from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..support.kinds import short
@@ -272,6 +273,7 @@ def _draws(trainer):
 class Recorded:
     "One iteration as a program; `ValueError` for networks or rules that cannot be written down"
     limit = 10**6
+    @no_garbage()
     def __init__(self, trainer, # a `Trainer`
                  like=None,     # the same of a trainer of the same kind, whose program serves too
                  among:int=1):  # trainers that share the time
@@ -297,6 +299,10 @@ class Recorded:
             for r, other in zip(self.rules, like.rules if like else ()): r.moves(other.moved)
             if moved := differing(before, held(trainer, versions=True)): raise _moves(moved)
             if random_state != _global_draws(trainer): raise _moves("the state of Python's or NumPy's random numbers")
+
+    def simpler(self) -> dict: # operations, and functions of the same arguments
+        "What is written in the place of which operations"
+        return {}
 
     def moving(self) -> list: # tensors
         "What the program moves: parameters, buffers, the rules' state"
@@ -334,7 +340,7 @@ class Recorded:
             for now in (t.iteration, t.iteration + 1009)[:1 + t.may_draw]:
                 t.iteration = _Watched(now)
                 with interruptible():
-                    programs.append(make_fx(partial(self._iteration, t), tracing_mode='fake',
+                    programs.append(make_fx(partial(self._iteration, t), self.simpler(), tracing_mode='fake',
                                             _allow_non_fake_inputs=True)(*self.example))
             _check_constants(self, programs[0], programs[-1])
         except Exception as e: raise _unwritable(e) from e

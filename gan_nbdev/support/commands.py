@@ -6,7 +6,7 @@
 __all__ = ['errors_in_one_line', 'Output', 'prepare']
 
 # %% ../../nbs/support/10_commands.ipynb #3fce7a98
-import os, sys, warnings
+import gc, os, sys, warnings
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
@@ -98,8 +98,9 @@ def _dashes(o):
     return name.replace('_', '-') + eq + val if o.startswith('--') else o
 
 def prepare():
-    "For the start of a module with commands: options may be spelled with `_`; threads spin less; all can be printed"
+    "For the start of a module with commands: options may be spelled with `_`; threads spin less, and garbage is looked for less; all can be printed"
     if not Path(sys.argv[0]).stem.startswith('gan-'): return
     sys.stdout, sys.stderr = (o if isinstance(o, Output) else Output(o) for o in (sys.stdout, sys.stderr))
     os.environ.setdefault('GOMP_SPINCOUNT', '300')
+    gc.set_threshold(*gc.get_threshold()[:2], 1000)   # among what lasts, garbage is looked for a hundredth as often
     _given[:] = sys.argv[1:] = [_dashes(o) for o in sys.argv[1:]]
