@@ -89,14 +89,17 @@ def _notebook(sources):
     spec = dict(display_name='python3', language='python', name='python3')
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(o) for o in sources], metadata=dict(kernelspec=spec))
 
-_forget = """import gc
-for o in gc.get_objects():
-    if (type(o).__module__, type(o).__name__) == ('gan_nbdev.lab.window', 'Lab'): o.close()
+# What is frozen is not looked through for garbage, as it would be each time that IPython forgets.
+_forget = """import gc, sys
+window = sys.modules.get('gan_nbdev.lab.window')
+for o in gc.get_referrers(window.Lab) if window else ():
+    if type(o) is window.Lab: o.close()
 from ipywidgets import Widget
 Widget.close_all()
 import torch
 torch.manual_seed(0)
-get_ipython().reset()"""
+get_ipython().reset()
+__import__('gc').freeze()"""
 
 laptop = 1280, 900
 
