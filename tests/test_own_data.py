@@ -1,5 +1,6 @@
 "What people do with data, networks and folders of their own: it works, or one line says what to do."
 import json
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -463,6 +464,7 @@ def test_an_item_that_fails_is_named_in_one_line_by_a_worker_too(workers, error,
     else:
         with pytest.raises((ValueError, OSError)) as e: read()
         assert ' '.join(str(e.value).split()) == says
+    assert not multiprocessing.active_children()
 
 
 def test_a_name_that_means_something_else_here_is_told(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ __all__ = ['Scaling', 'standard_scaling', 'Scaled', 'range_of', 'Samples', 'chec
 # %% ../../nbs/datasets/01_samples.ipynb #358ff972
 import math
 from copy import copy
+from traceback import clear_frames
 import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, IterableDataset
@@ -342,7 +343,10 @@ class StreamSource:
         return x.to(self.device, non_blocking=True)
     def _read(self):
         try: return next(self._left, None)
-        except (ValueError, OSError) as e:   # of a worker, in whose words stands where it happened: more lines
-            _, known, why = str(e).rpartition(f'{type(e).__name__}: ')
-            if not self.num_workers or not known: raise
+        except Exception as e:
+            if not self.num_workers: raise
+            self._left = None
+            clear_frames(e.__traceback__)   # in a circle with them the loader would stay, and wait 5 s for its workers when it goes
+            _, known, why = str(e).rpartition(f'{type(e).__name__}: ')   # in a worker's words stands where it happened: more lines
+            if not known or not isinstance(e, (ValueError, OSError)): raise
             raise (ValueError if isinstance(e, ValueError) else OSError)(' '.join(why.split())) from e
