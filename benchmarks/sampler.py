@@ -146,7 +146,8 @@ of 0.8 to 1.37 times the weight that is right.
 perfect sampler. Weights are even if a χ² test of the modes' counts does not reject that they are equal (p > 0.05); the next column has the smallest \
 and the largest count of all runs, where {n//8} and {n//25} are right. Width: how wide a cloud is, by the quartiles of \
 its samples, in σ. The JSD (32 × 32 cells) of a perfect sampler is {floors}. ± is the standard error \
-over seeds.
+over seeds. The seconds are the least of all runs, each on one of two cores; *coins* and *longer* were measured in hours in which everything took about twice as long as in \
+those of the rows above them.
 
 {table(['', 'seeds', 'modes', 'high quality', 'JSD (nats)', 'even', 'counts', 'width', 'iterations', 'seconds (least)'], rows)}
 Published (PacGAN's table, ten runs; high quality in %):
