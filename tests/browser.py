@@ -121,10 +121,12 @@ class Notebook:
     def open(self):
         "Load the page; wait for the kernel"
         self.page.goto(f'{self.url}/lab/tree/{self.path.name}?reset')
-        ready = '''() => {
+        wait_for(self.connected, 60, 'the kernel')
+
+    def connected(self):
+        return self.page.evaluate('''() => {
             const k = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
-            return !!k && k.connectionStatus === "connected" && k.status === "idle" }'''
-        wait_for(lambda: self.page.evaluate(ready), 60, 'the kernel')
+            return !!k && k.connectionStatus === "connected" && k.status === "idle" }''')
 
     def put(self, *sources, size=laptop):
         "Other cells, in this file, window and kernel, which forget those before: to open new ones takes ten seconds"
@@ -135,6 +137,7 @@ class Notebook:
             localStorage.clear();
             context.model.fromJSON(cells);
             await context.save() }'''
+        wait_for(self.connected, 60, 'the kernel')   # a page that was reloaded may be on its way
         self.page.evaluate(js, [_forget, _notebook(sources)])
         self.page.set_viewport_size(dict(width=size[0], height=size[1]))
         self.errors.clear(); self.outside.clear()
