@@ -103,7 +103,9 @@ def check_hooks(hooks): # a list
         names = {k for k in dir(h) if k.startswith(('before_', 'after_', 'on_'))}
         if wrong := min(names - {*_times}, default=None):
             raise ValueError(f'{short(h)} has {wrong}, but hooks have {", ".join(_times)}')
-        if not names and not hasattr(h, 'state_dict'):   # which is kept with the trainer's
+        state = [k for k in ('state_dict', 'load_state_dict') if callable(getattr(h, k, None))]
+        if len(state) == 1: raise ValueError(f'{short(h)} has {state[0]} alone: with both, state_dict and load_state_dict, it is kept with the trainer')
+        if not names and not state:
             raise ValueError(f'{short(h)} is no hook: it has none of {", ".join(_times)}')
 
 def _as_data(data):
@@ -159,7 +161,7 @@ def _new_hooks(t, name, v):
     return v if isinstance(v, list) else [*v]
 
 _assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed),
-             **dict.fromkeys(('data', 'seed', 'device', 'ema'), _kept), 'hooks': _new_hooks,
+             **dict.fromkeys(('data', 'seed', 'device', 'ema', 'rng'), _kept), 'hooks': _new_hooks,
              'threads': lambda t, name, v: None if v is None else thread_numbers(name, v),
              'accumulate': lambda t, name, v: check_order(t.order, accumulate=whole_number(name, v, 1)) and int(v),
              'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v}
@@ -323,12 +325,13 @@ def fit(self:Trainer,
     if epochs is not None and n != self._iterations(epochs): raise ValueError('give n or epochs, not both')
     hooks = self.hooks + [Progress()]*(progress and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
-    hooks, end, size = first + last, self.iteration + n, 1
+    hooks, size = first + last, 1
     with _under_way(self), self.lending(), _stop_button(self):
         self.stopped, self.remade = None, 0
         self.check_optimisers()
         if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
+        end = self.iteration + n   # a hook may have taken up a state
         try:
             engine = self._engine(end)
             _call(last, 'before_fit', self, n)
@@ -338,7 +341,7 @@ def fit(self:Trainer,
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
                 if hooks: self.check_optimisers()
-                if (hooks or processes() > 1) and self.iteration < end: engine = self._again(engine, end)   # all ask, or none
+                if self.iteration < end: engine = self._again(engine, end)   # of several processes all ask
                 if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
@@ -387,7 +390,8 @@ def _again(self:Trainer, engine, end):
 def _settings(trainer):
     "What a hook may change that belongs to the block that is under way"
     t = trainer
-    return t.game, t.k, t.k_g, t.batch_size, t.accumulate, t.order, t.d_opt, t.g_opt, t.d_rule, t.g_rule, len(t.d_opt.state), len(t.g_opt.state)
+    return (t.game, t.k, t.k_g, t.batch_size, t.accumulate, t.order, t.precision, t.threads, t.d_opt, t.g_opt, t.d_rule, t.g_rule,
+            len(t.d_opt.state), len(t.g_opt.state))
 
 @patch
 def _block(self:Trainer, engine, size, hooks):
@@ -683,6 +687,10 @@ class EMA:
         self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
 
     def __repr__(self): return f'EMA(half_life={self.half_life})'
+    def before_fit(self, trainer, n):
+        mine, its = ([p.shape for p in gan.generator.parameters()] for gan in (self.gan, trainer.gan))
+        if mine != its: raise ValueError("an average of another generator than the trainer's: give EMA the GAN that is trained")
+
     def after_iteration(self, trainer):
         mine, its = self.gan.generator.to(trainer.device), trainer.gan.generator
         self.seen = 1 + self.decay*self.seen   # all moments so far, by what they count

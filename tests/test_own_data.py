@@ -467,6 +467,48 @@ def test_an_item_that_fails_is_named_in_one_line_by_a_worker_too(workers, error,
     assert not multiprocessing.active_children()
 
 
+class Away(Dataset):
+    "Item 20 cannot be read the first time"
+    def __init__(self, file): self.file = file
+    def __len__(self): return 64
+    def __getitem__(self, i):
+        if i == 20 and not self.file.exists():
+            self.file.touch()
+            raise OSError('the disk is away')
+        return torch.full((2,), float(i))
+
+
+class AwayInOrder(IterableDataset):
+    def __init__(self, file): self.items = Away(file)
+    def __iter__(self): return (self.items[i] for i in range(64))
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('kind', ['stream', 'iterable', 'loader'])
+def test_a_minibatch_that_could_not_be_read_is_read_once_more(tmp_path, kind, workers):
+    "None is left out, and the epoch goes on to its end"
+    def made(file):
+        if kind == 'loader': return Loaded(DataLoader(Away(file), batch_size=8, num_workers=workers), scale=None)
+        return Stream((Away if kind == 'stream' else AwayInOrder)(file), scale=None, num_workers=workers)
+    def read(data):
+        source, got = data.source(8, torch.Generator().manual_seed(0)), []
+        while len(got) < 8:
+            try: got.append(source.next()[:, 0].tolist())
+            except OSError as e:
+                assert str(e) == 'the disk is away' and not multiprocessing.active_children()
+        return got
+    there = tmp_path/'there'; there.touch()
+    whole = read(made(there))
+    away = tmp_path/'away'; away.touch()
+    data = made(away)   # which looks at some items
+    away.unlink()
+    assert read(data) == whole and away.exists()
+
+
+def test_an_iterable_dataset_is_read_by_one_worker_at_most(tmp_path):
+    assert 'num_workers must be 0 or 1 for an iterable dataset, not 2' in line(lambda: Stream(AwayInOrder(tmp_path), num_workers=2))
+
+
 def test_a_name_that_means_something_else_here_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path/'digits')

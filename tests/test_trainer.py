@@ -19,7 +19,7 @@ from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.algorithm import Rule, adam, linear, momentum_sgd
-from gan_nbdev.trainer import Trainer
+from gan_nbdev.trainer import EMA, Trainer
 
 rows = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 datas = dict(distribution=ring(), memory=Samples(rows),
@@ -350,3 +350,52 @@ def test_states_that_the_generators_refuse_are_not_half_in_force():
     with t.lent: drawn = torch.rand(3)
     with twin.lent: assert torch.equal(torch.rand(3), drawn)
     assert torch.equal(torch.get_rng_state(), outside)
+
+
+class After:
+    "A hook that acts after one iteration"
+    def __init__(self, i, act): self.i, self.act = i, act
+    def after_iteration(self, trainer):
+        if trainer.iteration == self.i: self.act(trainer)
+
+
+def test_precision_set_by_a_hook_holds_from_the_next_iteration():
+    "Wherever the block would have ended"
+    def coarser(t): t.precision = 'bf16'
+    plain = make(ring()).fit(40, progress=False).history['d_loss']
+    changed = make(ring(), hooks=[After(33, coarser)]).fit(40, progress=False).history['d_loss']
+    assert (changed != plain).nonzero()[0][0] == 33
+
+
+def test_a_state_taken_up_before_the_training_is_where_it_goes_on():
+    state = make(ring()).fit(5, progress=False).state_dict()
+    class Resumed:
+        def before_fit(self, trainer, n): trainer.load_state_dict(state)
+    t = make(ring(), hooks=[Resumed()]).fit(4, progress=False)
+    assert t.iteration == 9 and same(t, make(ring()).fit(9, progress=False))
+
+
+@pytest.mark.parametrize('have, lack', [('state_dict', 'load_state_dict'), ('load_state_dict', 'state_dict')])
+def test_a_hook_with_half_a_state_is_refused(have, lack):
+    hook = After(1, print)
+    setattr(hook, have, dict)
+    with pytest.raises(ValueError, match=f'{have} alone'): make(ring(), hooks=[hook])
+
+
+def test_what_a_trainer_draws_from_stays():
+    t = make(ring())
+    with pytest.raises(ValueError, match='rng of a trainer stays as it is'): t.rng = torch.Generator()
+    t.rng = t.rng
+
+
+def test_an_average_of_another_generator_is_refused():
+    other = GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2))
+    with pytest.raises(ValueError, match='an average of another generator'): make(ring(), hooks=[EMA(other)]).fit(1, progress=False)
+
+
+def test_an_ensemble_that_has_trained_can_be_pickled():
+    e = Ensemble([make(ring(), seed=i) for i in (0, 1)], engine='eager')
+    e.fit(2, progress=False)
+    again = pickle.loads(pickle.dumps(e))
+    for o in (e, again): o.fit(2, progress=False)
+    assert all(map(same, e.trainers, again.trainers))

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, TensorDataset
-from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, range_of, read_on,
+from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, raise_for_worker, range_of, read_on,
                                         standard_scaling)
 from ..support.chance import global_states, unchanged
 from ..support.checks import warn, whole_number
@@ -138,6 +138,9 @@ class Stream(_Told):
             raise ValueError(f'dataset must be a torch Dataset, not {type(dataset).__name__}')
         self.dataset = dataset
         self.num_workers = whole_number('num_workers', num_workers, 0)
+        if self.iterable and num_workers > 1:
+            raise ValueError(f'num_workers must be 0 or 1 for an iterable dataset, not {num_workers}: each would read all items. '
+                             'One that shares them out among workers can be given as a DataLoader of your own')
         by = scale if isinstance(scale, str) else None
         n = 256 if by == 'standard' else 16
         first = [*islice(dataset, n)] if self.iterable else [dataset[i] for i in _spread(len(dataset), n)]
@@ -225,8 +228,13 @@ class LoadedSource:
         return read_on(self.data.loader, self.batch, self.begun | dict(cpu=self.rng[0]))
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
-        if self._left is None: self._left = self._begin()
-        x = next(self._left, None)
+        try:
+            if self._left is None: self._left = self._begin()
+            x = next(self._left, None)
+        except BaseException as e:
+            self._left = None   # what failed is not left out, but read once more
+            if self.data.loader.num_workers: raise_for_worker(e)
+            raise
         if x is None and not self.batch: raise ValueError('the DataLoader gives no minibatch')
         if x is None or len(x := self.data.rows_of(x)) < self.m:
             self.batch, self._left = 0, None

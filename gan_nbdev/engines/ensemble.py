@@ -205,6 +205,7 @@ class Ensemble:
         _check_members(self.trainers)
         self.failed, self._made = {}, None   # why members ended early; the engine
 
+    def __getstate__(self): return vars(self) | dict(_made=None)   # it can be made again
     def __len__(self): return len(self.trainers)
     def __repr__(self):
         lost = f', {len(self.failed)} failed' if self.failed else ''

@@ -24,6 +24,7 @@ class Graphed:
         # Not all can be drawn in a graph. What stays outside has a generator of its own, as a
         # `Stream`, or else everything does: the order of the draws is that of the other engines.
         drawn = ('z', 'x', 'mask') if hasattr(t.source, 'generator') else ('z', 'mask')
+        if 'own' in inner.kinds: drawn = ()   # a game's or a network's, from the same generator
         for inside in drawn, ():
             try: return self._capture(inside)
             except RuntimeError as e: why = e

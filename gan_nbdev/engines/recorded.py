@@ -586,7 +586,7 @@ def assumed(trainer # a `Trainer`
            ) -> list: # to compare
     "What a program takes for granted"
     gan, rules = trainer.gan, ((trainer.d_opt, trainer.d_rule), (trainer.g_opt, trainer.g_rule))
-    return [trainer.k, trainer.k_g, trainer.order, trainer.batch_size, trainer.game, trainer.precision,
+    return [trainer.k, trainer.k_g, trainer.order, trainer.batch_size, trainer.game, trainer.precision, trainer.threads,
             id(trainer.source), unseen(trainer), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()], held(trainer),
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
