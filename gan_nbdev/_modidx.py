@@ -2353,6 +2353,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'gan_nbdev.support.checks.naming': ('support/checks.html#naming', 'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.one_line': ( 'support/checks.html#one_line',
                                                                                  'gan_nbdev/support/checks.py'),
+                                          'gan_nbdev.support.checks.out_of_memory': ( 'support/checks.html#out_of_memory',
+                                                                                      'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.positive_number': ( 'support/checks.html#positive_number',
                                                                                         'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.readable_file': ( 'support/checks.html#readable_file',

@@ -146,7 +146,7 @@ def _class(y, gan, data):
     label = getattr(data, 'label', None)
     names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
     names = [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
-    if str(y) in names: return names.index(str(y))
+    if (asked := str(y).removesuffix('.0')) in names: return names.index(asked)
     numbers = any(re.fullmatch(r'-?[\d.]+', o) for o in names)   # which the places of others could be taken for
     if not numbers and str(y).isdigit() and int(y) < gan.classes: return int(y)
     known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(names)])
@@ -202,7 +202,7 @@ _entries = dict(noise_dim='noise.dim', g_hidden='generator.hidden', d_hidden='di
                 data_dir='data.data_dir', size='data.size', label='data.label', columns='data.columns',
                 **{k: f'data.{k}' for k in ('drop', 'missing', 'sep', 'decimal', 'encoding', 'kind', 'skip_bad')})
 
-_others = 'alpha', 'gray', 'ground', 'header', 'kinds', 'scale'   # of data, by --set
+_others = 'alpha', 'date_format', 'gray', 'ground', 'header', 'kinds', 'scale'   # of data, by --set
 
 def _as_options(text):
     "What to give in Python, as options of the command"

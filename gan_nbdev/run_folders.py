@@ -358,7 +358,7 @@ def _no_run(folder):
     names = [p.name for p in folder.absolute().parent.glob('*') if _began(p) or (p/'config.json').is_file()]
     near = get_close_matches(folder.name, names)
     hint = f'; beside it there is {", ".join(near)}'*bool(near)
-    why = 'it has no config.json' if folder.is_dir() else 'there is no such folder'
+    why = 'it has no config.json' if folder.is_dir() else 'it is a file' if folder.exists() else 'there is no such folder'
     return f'{folder} is not a run folder: {why}{hint}'
 
 def check_run(folder          # of a run
@@ -572,7 +572,7 @@ def again(cls:Run,
 
 def _plan_of(plan, steps):
     if any('fit' not in act for act in plan):
-        raise ValueError('steps cannot be another: the story of the run says how long each part is')
+        raise ValueError(f'steps cannot be {steps}: the run was trained in parts, and its story says how long each is. Leave steps out')
     return [{'fit': steps}]
 
 @patch(cls_method=True)

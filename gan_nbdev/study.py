@@ -410,7 +410,9 @@ def save(self:Study,
     n, (width, height) = len(self.metrics), _size(self._all_labels())
     fig = Figure(figsize=(width + 2.6*(n - 1), height), layout='constrained')
     panels = fig.subplots(1, n, sharey=True, squeeze=False)[0]
-    for m, ax in zip(self.metrics, panels): self.plot(m, ax)
+    for m, ax in zip(self.metrics, panels):
+        self.plot(m, ax)
+        if n > 1: ax.locator_params('x', nbins=3)   # else their numbers meet
     write_atomically(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
 
 # %% ../nbs/10_study.ipynb #3ee5ca93

@@ -356,3 +356,21 @@ def test_pictures_that_could_not_be_drawn_are_not_named(tmp_path, monkeypatch, c
     monkeypatch.setattr('gan_nbdev.plots.plot_losses', lambda *_: 1/0)
     with pytest.warns(UserWarning, match='losses.png is not written'): gan_train('ring', steps=1, out=tmp_path/'r', device='cpu', quiet=True)
     assert capsys.readouterr().out.endswith(f'pictures: {tmp_path}/r/samples.png, {tmp_path}/r/value.png\n')
+
+
+def test_out_of_memory_says_nothing_of_the_gan(tmp_path):
+    "Neither engine can be to blame"
+    r = run('gan-train', 'ring', '--steps', '2', '--batch-size', '100000000000', '--device', 'cpu', cwd=tmp_path)
+    assert r.returncode and 'program' not in r.stderr and 'eager' not in r.stderr, r.stderr
+    assert r.stderr.strip().splitlines()[-1] == 'gan-train: error: out of memory: try a smaller --batch_size', r.stderr
+
+
+def test_a_class_goes_by_the_name_that_is_printed(tmp_path):
+    (tmp_path/'t.csv').write_text('x,cls\n' + ''.join(f'{i}.5,{i % 3 + 1}.0\n' for i in range(60)))
+    run('gan-train', 't.csv', '--label', 'cls', '--steps', '1', '--quiet', '--out', 'r', cwd=tmp_path)
+    for y in ('1.0', '1'):
+        r = run('gan-sample', 'r', '--n', '3', '--y', y, '--out', f'{y}.csv', cwd=tmp_path)
+        assert r.returncode == 0, r.stderr
+        assert [o.split(',')[1] for o in (tmp_path/f'{y}.csv').read_text().split()[1:]] == ['1.0']*3
+    r = run('gan-sample', 't.csv', cwd=tmp_path)
+    assert r.stderr == 'gan-sample: error: t.csv is not a run folder: it is a file\n'

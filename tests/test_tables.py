@@ -400,3 +400,9 @@ def test_a_run_on_a_table_with_dollars_is_kept_with_its_pictures(tmp_path):
     e = experiment(get_data(money), steps=1, device='cpu', engine='eager', batch_size=16, **{'generator.hidden': [8], 'discriminator.hidden': [8]})
     Run(e).fit(1, progress=False).save(tmp_path/'run')
     assert (tmp_path/'run/samples.png').is_file()
+
+
+def test_commas_that_group_thousands_are_told_beside_decimal_points(tmp_path):
+    (tmp_path/'t.csv').write_text('sales;x\n' + ''.join(f'{1000 + 37*i:,};{i % 9}.5\n' for i in range(60)))
+    d = table(tmp_path/'t.csv')
+    assert 'commas group thousands, 1,200 being 1200' in str(d) and '1000 … 3183' in str(d)

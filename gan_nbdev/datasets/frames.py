@@ -145,7 +145,9 @@ def _decimal(seen, sep, notes):
     def thousands(sign):
         return any(f'two groups {sign}' in o or {f'groups {sign}', 'short'} <= o and 'long' not in o for o in seen)
     comma = bool(every & {'fraction ,', 'long fraction ,'})
-    if 'fraction .' in every or 'long fraction .' in every and not comma: return '.'
+    if 'fraction .' in every or 'long fraction .' in every and not comma:
+        if 'groups ,' in every: notes.append('commas group thousands, 1,200 being 1200')
+        return '.'
     if comma or 'groups ,' in every and sep != ',' and not thousands(','):
         notes.append("numbers have a decimal comma (decimal='.' otherwise)")
         return ','

@@ -11,7 +11,7 @@ from .graphed import Graphed
 from .recorded import Recorded, assumed, unbegun_if_it_fails
 from ..support.devices import arithmetic
 from ..trainer import Eager
-from ..support.checks import one_line, warn
+from ..support.checks import one_line, out_of_memory, warn
 
 # %% ../../nbs/engines/04_choice.ipynb #6d3eabda
 engines = dict(eager=Eager, compiled=lambda t: Graphed(Compiled(t)) if _cuda(t) else Compiled(t),
@@ -61,6 +61,7 @@ def engine_for(trainer,  # a `Trainer`
                 engine = engines[name](trainer)
                 if name != 'eager': getattr(engine, 'inner', engine).check()
         except (ValueError, RuntimeError, AttributeError, KeyError, TypeError) as e:
+            if out_of_memory(e): raise   # which says nothing of the GAN
             if not isinstance(e, ValueError): e = ValueError(f'only the eager engine can train this GAN: {type(e).__name__}: {one_line(e)}')
             if trainer.engine != 'auto': raise e
             warn(f'{e}. Training goes on with the eager engine')

@@ -19,6 +19,7 @@ from torch.optim import optimizer
 
 from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
+from ..support.checks import out_of_memory
 from ..support.devices import arithmetic
 from ..support.garbage import no_garbage
 from ..support.safety import interruptible
@@ -366,7 +367,7 @@ class _Watched(int):
     __hash__ = int.__hash__
 
 def _unwritable(e):
-    if type(e) is ValueError: return e   # no engine could train that
+    if type(e) is ValueError or out_of_memory(e): return e   # no engine could train that
     why = (str(e).strip() or type(e).__name__).splitlines()[0]
     if 'data-dependent' in why:
         why = ("it goes another way by what is in a tensor, as 'if', 'while', item() and float() do; torch.where and "

@@ -13,6 +13,7 @@ from inspect import signature
 from pathlib import Path
 
 from fastcore.script import is_cli
+from .checks import out_of_memory
 
 # %% ../../nbs/support/10_commands.ipynb #208cb139
 def errors_in_one_line(f        # the function of a command
@@ -61,8 +62,7 @@ def _said(e, options=()):
     if isinstance(e, (ValueError, OSError, FloatingPointError)):
         why = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in ' '.join(str(e).split()))
         return why, 1 if isinstance(e, FloatingPointError) else 2
-    short = isinstance(e, RuntimeError) and ('memory' in str(e) or 'overflow' in str(e))
-    if short or isinstance(e, MemoryError):
+    if out_of_memory(e) or isinstance(e, RuntimeError) and 'overflow' in str(e):   # of sizes
         smaller = next((f': try a smaller --{o}' for o in ('batch_size', 'n', 'together') if o in options), '')
         return f'out of memory{smaller}', 1
 
