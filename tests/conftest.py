@@ -3,7 +3,7 @@
 Where it is missing the test is skipped with the reason; it fails instead if `GAN_REQUIRE`
 (names, with commas) says that it must be there.
 """
-import gc, os, psutil, pytest, signal
+import gc, os, psutil, pytest, signal, sys
 from contextlib import suppress
 
 gc.set_threshold(*gc.get_threshold()[:2], 1000)   # among what lasts, tests leave no garbage worth the time
@@ -33,9 +33,11 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def seeded():
-    "What a test draws without a seed of its own is the same each time"
+    "What a test draws without a seed of its own is the same each time, and no figure stays open"
     from commands import seed_all
     seed_all()
+    yield
+    if plt := sys.modules.get('matplotlib.pyplot'): plt.close('all')   # it warns of the twentieth that is open
 
 def pytest_runtest_setup(item):
     for name in needs:
