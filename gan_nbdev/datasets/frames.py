@@ -87,7 +87,16 @@ class _Lines:
     def close(self): self.file.close()
 
 # %% ../../nbs/datasets/05_frames.ipynb #3d053149
-_missing = {'', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', '<na>', '-nan'}
+_words = 'NA', 'N/A', 'n/a', '#N/A', 'NaN', 'nan', '-nan', 'NULL', 'null', 'None', '<NA>'   # what pandas takes for a missing cell
+_missing = {'', *map(str.lower, _words)}
+
+def _said(column):
+    "The first word in a column of texts that says that a cell is missing, or None"
+    return next(iter(column[column.isin(_words)]), None)
+
+def _tell_words(words, notes):
+    for name, o in words.items():
+        notes.append(f'{o!r} in {name!r} is taken for a missing cell (kinds={{{name!r}: "category"}} takes it for a value)')
 
 def _cells(lines, sep):
     "The cells of lines, without the blanks around them"
@@ -219,7 +228,7 @@ def _header(rows, comments, sep, decimal, header, notes):
     return names, True
 
 # %% ../../nbs/datasets/05_frames.ipynb #6c14108b
-def _text(path, sep, decimal, encoding, header, memory, notes):
+def _text(path, sep, decimal, encoding, header, memory, texts, notes):
     "A text file as a frame"
     given, encoding = encoding, encoding or _encoding(path)
     if not given and encoding == 'cp1252': notes.append('the text is not UTF-8; read as that of Western Windows (encoding=… otherwise)')
@@ -246,13 +255,16 @@ def _text(path, sep, decimal, encoding, header, memory, notes):
     how = dict(sep=sep if sep != ' ' else r'\s+', header=None, names=[*names, _beyond], skipinitialspace=True, keep_default_na=True)
     def read(lines=None, **more):
         return pd.read_csv(lines or _Lines(path, encoding, int(named), is_row), **how | more)
-    seen, size = {o: set() for o in names}, max(2**18//len(names), 1)
+    seen, words, size = {o: set() for o in names}, {}, max(2**18//len(names), 1)
     with read(lines := _Lines(path, encoding, int(named), is_row), dtype=object, na_filter=False, chunksize=size) as pieces:
         for part in pieces:
-            for name in names: _look(part[name], seen[name])
+            for name in names:
+                _look(part[name], seen[name])
+                if name not in words and (o := _said(part[name])): words[name] = o
     if lines.left_out: notes.append(f'lines after the first row that begin with # and are no rows are left out: {lines.left_out:,}')
     decimal = decimal or _decimal([*seen.values()], sep, notes)
     zeros = {o: str for i, o in enumerate(names) if 'zero first' in seen[o] and not (i and halves)}
+    kept = [o for o in words if o in texts]
     parts, n, how = [], 0, how | dict(decimal=decimal, dtype=zeros)
     with read(chunksize=size) as pieces:
         for part in pieces:
@@ -265,12 +277,14 @@ def _text(path, sep, decimal, encoding, header, memory, notes):
     mixed = {name: str for name, k in zip(names, kinds) if len(k) > 1}
     if not parts: return pd.DataFrame(columns=names)
     frame = read(dtype=zeros | mixed).drop(columns=_beyond) if mixed else pd.concat(parts, ignore_index=True)
+    if kept: frame[kept] = read(dtype=str, na_filter=False)[kept]
     for o in frame:
         held = pd.api.types.infer_dtype(frame[o])
         if held == 'integer' and str(frame[o].dtype) == 'object': frame[o] = frame[o].map(str, na_action='ignore')   # of more than 64 bits
         if str(frame[o].dtype) in ('str', 'object') and held != 'boolean':
             frame[o] = frame[o].str.strip()
-            if o not in zeros: frame[o] = _ungrouped(frame[o], decimal)
+            if o not in (*zeros, *kept): frame[o] = _ungrouped(frame[o], decimal)
+    _tell_words({k: o for k, o in words.items() if k not in kept and str(frame[k].dtype) in ('str', 'object')}, notes)
     return frame
 
 _beyond = '\0beyond'
@@ -306,14 +320,14 @@ def _feather(path, memory, notes):
             check_room(n := n + parts[-1].size, memory, path)
     return without_index(pd.concat(parts), notes)
 
-def _excel(path, header, memory, notes):
+def _excel(path, header, memory, texts, notes):
     "The first sheet of a workbook"
     _needs('openpyxl', '.xlsx')
     with zipfile.ZipFile(path) as z:
         _check_unfolded(sum(o.file_size for o in z.infolist()), path)
     with pd.ExcelFile(path, engine='openpyxl') as book:
         if len(book.sheet_names) > 1: notes.append(f'sheet {book.sheet_names[0]!r} is read, not {", ".join(map(repr, book.sheet_names[1:]))[:60]}')
-        frame = book.parse(book.sheet_names[0], header=None)
+        frame = book.parse(book.sheet_names[0], header=None, keep_default_na=False, na_values=[''])
     check_room(frame.size, memory, path)
     frame = frame.dropna(how='all').dropna(how='all', axis=1)
     if not len(frame): raise ValueError('it has no rows')
@@ -321,7 +335,11 @@ def _excel(path, header, memory, notes):
     names, named = _header(rows, [], ',', '.', header, notes)
     frame = frame.iloc[int(named):].reset_index(drop=True)
     frame.columns = _distinct(names)
-    return frame.infer_objects()
+    words = {o: word for o in frame if o not in texts and (word := _said(frame[o]))}
+    for o in words: frame[o] = frame[o].mask(frame[o].isin(_words))
+    frame = frame.infer_objects()
+    _tell_words({k: o for k, o in words.items() if str(frame[k].dtype) in ('str', 'object')}, notes)
+    return frame
 
 def _json_lines(path, encoding, memory):
     parts, n = [], 0
@@ -349,7 +367,8 @@ def read_frame(
     decimal:str=None,    # '.' or ','; None: found from the file
     encoding:str=None,   # of text; None: UTF-8, UTF-16 with a mark, or Windows' Western one
     header:bool=None,    # is the first line the header? None: found from the file
-    memory:float=4*2**30 # bytes the numbers may take as float32; more is refused
+    memory:float=4*2**30,# bytes the numbers may take as float32; more is refused
+    texts=()             # names of columns in which NA or None is a value; elsewhere it says that a cell is missing
 ) -> tuple: # the `DataFrame`, and sentences on what was guessed
     "Read a table; a `ValueError` in one line names the file and what is wrong"
     if sep is not None and not (isinstance(sep, str) and len(sep) == 1 and sep not in '"\r\n'):
@@ -366,9 +385,9 @@ def read_frame(
             warnings.simplefilter('ignore')
             if suffix == '.parquet': frame = _parquet(path, memory, notes)
             elif suffix == '.feather': frame = _feather(path, memory, notes)
-            elif suffix == '.xlsx': frame = _excel(path, header, memory, notes)
+            elif suffix == '.xlsx': frame = _excel(path, header, memory, texts, notes)
             elif suffix in ('.jsonl', '.ndjson'): frame = _json_lines(path, encoding, memory)
-            else: frame = _text(path, sep, decimal, encoding, header, memory, notes)
+            else: frame = _text(path, sep, decimal, encoding, header, memory, texts, notes)
     except Exception as e:   # each format's reader fails in its own dozen ways
         why = one_line(e)
         raise ValueError(why if why.startswith(str(path)) else f'{path} is no table that can be read: {why}') from None

@@ -222,8 +222,9 @@ def _complete(frame, missing, notes, texts=()):
     bad = gaps.any(axis=1)
     if not bad.any(): return frame, {}
     if missing == 'refuse':
+        words = ''.join(f'; {o}' for o in notes if 'is taken for a missing cell' in o and any(f' in {name!r} ' in o for name in frame))
         raise ValueError(f'of the cells {", ".join(said)[:300]}: missing="drop" leaves out these {int(bad.sum()):,} of '
-                         f'{len(frame):,} rows, drop=[…] a column')
+                         f'{len(frame):,} rows, drop=[…] a column{words}')
     if bad.all(): raise ValueError(f'of the cells {", ".join(said)[:300]}: no row is left without these')
     notes.append(f'{int(bad.sum()):,} of {len(frame):,} rows are left out: of the cells {", ".join(said)[:200]}')
     frame = frame[~bad].reset_index(drop=True)
@@ -482,7 +483,8 @@ def table(
         notes = []
         return Table(without_index(what, notes), **how, notes=notes)
     if not isinstance(what, (str, Path)): raise ValueError(f'table takes a path or a DataFrame, not {type(what).__name__}: get_data takes arrays')
-    frame, notes = read_frame(what, sep, decimal, encoding, header, memory)
+    texts = [str(o) for o, k in kinds.items() if k == 'category'] if isinstance(kinds, dict) else []
+    frame, notes = read_frame(what, sep, decimal, encoding, header, memory, texts)
     try: return Table(frame, **how, name=_stem(what), notes=notes)
     except ValueError as e: raise ValueError(f'{what}: {e}') from None
 
