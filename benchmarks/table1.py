@@ -31,8 +31,11 @@ rows = {'paper': ("the paper's recipe", row('paper')),
 
 class Look:
     "A hook: the figure of the samples so far, by the paper's protocol"
-    def __init__(self, out, file, every): self.out, self.file, self.every = out, file, every
+    def __init__(self, out, file, every):
+        self.out, self.file, self.every = out, file, every
+        self.start, self.before = time.perf_counter(), out.get('minutes', 0)
     def after_block(self, trainer):
+        self.out['minutes'] = round(self.before + (time.perf_counter() - self.start)/60, 1)
         curve = self.out.setdefault('curve', {})
         for name, of in dict(G=trainer.gan, EMA=trainer.ema).items():
             if of is None: continue
@@ -62,10 +65,8 @@ def run(name, seed):
     out = json.loads(file.with_suffix('.json').read_text()) if file.exists() else {}
     if file.exists(): trainer.load(file)
     trainer.hooks.append(Look(out, file, e['steps']//looks))
-    start = time.perf_counter()
     if more := e['steps'] - trainer.iteration: trainer.fit(more)
     if trainer.stopped: sys.exit(130)
-    out['minutes'] = round(out.get('minutes', 0) + (time.perf_counter() - start)/60, 1)
     x = trainer.sample(10_000)
     raw = trainer.data.unscale
     told = metrics(x, trainer.data, raw(valid()), raw(test()))
@@ -97,7 +98,7 @@ def told(name, runs):
     alone = [[*o['curve']['G'].values()][-1] for o in runs.values()]
     return [rows[name][0], spread(ll), ', '.join(f'{o:.1f}' for o in ll),
             f'{sum(alone)/len(alone):.0f}',
-            *one, f"{next(iter(runs.values()))['iterations']:,}", ', '.join(f"{o['minutes']:.0f}" for o in runs.values())]
+            *one, f"{next(iter(runs.values()))['iterations']:,}", ', '.join('–' if o['minutes'] is None else f"{o['minutes']:.0f}" for o in runs.values())]
 
 
 def page(known):
@@ -121,8 +122,8 @@ units of the same for test images: copies would have 0.
 
 Our own recipe samples from an average of G's last weights; *G itself* is the figure of the last weights alone. The average makes smoother images, and \
 the yardstick likes smooth images: on the way the average has up to {highest('EMA'):.0f} nats, and G itself up to {highest('G'):.0f}. So the average's \
-figure is no proof that G is as good as the data, and G's own stands beside it. Minutes are of runs of which two or three shared two cores. \
-(When the row with the class told was measured, the average began with G's untrained weights, which at the end were 2 % of it; now it begins with the first iteration's.)
+figure is no proof that G is as good as the data, and G's own stands beside it. Minutes are of runs of which two or three shared two cores (– where \
+a run was interrupted before they were kept).
 
 {table(['MNIST', 'nats', 'seed by seed', 'G itself', 'σ', 'nearest', 'iterations', 'minutes'], ours)}
 Published:
