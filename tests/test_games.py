@@ -169,6 +169,12 @@ def test_every_game_is_the_same_in_every_engine(name, order):
     for k in tables[0]:
         for o in tables[1:]: np.testing.assert_allclose(o[k], tables[0][k], atol=1e-4, rtol=1e-4)
 
+def test_torch_has_nothing_to_say_about_an_ensemble(capfd):
+    two = [experiment('ring', game='began', seed=i, device='cpu').trainer() for i in range(2)]
+    capfd.readouterr()
+    Ensemble(two, 'eager').fit(2, progress=False)
+    assert capfd.readouterr().err == ''
+
 def test_noise_of_many_sizes_is_the_same_in_every_engine():
     def of(engine): return Trainer(gan(), ring(), batch_size=m, game=make_game(noise=.4, noise_varied=True), engine=engine, device='cpu',
                                    d_rule=momentum_sgd(.02), g_rule=momentum_sgd(.02))

@@ -345,7 +345,10 @@ class Recorded:
                                             _allow_non_fake_inputs=True)(*self.example))
             _check_constants(self, programs[0], programs[-1])
         except Exception as e: raise _unwritable(e) from e
-        return min(programs, key=lambda p: len(p.graph.nodes))
+        program = min(programs, key=lambda p: len(p.graph.nodes))
+        program.graph.eliminate_dead_code()   # what nobody reads, of which torch cannot stack all
+        program.recompile()
+        return program
 
 # %% ../../nbs/engines/01_recorded.ipynb #12ff7c39
 def _moves(what):
