@@ -41,7 +41,8 @@ def cures(data):
              'noise 0.3, fading': game(noise=.3, noise_until=2*steps//3), 'R1, γ = 0.1': game(r1=.1),
              'looking ahead, 5 steps': game(unroll=5, unroll_rate=.01),
              'hinge': game('hinge'), 'relativistic': game('relativistic'), 'r3gan': game('r3gan'),
-             'wgan-gp, k = 3': {**game('wgan-gp', weight=.1), 'k': 3, **critic}}
+             'wgan-gp, λ = 10, k = 3': {**game('wgan-gp'), 'k': 3, **critic},
+             'wgan-gp, λ = 0.1, k = 3': {**game('wgan-gp', weight=.1), 'k': 3, **critic}}
     left_out = {'k = 5', 'rate of G: a tenth', 'D as large as G', 'looking ahead, 5 steps'} if data == 'grid' else ()
     return {k: v for k, v in every.items() if k not in left_out}
 
@@ -82,7 +83,7 @@ of 128; D at a rate of 0.001, G at 0.0003, {settings['grid']['steps']:,} iterati
              for data in settings if known.get(data)]
     return f"""# Cures of mode collapse
 
-Which changes help where a GAN collapses or misses modes. Each row changes one thing, and the last Adam's βs as well (0.5 and 0.9). Minibatches of 64, Adam, learning rates that fall to 0 in \
+Which changes help where a GAN collapses or misses modes. Each row changes one thing; those of wgan-gp also k and Adam's βs (0.5 and 0.9), and the last the weight λ of its penalty, 10 as its authors have it. Minibatches of 64, Adam, learning rates that fall to 0 in \
 the second half; 2,500 samples per run. Figures are means ± standard error; modes are listed by seed. A perfect sampler has {perfect_share(2):.0%} \
 within 3σ of a mode. V is the mean over the last tenth of the run, where the game has one. Time is relative to the first row; runs with EMA train one \
 by one, which is what makes them slower. A mode counts if a single sample lies within 3σ of it, so where few samples do, many modes mean little.

@@ -171,7 +171,7 @@ def gan_eval(
     "Measure a trained generator against its data"
     _check_sampling(1 if n is None else n, seed)
     import torch
-    from gan_nbdev.metrics import metrics, obeyed
+    from gan_nbdev.metrics import metrics, obeyed, obeyed_real
     from gan_nbdev.run_folders import load_run, run_data
     gan, unit, record = load_run(run)
     with _naming_options(dict(data_dir=data_dir)): _check_data_dir(record['experiment'], data_dir)
@@ -182,7 +182,9 @@ def gan_eval(
     z, y = gan.draw(n, torch.Generator().manual_seed(int(seed)))   # as `trainer.sample`
     x = unit.items(gan.generate(z, y), y)
     measured = metrics(x, data, **held_out)
-    if gan.classes and hasattr(data, 'labels'): measured['obeyed'] = obeyed(x, y, data)
+    if gan.classes and hasattr(data, 'labels'):
+        k = min(5, len(data) - 1)
+        measured |= dict(obeyed=obeyed(x, y, data, k), obeyed_real=obeyed_real(data, k))
     print(dumps(measured, indent=2) if json else _table(measured))
 
 

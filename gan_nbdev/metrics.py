@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_log_prob', 'parzen_sigma', 'parzen',
            'kl_divergence', 'js_divergence', 'cell_shares', 'true_shares', 'jsd', 'jsd_floor', 'nearest_classes',
-           'obeyed', 'metrics', 'diagnose']
+           'obeyed', 'obeyed_real', 'metrics', 'diagnose']
 
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
@@ -214,15 +214,17 @@ def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the da
                     data,  # labelled `Samples`, a table for instance
                     k:int=5, # real items that vote, ≥ 1, at most all
                    ) -> Tensor: # classes, whole numbers, (n,)
-    "The class that most of the `k` nearest real items have; `ValueError` for data without labels"
-    _check_labelled(data)
-    if (k := whole_number('k', k, 1)) > len(data): raise ValueError(f'k must be at most {len(data)}, the number of real items, not {k}')
-    near = nearest_rows(_in_model_units(x, data).cpu(), data.x, k)
+    "The most frequent class among the `k` nearest real items, of equals the first; `ValueError` for data without labels"
+    near = nearest_rows(_in_model_units(x, data).cpu(), data.x, _voters(k, len(_labelled(data))))
     return data.labels[near].mode(1).values
 
-def _check_labelled(data):
-    if hasattr(data, 'labels'): return
+def _labelled(data):
+    if hasattr(data, 'labels'): return data
     raise ValueError(f'{_called(data)} has no labels' + ' in memory'*(getattr(data, 'classes', None) is not None))
+
+def _voters(k, n, others=''):
+    if (k := whole_number('k', k, 1)) > n: raise ValueError(f'k must be at most {n}, the number of {others}real items, not {k}')
+    return k
 
 def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the data's own units
            y:Tensor,    # the classes that were asked for, whole numbers from 0, (n,), or one for all
@@ -230,12 +232,23 @@ def obeyed(x,           # samples, (n, …) or a table's `DataFrame`, in the dat
            k:int=5,     # real items that vote, ≥ 1, at most all
           ) -> float:   # share of the samples, in [0, 1]
     "How often a sample's nearest real items have the class that was asked for; `ValueError` if unfit"
-    _check_labelled(data)
-    y = class_numbers(y, data.classes).cpu()
+    y = class_numbers(y, _labelled(data).classes).cpu()
     said = nearest_classes(x, data, k)
     if not y.ndim: y = y.expand(len(said))
     if y.shape != said.shape: raise ValueError(f'y must be {len(said)} classes, not shape {tuple(y.shape)}')
     return (said == y).double().mean().item()
+
+def _dealt(n, most, seed=0): return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
+
+def obeyed_real(data,      # labelled `Samples`, a table for instance
+                k:int=5,   # other real items that vote, ≥ 1
+               ) -> float: # share, in [0, 1], of the items, or of a random 2,500
+    "`obeyed` of real items, each judged by the others; `ValueError` if unfit"
+    k, i = _voters(k, len(_labelled(data)) - 1, 'other '), _dealt(len(data), 2500)
+    near = nearest_rows(data.x[i], data.x, k + 1)
+    own = near == i[:, None]
+    own[~own.any(1), -1] = True   # where as many others are equal to it
+    return (data.labels[near[~own].view(-1, k)].mode(1).values == data.labels[i]).double().mean().item()
 
 def _in_model_units(x, data):
     "Samples or items, a table's `DataFrame` too, as finite rows that the networks could see"
@@ -275,8 +288,6 @@ def _parzens(x, data, valid, test):
     return res | {'parzen_real': o.mean for o in ceiling}
 
 # %% ../nbs/05_metrics.ipynb #15da94b1
-def _dealt(n, most, seed=0): return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
-
 def _streamed(data, n):
     "At most `n` random items of a stream, none of them twice"
     gen, here = torch.Generator().manual_seed(0), copy(data)
@@ -359,7 +370,12 @@ def _of_losses(last):
             "game D's answers are no probabilities, and its losses tell little about the samples: "
             'look at these')
 
+_against_gathering = "more steps of D for each of G, a tenth of G's rate, or packs of items for D"
+_for_more = 'more iterations, a larger minibatch, or a smaller rate for G'
+
 def _saturated(last): return last['value'].mean() > -0.1
+
+def _ahead(last): return last['value'].mean() > -LOG4 and last['d_real'].mean() > last['d_fake'].mean()
 
 def _verdict(last):
     v, d_real, d_fake = last['value'], last['d_real'].mean(), last['d_fake'].mean()
@@ -367,7 +383,7 @@ def _verdict(last):
     if _saturated(last):
         return (f'D has saturated: V = {V:.2f}, close to 0, so it knows nearly every fake and '
                 'G learns little. Try a smaller rate for D, a larger one for G, dropout in D, '
-                'or the non-saturating game')
+                'or, if the game is minimax, the non-saturating one')
     if swing > 0.35:
         return (f'The game swings: V varies by ±{swing:.2f} around {V:.2f}. '
                 'Try smaller rates, a decay to 0 at the end, or less momentum')
@@ -382,12 +398,12 @@ def _verdict(last):
         return (f'The losses are at the equilibrium value: V = {V:.2f} ≈ −log 4, '
                 'D answers about ½ for data and fakes alike. A game that has not begun '
                 'looks the same: look at the samples too')
-    where = 'D is ahead, as in a game that is' if V > -LOG4 and d_real > d_fake else 'The game is'
+    where = 'D is ahead, as in a game that is' if _ahead(last) else 'The game is'
     return f'{where} under way: V = {V:.2f}, D(x) = {d_real:.2f} on data and {d_fake:.2f} on fakes'
 
 # %% ../nbs/05_metrics.ipynb #19a00371
 def diagnose(history:dict,  # the trainer's record
-             coverage=None, # optionally with `modes` and `modes_total`, as from `metrics.coverage`
+             coverage=None, # optionally a `Coverage`
             ) -> list:      # sentences
     "What the end of the record says about the game, in words"
     if not isinstance(history, dict): raise ValueError(f'history must be a dict of arrays, as trainer.history, not {type(history).__name__}')
@@ -397,15 +413,19 @@ def diagnose(history:dict,  # the trainer's record
     last = {k: v[-n:] for k, v in history.items()}
     said = [_of_answers(history) or _verdict(last) if _known(last) else _of_losses(last)]
     if coverage is not None:
-        m, k = coverage.modes, coverage.modes_total
-        if m == k: said.append(f'G covers all {k} modes')
-        elif 0 < m <= k/2 and _known(last) and last['value'].mean() > -1:   # D is right, G stays
+        m, k, near = coverage
+        few = 0 < m <= k/2 and near > .05   # less may be chance hits
+        stuck = not m and _known(last) and _saturated(last)   # as is said already, with what to try
+        far = f', but {near:.1%} of its samples lie near one'*(m > 0 and near < .5)
+        if m == k: said.append(f'G covers all {k} modes{far}')
+        elif few and _known(last) and last['value'].mean() > -1:   # D is right, G stays
             said.append(f'G has collapsed to {m} of {k} modes (early in a run it may yet spread). '
                         'Try fewer steps of D for each of G, smaller rates, or another seed')
-        elif 0 < m <= k/2:   # it may go round from mode to mode
-            said.append(f'G has gathered on {m} of {k} modes faster than D can follow (early in a run it may yet '
-                        'spread). Try more steps of D for each of G, a tenth of G\'s rate, or packs of items for D')
-        else:
-            stuck = not m and _known(last) and _saturated(last)   # as is said already, with what to try
-            said.append(f'G covers {m} of {k} modes' + '. Try more iterations, a larger minibatch, or a smaller rate for G'*(not stuck))
+        elif few:   # it may go round from mode to mode
+            ahead = _known(last) and _ahead(last)
+            said.append(f'G has gathered on {m} of {k} modes{" faster than D can follow"*(not ahead)} (early in a run it may yet '
+                        f'spread). Try {_against_gathering}')
+        elif m <= k/2 and not stuck:
+            said.append(f'G covers {m} of {k} modes{far}. If its samples lie together, try {_against_gathering}; if they are spread, {_for_more}')
+        else: said.append(f'G covers {m} of {k} modes{far}' + f'. Try {_for_more}'*(not stuck))
     return said
