@@ -6,10 +6,10 @@
 __all__ = ['gan_train', 'gan_sample', 'gan_eval']
 
 # %% ../nbs/11_cli.ipynb #ca26b339
-import os, re, signal, sys, time
+import io, os, re, signal, sys, time
 from contextlib import contextmanager
 from functools import wraps
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 from typing import Annotated
 
@@ -89,6 +89,7 @@ def gan_train(
     from gan_nbdev.run_folders import check_folder
     from gan_nbdev.support.checks import whole_number
     from gan_nbdev.support.folders import writing_together
+    from gan_nbdev.support.safety import on_interrupt
     changes, begin = _changes(given, set or ()), _naming_options(given)
     if lr is not None and (rate := min({'d_rule.lr', 'g_rule.lr'} & changes.keys(), default=None)):
         raise ValueError(f'give --lr, which sets both rates, or --set {rate}={changes[rate]}, not both')
@@ -97,7 +98,7 @@ def gan_train(
     ways = ' (--out), --resume to go on with it, or --force to replace it'
     out = check_folder(f'runs/{_name(data, config)}' if out is None else out, force or resume, ways)
     if resume: _check_begun(out, data)
-    with writing_together(out):
+    with on_interrupt(_terminated, signal.SIGTERM), writing_together(out):
         check_folder(out, force or resume, ways)   # another command may have been faster
         with begin:
             if resume: run = _resumed(out, data, recipe, lr, changes)
@@ -301,17 +302,26 @@ def _train(run, out, every, quiet):
     from gan_nbdev.support.safety import on_interrupt
     run.keep(out, every)
     meet()   # all have looked at the folder before one writes there
-    t, start = run.trainer, time.perf_counter()
+    t, start, before = run.trainer, time.perf_counter(), _seconds_so_far(out, run.iteration)
     if rank() == 0: print(f'{_as_options(str(t.data))}\n{_plan(run)} on {t.device}, writing to {out}')
     with on_interrupt(lambda *_: t.stop('terminated'), signal.SIGTERM): run.go_on(not quiet)
     if stop_of_all(t.stopped == 'terminated' or None): return 143   # as soon as one is
     if rank(): return 130 if t.stopped else None   # the first process writes
-    seconds = round(time.perf_counter() - start, 1)
+    seconds = {} if before is None else dict(seconds=round(before + time.perf_counter() - start, 1))
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
-        measured = dict(run.measure(), seconds=seconds)
+        measured = run.measure() | seconds
         run.save(out, measured, replace=True)
     _report(out, t, measured)
     if t.stopped: return 130
+
+def _terminated(*_): raise SystemExit(143)   # which leaves no folder that has nothing in it
+
+def _seconds_so_far(out, iteration):
+    "Of the iterations made; None after a kill, which leaves no time"
+    if not iteration: return 0
+    try: told = loads((out/'metrics.json').read_text(encoding='utf-8'))
+    except (OSError, ValueError): return
+    return told.get('seconds') if told.get('iterations') == iteration else None
 
 def _plan(run):
     n = run.iteration + sum(act.get('fit', 0) for act in run.left)
@@ -323,7 +333,7 @@ _headline = ('iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'hi
 
 def _table(rows):
     "A line a figure, and the same of real items beside it"
-    said = {k: f'{v:.4f}' if isinstance(v, float) else str(v) for k, v in rows.items() if v is not None}
+    said = {k: f'{v:.{1 if k == "seconds" else 4}f}' if isinstance(v, float) else str(v) for k, v in rows.items() if v is not None}
     beside = {k: said[r] for k in said if (r := f'{k}_real') in said}
     alone = {k: v for k, v in said.items() if not (k.endswith('_real') and k[:-5] in beside)}
     width = max([16, *(len(k) + 2 for k in alone)])
@@ -436,9 +446,10 @@ def _save_table(frame, path, suffix):
     if suffix in ('.csv', '.tsv'):
         return frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', lineterminator='\n')
     if suffix == '.jsonl': return Path(path).write_text(_lines(frame), encoding='utf-8')
-    with open(path, 'wb') as f:   # whatever the name ends in
-        try: _save_excel(frame, f) if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(f)
-        except ImportError: raise ValueError(f"{suffix} needs more packages: pip install 'gan_nbdev[tables]'") from None
+    whole = io.BytesIO()   # a disk may be full: what writes a .zip half would speak of it once more
+    try: _save_excel(frame, whole) if suffix == '.xlsx' else getattr(frame, f'to_{suffix[1:]}')(whole)
+    except ImportError: raise ValueError(f"{suffix} needs more packages: pip install 'gan_nbdev[tables]'") from None
+    Path(path).write_bytes(whole.getvalue())
 
 def _save_excel(frame, f):
     "A sheet, whose texts are no formulas; `ValueError` for what it cannot hold"

@@ -242,6 +242,7 @@ def changed(self:Experiment,
         v = changes[name]
         if name not in _all and name in part_form('data', entries['data']).kinds: name = f'data.{name}'
         part, _, rest = name.partition('.')
+        if name == 'data' and not isinstance(v, (*_plain, Path)): v = get_data(v)
         if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = entry_of(name, v), v
         elif name == 'data' and isinstance(v, (str, Path)): v = _data_entry(v)[0]
         elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)
@@ -453,13 +454,13 @@ def gan(self:Experiment,
 
 @patch
 def trainer(self:Experiment,
-            data=None, # a data object; None: as described
+            data=None, # as for `get_data`; None: as described
             hooks=(),  # as for `Trainer`
             **own      # objects of the user's own, by part
            ) -> Trainer: # at iteration 0; its `length` is the number of steps
     "A trainer, ready for `fit`; `ValueError` if the device is not there, or if parts do not fit"
     pick_device(self['device']); check_hooks(hooks)   # before any data is read
-    data = self.load_data() if data is None else data
+    data = self.load_data() if data is None else data if hasattr(data, 'bounded') else get_data(data)
     names = self._names(dict(own, data=data))
     self._check_parameters(data, names.get('noise'))
     for o in self.statements(data):

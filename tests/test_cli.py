@@ -374,3 +374,22 @@ def test_a_class_goes_by_the_name_that_is_printed(tmp_path):
         assert [o.split(',')[1] for o in (tmp_path/f'{y}.csv').read_text().split()[1:]] == ['1.0']*3
     r = run('gan-sample', 't.csv', cwd=tmp_path)
     assert r.stderr == 'gan-sample: error: t.csv is not a run folder: it is a file\n'
+
+def test_the_seconds_are_those_of_the_whole_run(tmp_path):
+    out, told = tmp_path/'r', tmp_path/'r/metrics.json'
+    def train(**kw):
+        gan_train(out=out, quiet=True, device='cpu', engine='eager', **kw)
+        return json.loads(told.read_text()).get('seconds')
+    first = train(data='ring', steps=5)
+    told.write_text(told.read_text().replace(f'"seconds": {first}', '"seconds": 100.5'))
+    assert train(resume=True, steps=9) >= 100.5
+    told.write_text(re.sub('"seconds": [0-9.]+', '"seconds": 100.5', told.read_text()))
+    assert 100.5 <= train(resume=True) < 101   # nothing was left to do
+    told.unlink()                              # as a kill leaves it
+    assert train(resume=True, steps=12) is None
+
+def test_a_run_that_is_terminated_before_it_begins_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr('gan_nbdev.cli._new', lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as e: gan_train('ring', out=tmp_path/'r', quiet=True)
+    assert e.value.code == 143 and not (tmp_path/'r').exists() and signal.getsignal(signal.SIGTERM) is before

@@ -1,4 +1,7 @@
 "Tables as people have them: each kind of file is read as its owner means it, or refused with what decides"
+import gc
+import resource
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +169,15 @@ def test_a_workbook_holds_texts_as_they_are_or_says_what_it_cannot(tmp_path, mon
     for column, why in ((rng.choice(['x\x07y', 'z'], 60), 'cannot be used in worksheets'), (2**60 + rng.integers(0, 2**40, 60), "beyond 2.*'a'")):
         of(a=column)
         with pytest.raises(ValueError, match=why): gan_sample('run', n=200, out='other.xlsx')
-    assert not Path('other.xlsx').exists()
+    of(a=rng.choice(['x', 'y'], 60))
+    seen, old = [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(sys, 'unraisablehook', seen.append)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, old[1]))
+    try:
+        with pytest.raises(ValueError, match='--out other.xlsx cannot be written: File too large'): gan_sample('run', n=3000, out='other.xlsx')
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    gc.collect()   # what is half written would complain now
+    assert not Path('other.xlsx').exists() and not seen
 
 @pytest.mark.parametrize('scale', ['standard', 'unit'])
 def test_a_frame_of_ones_own_is_kept_with_the_run(tmp_path, scale):
