@@ -16,6 +16,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from scipy.stats import mannwhitneyu
 from machine import machine, spread, table
 from torch import nn
 from gan_nbdev.all import (digits, experiment, fid, games, grid, jsd, jsd_floor, mean_and_error, mnist, palette,
@@ -76,10 +77,11 @@ def features(name):
 
 @cache
 def real(name):
-    "Two sets of real images, as many each: what samples are compared with, and what these have themselves"
+    "Two sets of real images, as many each: what samples are compared with, and what stands for a perfect sampler"
     if name == 'mnist': return mnist(split='test').x, mnist(split='train').x[:10_000]
-    x = digits().x
-    return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:len(x)//2*2]].chunk(2)
+    x, rng = digits().x, torch.Generator().manual_seed(0)
+    half = x[torch.randperm(len(x), generator=rng)[:len(x)//2]]   # G is trained on these too
+    return half, x[torch.randint(len(x), (len(half),), generator=rng)]
 
 
 def distance(trainer):
@@ -170,17 +172,17 @@ def picture(known):
 
 def near_best(name, known):
     "The game with the least figure, and those that five seeds cannot tell from it"
-    told = {g: mean_and_error(v)[:2] for g, o in known['games'].items() if len(v := o[figure(name)]) > 1}
-    best = min(told, key=lambda g: told[g][0])
-    mean, error = told[best]
-    return best, [g for g, (m, e) in told.items() if g != best and m - mean < 2*math.hypot(e, error)]
+    told = {g: mean_and_error(v).mean for g, o in known['games'].items() if len(v := o[figure(name)]) > 1}
+    best = min(told, key=told.get)
+    values = known['games'][best][figure(name)]
+    return best, [g for g in told if g != best and mannwhitneyu(values, known['games'][g][figure(name)]).pvalue > .05]
 
 
 def concluded(known):
     lines = []
     for name, o in known.items():
         best, near = near_best(name, o)
-        others = f'; within two standard errors of it: {", ".join(near)}' if near else ', and no other within two standard errors'
+        others = f'; of the others a rank test (Mann–Whitney, p > 0.05) cannot tell from it: {", ".join(near)}' if near else ', and a rank test tells all others from it'
         lines.append(f'- {titles[name]}: {best}{others}.')
     return '\n'.join(lines)
 
@@ -197,7 +199,7 @@ are the same for all games. The best try is trained again from {len(seeds)} new 
 for all; a game that takes several steps of D has more of them.
 
 On points the figure is the JSD from the true density; on images the Fréchet distance (FID) between features of samples and real images, 32 numbers \
-from a classifier that is trained on the spot, so that it compares with no published FID. Both are better when smaller, and of real items above 0. \
+from a classifier that is trained on the spot, so that it compares with no published FID. Both are better when smaller, and of real items above 0: those of digits are drawn again from all 1,797, which G has seen too. \
 ± is the standard error over the seeds; *usual settings* and *median try* are from seed 0.
 
 ![Each seed of the best settings, mean and standard error, by game and data; the dotted line is what real items have](fair.png)
@@ -207,8 +209,8 @@ The best game on each data set:
 {concluded(known)}
 
 What this shows: how far a game gets here with a small search, and how much a search is worth to it. What it does not: that a game is better in itself. \
-{tries} tries of up to four numbers leave most settings untried; more iterations, other networks or other data may turn the order round; and figures \
-within two standard errors of one another are a draw.
+{tries} tries of up to four numbers leave most settings untried; more iterations, other networks or other data may turn the order round; and five \
+seeds tell only large differences.
 
 {chr(10).join(part(name, o) for name, o in known.items())}
 Measured on {machine()}; written by `benchmarks/fair.py`.
