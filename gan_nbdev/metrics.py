@@ -34,11 +34,15 @@ def _rows(x, dim=None, what='samples'):
     x = _finite(x, dim, what)
     return (x.cpu() if x.device.type == 'mps' else x).double()   # MPS has no float64
 
-def _finite(x, dim=None, what='samples'):
-    "The same in its own type"
-    x = x.detach() if torch.is_tensor(x) else real_tensor(what, getattr(x, 'to_numpy', lambda: x)())   # of a frame, too
+def _finite(x, dim=None, what='samples', shape=()):
+    "The same in its own type; items of more axes than one have those of `shape`, if it has as many"
+    x = real_tensor(what, getattr(x, 'to_numpy', lambda: x)(), as_is=True).detach()   # of a frame, too
     if x.ndim < 2 or not x.numel():
         raise ValueError(f'{what} must be (n, dim) with n ≥ 1, not {tuple(x.shape)}')
+    own, known = ([n for n in o if n > 1] for o in (x.shape[1:], shape))   # axes of one number change no order
+    if min(len(own), len(known)) > 1 and own != known:
+        right, wrong = (', '.join(map(str, o)) for o in (shape, x.shape[1:]))
+        raise ValueError(f'{what} must have shape (n, {right}) or (n, {dim}), not (n, {wrong})')
     x = x.flatten(1)
     if dim not in (None, x.shape[1]):
         raise ValueError(f'{what} have {x.shape[1]} numbers each; {dim} needed')
@@ -161,7 +165,9 @@ def cell_shares(x:Tensor,      # points, (n, d)
     extent, bins = finite_tensor('extent', extent, 2), whole_number('bins', bins, 1)
     if extent.shape[1] != 2 or not (extent[:, 0] < extent[:, 1]).all():
         raise ValueError(f'extent must be (lowest, highest) of each axis, not {short(extent.tolist())}')
-    x, counts = _rows(x, len(extent)).cpu(), torch.zeros(bins**len(extent) + 1, dtype=torch.long)
+    x = _rows(x, len(extent)).cpu()
+    try: counts = torch.zeros(bins**len(extent) + 1, dtype=torch.long)
+    except (RuntimeError, TypeError): raise ValueError(f'bins must be fewer than {bins}: {bins}**{len(extent)} cells do not fit into memory') from None
     for part in x.split(2**15):   # what fits the processor's cache
         cell, outside = 0, False
         for v, (lo, hi) in zip(part.double().T, extent):
@@ -197,7 +203,7 @@ def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
     return js_divergence(true_shares(data, bins, n_ref), q)
 
 # %% ../nbs/05_metrics.ipynb #67a2a514
-def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥ 1
+def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥ 1, < 2**63
               data:Distribution,    # distribution with a box, dim 1 or 2
               bins:int=32,          # cells per axis, ≥ 1
               n_ref:int=1_000_000,  # draws that stand for the true masses, ≥ 1
@@ -205,6 +211,7 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥
              ) -> float:            # nats
     "Mean `jsd` of a perfect sampler with `n` samples: near it, no difference was seen"
     n, repeats = whole_number('n', n, 1), whole_number('repeats', repeats, 1)
+    if n >= 2**63: raise ValueError(f'n must be below 2**63, not {n}')
     p, rng = true_shares(data, bins, n_ref), np.random.default_rng(0)
     counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
     return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
@@ -252,17 +259,17 @@ def obeyed_real(data,      # labelled `Samples`, a table for instance
 
 def _in_model_units(x, data):
     "Samples or items, a table's `DataFrame` too, as finite rows that the networks could see"
-    if not (hasattr(x, 'columns') and _is_table(data)): x = _finite(x, data.dim)
+    if not (hasattr(x, 'columns') and _is_table(data)): x = _finite(x, data.dim, shape=getattr(data, 'shape', ()))
     return _finite(data.scale(x), data.dim)
 
 def _is_table(data): return all(hasattr(o, 'kind') for o in getattr(data, 'columns', [None]))
 
 # %% ../nbs/05_metrics.ipynb #196e9483
-def metrics(x,                 # samples, (n, …) or a table's `DataFrame`, in the data's own units
+def metrics(x,                 # samples, (n, dim), (n, *shape) or a table's `DataFrame`, in the data's own units
             data,              # what they should look like: a data object, or what `get_data` makes one of
             valid:Tensor=None, # real items to choose σ by, own units
             test:Tensor=None,  # real items to judge by, own units; both or none
-           ) -> dict:          # name → number; of many, name_real → the same of real items; nearest_ratio only if all training items are in memory
+           ) -> dict:          # name → number, n: samples given; of many, name_real → the same of real items; nearest_ratio only if all training items are in memory
     "All metrics that apply; Parzen in model units, where σ from 0.1 to 1 makes sense"
     if (valid is None) != (test is None): raise ValueError('valid and test must be given together')
     if not hasattr(type(data), 'scale'): data = get_data(data)   # a frame or rows
@@ -365,6 +372,8 @@ def _of_answers(history):
 
 def _of_losses(last):
     "What can be said where D's answers are no probabilities"
+    for k in ('d_loss', 'g_loss'):
+        if k not in last: raise ValueError(f'history has no {k}: give trainer.history')
     d, g = last['d_loss'], last['g_loss']
     return (f"D's loss is {d.mean():.3g} ± {d.std():.2g}, G's {g.mean():.3g} ± {g.std():.2g}. In this "
             "game D's answers are no probabilities, and its losses tell little about the samples: "

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from gan_nbdev.data import GaussianMixture, grid, ring
-from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, js_divergence, jsd, jsd_floor, kl_divergence,
+from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, diagnose, js_divergence, jsd, jsd_floor, kl_divergence,
                                metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share, true_shares)
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.shapes import shapes
@@ -27,6 +27,7 @@ def kl(p, m): return (p*(p/m).log())[p > 0].sum().item()
 
 
 x50, box, halves = torch.randn(50, 2, generator=rng(0)), ring().extent, [.5, .5]
+photos = Samples(torch.rand(30, 8, 8, 3, generator=rng(1)))
 whole, above_0 = 'must be a whole number of at least 1, not', 'must be a number above 0, not'
 
 refused = {
@@ -53,6 +54,16 @@ refused = {
     **{f'{f.__name__}, σ of {v!r}': (lambda f=f, v=v: f(x50, x50, v), 'sigmas ') for f in (parzen_sigma, parzen_log_prob)
        for v in ([], .1, [1, math.nan], ['a'], [1., 0.], [math.inf])},
     'a σ whose square is 0': (lambda: parzen(x50, x50, 1e-200), 'squared distances overflow'),
+    **{f'{f.__name__} of complex samples': (lambda f=f, a=a: f(x50*1j, *a), '(samples|centres) must hold real numbers, not torch.complex64')
+       for f, a in ((metrics, (ring(),)), (coverage, (ring(),)), (jsd, (ring(),)), (parzen, (x50, 1.)), (cell_shares, (box, 3)))},
+    'sparse samples': (lambda: coverage(x50.to_sparse(), ring()), r'samples is a sparse tensor: give x.to_dense\(\)'),
+    **{f'items of shape {s}': (lambda s=s: metrics(torch.rand(5, *s), photos), rf'^samples must have shape \(n, 8, 8, 3\) or \(n, 192\), not \(n, {", ".join(map(str, s))}\)$')
+       for s in ((3, 8, 8), (16, 4, 3), (8, 24), (9, 9, 9))},
+    'real items of another shape': (lambda: metrics(photos.x, photos, photos.x, photos.x.reshape(-1, 3, 8, 8)), 'samples must have shape'),
+    'a floor of 2**63 samples': (lambda: jsd_floor(2**63, ring()), r'n must be below 2\*\*63, not 9'),
+    **{f'{v:g} bins': (lambda v=v: jsd(x50, ring(), v), rf'bins must be fewer than {v}: {v}\*\*2 cells do not fit into memory')
+       for v in (10**7, 10**10)},
+    'a diagnosis of no losses': (lambda: diagnose(dict(a=np.zeros(300))), 'history has no d_loss: give trainer.history'),
 }
 
 @pytest.mark.parametrize('what', refused)
@@ -61,6 +72,13 @@ def test_metrics_refuse_in_one_line(what):
     do, line = refused[what]
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
+
+@pytest.mark.parametrize('shape, own', [((8, 8, 3), (8, 8, 3)), ((8, 8, 3), (192,)), ((8, 8), (1, 8, 8)), ((8, 8, 1), (8, 8)),
+                                        ((192,), (3, 8, 8)), ((8, 8, 3), (1, 192))], ids=str)
+def test_items_in_any_shape_that_leaves_their_numbers_in_order(shape, own):
+    real, x = torch.rand(2, 30, math.prod(shape), generator=rng(0))
+    data = Samples(real.reshape(-1, *shape))
+    assert metrics(x.reshape(-1, *own), data) == metrics(x, data)
 
 
 # coverage

@@ -27,6 +27,7 @@ from ..support.devices import threads_that_pay
 from ..support.garbage import no_garbage
 from ..support.kinds import one_number, short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
+from ..support.tensors import real_tensor
 from ..trainer import Trainer
 
 # %% ../../nbs/engines/05_ensemble.ipynb #ed7d4e86
@@ -36,8 +37,8 @@ class Estimate(namedtuple('Estimate', 'mean error n')):
 
 def mean_and_error(values # numbers, at least one
                   ) -> Estimate: # the error of a single value is not known: nan
-    "Mean ± standard error; `ValueError` if there are none"
-    v = np.asarray(values, dtype=float)
+    "Mean ± standard error; `ValueError` if there are none, or if one is no number"
+    v = real_tensor('values', values).double().numpy()
     if not v.size: raise ValueError('values must hold at least one number')
     with np.errstate(invalid='ignore'):   # infinite values
         error = float(v.std(ddof=1)/math.sqrt(v.size)) if v.size > 1 else math.nan

@@ -85,7 +85,7 @@ def _of_all(x, real):
 def kid(x,                # samples, (n, …), as `features` takes them
         real,             # real items, (m, …)
         features,         # as for `fid`
-        subset:int=1000,  # items of each in a subset, ≥ 2; with no more than these, (2) of all, and nothing is drawn
+        subset:int=1000,  # items of each in a subset, ≥ 2, cut to the fewer of both; if neither has more, (2) of all, and nothing is drawn
         subsets:int=100,  # drawn, ≥ 1
         seed:int=0,       # of the drawing, ≥ 0
        ) -> Kid:          # its mean is about 0 for a perfect sampler, and may be below

@@ -19,13 +19,15 @@ from .kinds import short
 # %% ../../nbs/support/03_tensors.ipynb #8968aaca
 def real_tensor(name:str, # what it is called, for the message
                 x,        # tensor, array or nested list of real numbers
+                as_is:bool=False, # does a tensor keep its type, device and gradient?
                ) -> torch.Tensor: # uint8, float32 or float64, on the CPU
     "`x` as a tensor; `ValueError` unless it holds real numbers"
     if not isinstance(x, torch.Tensor):
         a = _array(name, x)
-        as_is = a.dtype in (np.uint8, np.float32)
-        x = torch.from_numpy(np.require(a, a.dtype if as_is else np.float64, ['C', 'W']))
+        kept = a.dtype in (np.uint8, np.float32)
+        x = torch.from_numpy(np.require(a, a.dtype if kept else np.float64, ['C', 'W']))
     _check_tensor(name, x)
+    if as_is: return x
     x = x.detach().cpu()
     if x.dtype in (torch.uint8, torch.float32, torch.float64): return x
     return x.float() if x.dtype in (torch.bool, torch.float16, torch.bfloat16) else x.double()
@@ -64,7 +66,7 @@ def rows(x,       # (n, dim) or (n, …): a tensor on any device, an array or ne
          dim:int, # how many numbers an item must have
         ) -> torch.Tensor: # (n, dim)
     "`x` as a tensor of rows; items of any shape are flattened"
-    x = x if isinstance(x, torch.Tensor) else real_tensor('x', x)
+    x = real_tensor('x', x, as_is=True)
     if x.ndim < 2 or x.shape[1:].numel() != dim:
         raise ValueError(f'x has shape {tuple(x.shape)}, but must have (n, {dim})')
     return x.flatten(1)
