@@ -24,6 +24,7 @@ from .engines.parts import (describe, entry_of, makers, own_entry, part_call, pa
 from .networks import GAN
 from .support import kinds
 from .support.calls import Assign, Call, Name
+from .support.checks import path_of
 from .support.devices import pick_device, precisions, thread_numbers
 from .support.kinds import Kind, leaves, mapping, short
 from .trainer import Trainer, check_hooks
@@ -195,7 +196,7 @@ def _data_entry(data):
     if not isinstance(data, (str, Path)):
         entry = entry_of('data', data)
         return entry, _for_name.get(entry.get('name')) or recipe_for(data)
-    path = Path(data).expanduser()
+    path = path_of(data)
     if isinstance(data, str) and not (path.suffix or '/' in data or path.exists()):
         names = ', '.join(makers)
         raise ValueError(f'unknown data {short(data)}: give one of {names}, or the path of a file')

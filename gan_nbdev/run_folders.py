@@ -33,7 +33,7 @@ from .support.items import item_kind
 from .support.kinds import is_number, short
 from .support.safety import umask, write_atomically
 from .support.tensors import in_pieces
-from .support.checks import one_line, warn
+from .support.checks import one_line, path_of, warn
 
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
@@ -364,7 +364,7 @@ def _no_run(folder):
 def check_run(folder          # of a run
              ) -> Path:       # the same
     "`ValueError`, with the names of runs beside it, if there is no run in the folder, finished or not"
-    folder = Path(folder).expanduser()
+    folder = path_of(folder)
     where = folder.parent if folder.suffix == '.json' else folder
     if _began(where) or (where/'config.json').is_file(): return folder
     raise ValueError(_no_run(where))
@@ -372,7 +372,7 @@ def check_run(folder          # of a run
 def read_record(run     # a run folder, or its config.json, or a description in a .json file
                ) -> dict: # as from `Run.record`; of a description only experiment, story and left
     "What is known of a run; `ValueError` if it is none"
-    path = Path(run).expanduser()
+    path = path_of(run)
     if path.suffix != '.json':
         if _unfinished(path): return _last(path)[2]
         if not (path/'config.json').is_file(): raise ValueError(_no_run(path))
@@ -394,7 +394,7 @@ def _read_weights(folder):
 
 def _saved(folder):
     "Record, weights, and their file; of a run that was killed, of its last checkpoint"
-    folder = Path(folder).expanduser()
+    folder = path_of(folder)
     if not _unfinished(folder):
         return read_record(folder), _read_weights(folder), folder/'weights.safetensors'
     path, state, record = _last(folder)
@@ -467,12 +467,12 @@ def run_data(run,           # a run folder, or a config.json in one
              data=None,     # the data, where they have no name and no rows in the folder; or where their file is by now
             ) -> Data:      # by its `sample`, `source`, …
     "The data that a run is trained on; `ValueError` if they are not at hand, or have changed"
-    e, folder = Experiment(record['experiment']), Path(run).expanduser()
+    e, folder = Experiment(record['experiment']), path_of(run)
     if folder.suffix == '.json': folder = folder.parent
     here, was = data is None, record.get('data')
     if here: data = _found(e, folder)
     elif isinstance(data, (str, Path)):
-        if not (path := Path(data).expanduser()).exists(): raise FileNotFoundError(f'{data}: no such file or folder')
+        if not (path := path_of(data)).exists(): raise FileNotFoundError(f'{data}: no such file or folder')
         data = _read_at(e, path.resolve())
     if was is None: return data   # a description alone
     same = _named(data, was['name'])

@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from gan_nbdev.datasets import files, idx
 from gan_nbdev.datasets.files import csv, get_data, npy
 from gan_nbdev.datasets.idx import download, fashion_mnist, idx_images, mnist, read_idx
+from gan_nbdev.datasets.images import images
 from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.experiments import experiment
+from gan_nbdev.run_folders import check_run, load_run, read_record
 from test_hostile import idx_bytes
 
 pytestmark = pytest.mark.filterwarnings('ignore:columns that never vary',
@@ -30,6 +33,11 @@ def test_no_file_no_content(read, tmp_path):
     with pytest.raises(ValueError, match='is not a file'): read(tmp_path)
     (tmp_path/'empty').touch()
     with pytest.raises(ValueError, match='is empty'): read(tmp_path/'empty')
+
+@pytest.mark.parametrize('read', [read_idx, csv, npy, idx_images, images, experiment, check_run, read_record, load_run])
+def test_an_empty_path_is_none(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^'' is no path: the current folder is '.'$"): read('')
 
 def test_idx_folders(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (4, 28, 28), 'u1')

@@ -578,6 +578,7 @@ def test_columns_of_every_type_of_pandas():
     for far in (a*1e300, np.uint64(2**63) + np.arange(200, dtype='u8')):
         assert line(lambda: get_data(pd.DataFrame(dict(a=a, far=far)))).startswith("column 'far' goes from")
     assert 'get_data takes arrays' in line(lambda: read_table(a))
+    assert line(lambda: get_data(a[:, None]*1e160)).startswith('x must be at most 1e150 in size, or its variance overflows, not ')
 
 
 def test_a_loaders_own_minibatch_is_that_of_the_experiment():

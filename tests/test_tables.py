@@ -308,6 +308,7 @@ def test_columns_called_by_numbers():
 
 def test_no_columns():
     with pytest.raises(ValueError, match='the table has no columns'): table(pd.DataFrame())
+    with pytest.raises(ValueError, match='the table has no rows'): table(frame[:0])
     for o in ([], ''):
         with pytest.raises(ValueError, match='columns names no columns.*it may name a, b'): table(frame, columns=o)
 
@@ -332,12 +333,13 @@ def test_the_scale_unit_is_of_each_column_alone():
     (lambda f: pd.concat([f, f[['a']]], axis=1), "two columns are called 'a'"),
     (lambda f: f.assign(b=f.b.where(f.index != 3)), "'b' has a missing cell, in row 3"),
     (lambda f: f.assign(day=f.day.where(f.index != 4)), "'day' has a missing cell, in row 4"),
+    (lambda f: f.assign(grade=3.5), r"'grade' has 3\.5, which is none of \(1, 2\)"),
     (lambda f: f.assign(b=['foo', *f.b[1:]]), "'b' must hold numbers, not .*'foo'"),
     (lambda f: f.assign(day=f.day.dt.strftime('%d.%m.%Y')), "'day' must hold dates of the form ISO8601, not '01.01.2020'"),
     (lambda f: f.assign(day=range(50)), "'day' must hold dates, not int64"),
     (lambda f: f.drop(columns='kind'), "lacks the column 'kind'")])
 def test_rows_that_are_no_rows_of_the_table_are_refused_by_column(spoil, why):
-    frame = pd.DataFrame(dict(a=x[:50, 0], b=x[:50, 1], kind=[*'xy'*25], day=pd.date_range('2020-01-01', periods=50)))
+    frame = pd.DataFrame(dict(a=x[:50, 0], b=x[:50, 1], kind=[*'xy'*25], grade=[1, 2]*25, day=pd.date_range('2020-01-01', periods=50)))
     with pytest.raises(ValueError, match=why): metrics(spoil(frame), get_data(frame))
 
 
@@ -368,6 +370,8 @@ def test_the_form_of_dates_is_kept_with_a_run(tmp_path):
     (dict(label='d', kinds=dict(d='number')), r"kinds\['d'\] must be category or boolean, for it is the label, not 'number'"),
     (dict(kinds=dict(a='constant')), r"kinds\['a'\] cannot be constant: the column holds .* and"),
     (dict(kinds=dict(e='number')), r"kinds\['e'\] cannot be 'number': the column holds dates"),
+    (dict(kinds=dict(a='whole')), r"kinds\['a'\] cannot be whole: the column holds -?\d\.\d+$"),
+    (dict(drop=[*'abcde']), '^no column is left: there'), (dict(drop=[*'abce'], label='d'), '^no column is left beside the label: there'),
     (dict(scale=np.array([0, 1])), r'scale must be .* for a table with categories, not \[0, 1\]'), (dict(sep=''), 'sep, .* are for files')])
 def test_what_cannot_be_done_with_a_table_is_refused(how, why):
     with pytest.raises(ValueError, match=why) as e: table(frame, **how)
@@ -375,6 +379,26 @@ def test_what_cannot_be_done_with_a_table_is_refused(how, why):
 
 def test_shift_and_factor_may_be_an_array():
     assert torch.equal(table(frame[['a', 'b']], scale=np.array([0, 2.])).x, table(frame[['a', 'b']], scale=(0, 2.)).x)
+
+several, texts_ = "'c' holds values of several types, as {}: they come back as one type, and", "'c' holds numbers as texts: it comes back as numbers"
+
+@pytest.mark.parametrize('cells, how, said', [
+    ([True, 'True'], {}, several.format("True and 'True'")), ([1, '1'], {}, several.format("1 and '1'")), ([True, 0], {}, several.format('True and 0')),
+    ([np.int64(1), 'x', ' '], dict(missing='drop'), several.format("1 and 'x'")), ([1, ' ', 2., None], dict(missing='drop'), None),
+    ([*'1234'], {}, texts_), (['.5', '1.5', ' '], dict(missing='drop'), texts_), (['7'], {}, texts_), ([*'12'], dict(kinds=dict(c='whole')), None),
+    ([*'12'], dict(kinds=dict(c='category')), None), (['01', '2'], {}, 'begin with 0'), (['2020-01-01', '2020-01-02'], {}, None)], ids=str)
+def test_cells_that_change_their_type_or_become_one_are_told(cells, how, said):
+    notes = [o for o in table(pd.DataFrame(dict(c=pd.Series(cells*20), b=x[:20*len(cells), 0])), **how).notes if 'left out' not in o]
+    assert len(notes) == (said is not None) and all(said in o for o in notes)
+
+def test_of_a_text_file_cells_are_texts_in_any_case(tmp_path):
+    assert not text_table(tmp_path, 'c,b\n' + ''.join(f'"{i % 4}",{i*i}\n' for i in range(60))).notes
+    big = text_table(tmp_path, 'c,b\n' + ''.join(f'{2**64 + i % 3},{i*i}\n' for i in range(60)))
+    assert not [o for o in big.notes if 'texts' in o]
+
+def test_complex_numbers_are_refused_in_one_line(recwarn):
+    with pytest.raises(ValueError, match="column 'c' holds complex numbers"): table(frame.assign(c=frame.a + 1j))
+    assert not recwarn
 
 @pytest.mark.parametrize('suffix, how, said', [
     ('.parquet', dict(header=False), 'header=False'), ('.feather', dict(encoding='latin1'), "encoding='latin1'"), ('.xlsx', dict(sep=';'), "sep=';'"),

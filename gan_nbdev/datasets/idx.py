@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .samples import Samples
-from ..support.checks import check_room, inside, naming, one_line, readable_file
+from ..support.checks import check_room, inside, naming, one_line, path_of, readable_file
 
 # %% ../../nbs/datasets/03_idx.ipynb #3ec9a08e
 def _idx_shape(f, path):
@@ -81,7 +81,7 @@ def idx_images(
     n:int=None # take the first `n` images only; None for all
 ) -> Samples: # pixels in [0, 1]; an item's shape is (height, width)
     "Images in MNIST's format; a `FileNotFoundError` says which files were looked for"
-    p = Path(os.path.expanduser(path))
+    p = path_of(path)
     if os.path.isdir(p) or not os.path.exists(p): p = _images_in(p, name, split)
     x = read_idx(p)
     if x.ndim != 3:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .samples import Samples
 from .streams import Stream
 from ..support.calls import remembers_file
-from ..support.checks import (inside, naming, one_line, positive_number, readable_file,
+from ..support.checks import (inside, naming, one_line, path_of, positive_number, readable_file,
                                       shape_words)
 
 # %% ../../nbs/datasets/04_images.ipynb #b6caf07a
@@ -253,7 +253,7 @@ class ImageFiles(Dataset):
         self._rgb, self.bad, self.others = _rgb(ground), [], 0
         _check_label(label)
         if alpha and gray: raise ValueError('gray=True leaves no room for alpha=True: give one of them')
-        self.folder = Path(os.path.expanduser(folder))
+        self.folder = path_of(folder)
         files, others = _found(self.folder)
         self._class_of = _classes(files, self.folder, label)
         self.left_out = [p for p in others if label in (None, 'folder') or p != self.folder/label]

@@ -63,6 +63,7 @@ def _standard(x):
     n,pieces = len(x), _pieces(x)
     mean = sum(o.double().sum(0) for o in pieces)/n
     sd = (sum(((o.double()-mean)**2).sum(0) for o in pieces)/n).sqrt()
+    if not sd.isfinite().all(): raise ValueError(f'x must be at most 1e150 in size, or its variance overflows, not {x.abs().max():g}')
     flat = (x.amin(0) == x.amax(0)) | (sd == 0)
     if flat.any() and not flat.all():
         which = flat.nonzero()[:,0].tolist()

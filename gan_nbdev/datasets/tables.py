@@ -8,6 +8,7 @@ __all__ = ['Column', 'plain_column', 'choices_of', 'Columns', 'Table', 'table']
 # %% ../../nbs/datasets/06_tables.ipynb #8b860182
 from collections import Counter, namedtuple
 from copy import copy
+from numbers import Number
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .frames import read_frame, without_index
 from .samples import Samples
 from ..support.calls import remembers_file
 from ..support.checks import check_room, one_line
-from ..support.kinds import mapping, text
+from ..support.kinds import mapping, plain, short, text
 from ..support.tensors import rows
 
 # %% ../../nbs/datasets/06_tables.ipynb #0f7bc046
@@ -107,16 +108,16 @@ def _kind(s, name, kind, notes, date_format):
         return Column(name, 'date', (_finest(s), *[form]*(form != 'ISO8601')), dtype), s
     is_bool = s.dtype.kind == 'b' or dtype == 'boolean'
     if kind == 'boolean' and not is_bool and not set(s.unique()) <= {0, 1}:
-        raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {s[~s.isin([0, 1])].iloc[0]!r}')
+        raise ValueError(f'kinds[{name!r}] cannot be boolean: the column holds {_first(s[~s.isin([0, 1])])}')
     if kind is None and is_bool or kind == 'boolean': return Column(name, 'boolean', (False, True), 'bool'), s.astype(bool)
     if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), str(s.dtype) if s.dtype.kind == 'M' else dtype), s
     if kind in ('number', 'whole') and text and _numbers(s).notna().all(): s, text = _numbers(s), False
     if kind is None and text and _zeros_first(s):
         notes.append(f'{name!r} has numbers that begin with 0: read as text (kinds={{{name!r}: "whole"}} otherwise)')
     if kind in ('number', 'whole') and (text or isinstance(s.dtype, pd.CategoricalDtype)):
-        raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds {s.iloc[0]!r}')
+        raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds {_first(s)}')
     if kind == 'whole' and (s != s.round()).any():
-        raise ValueError(f'kinds[{name!r}] cannot be whole: the column holds {s[s != s.round()].iloc[0]!r}')
+        raise ValueError(f'kinds[{name!r}] cannot be whole: the column holds {_first(s[s != s.round()])}')
     if kind is None and not text and not isinstance(s.dtype, pd.CategoricalDtype):
         whole = bool((s == s.round()).all())
         kind = 'category' if whole and values <= _few and n >= 10*values else 'whole' if whole else 'number'
@@ -140,6 +141,8 @@ def _category(s, name, dtype, notes):
                          f'names, not categories; drop=[{name!r}] leaves it out')
     return Column(name, 'category', _values(ordered), dtype)
 
+def _first(s): return repr(_values(s.iloc[:1])[0])
+
 def _values(values):
     "As Python has them, for JSON"
     plain = [getattr(o, 'item', lambda: o)() for o in values]
@@ -148,6 +151,7 @@ def _values(values):
 # %% ../../nbs/datasets/06_tables.ipynb #83b2389e
 def _counts(s):
     "Does a column count its rows, from 0 or 1?"
+    if getattr(s.dtype, 'kind', '') == 'c': return False
     try: v = s.astype(float)
     except (ValueError, TypeError): return False
     return len(s) > 1 and v.iloc[0] in (0, 1) and bool((v.diff().iloc[1:] == 1).all())
@@ -193,6 +197,17 @@ def _changed_kinds(frame):
         if getattr(frame[o].dtype, 'tz', None): yield f'{o!r} comes back in UTC, without its time zone'
         if isinstance(frame[o].dtype, pd.PeriodDtype): yield f'{o!r} holds periods: it comes back as their first moments'
         if getattr(frame[o].dtype, 'kind', '') == 'm': yield f'{o!r} holds durations: it comes back as a number of days'
+        if str(frame[o].dtype) == 'object' and len(two := _of_each_type(frame[o].dropna())[:2]) > 1:
+            yield f'{o!r} holds values of several types, as {" and ".join(two)}: they come back as one type, and those that read alike as one value'
+
+_types = (bool, np.bool_), str, Number   # that differ to a table
+
+def _of_each_type(s):
+    "The first Boolean, text, number and other object among objects, in words"
+    s, first = s[s.astype(str).str.strip() != ''], {}
+    for v in s[~s.map(type).duplicated()]:
+        first.setdefault(next((i for i, t in enumerate(_types) if isinstance(v, t)), None), short(plain(v)))
+    return [*first.values()]
 
 def _zeros_first(s):
     "Are there numbers like 007, which would lose something as numbers?"
@@ -265,7 +280,7 @@ def _encoded(s, c):
     if c.kind in ('category', 'boolean'):
         place = {v: i for i, v in enumerate(c.values)}
         codes = s.map(place)
-        if codes.isna().any(): raise ValueError(f'{c.name!r} has {s[codes.isna()].iloc[0]!r}, which is none of {str(c.values)[:80]}')
+        if codes.isna().any(): raise ValueError(f'{c.name!r} has {_first(s[codes.isna()])}, which is none of {str(c.values)[:80]}')
         return np.eye(len(c.values))[codes.astype(int).to_numpy()]
     if c.kind == 'date':
         if s.dtype.kind != 'M': raise ValueError(f'{c.name!r} must hold dates, not {s.dtype}')
@@ -365,6 +380,7 @@ class Table(Samples):
         if date_format is not None: text('date_format', date_format)
         if hasattr(scale, 'tolist'): scale = scale.tolist()
         frame = _tidy(frame, self.notes, _listed(drop))
+        if not len(frame): raise ValueError('the table has no rows')
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
         if not keep: raise ValueError(f'columns names no columns: {columns!r}; it may name {", ".join(frame.columns)[:120]}')
         _check_once(keep, 'columns names {!r} twice')
@@ -391,7 +407,7 @@ class Table(Samples):
         seen = [_kind(frame[o], o, kinds.get(o), self.notes, date_format) for o in frame]
         self.columns = [c for c, _ in seen]
         self.choices, width = choices_of(self.columns), sum(_widths(self.columns))
-        if not width: raise ValueError('no column varies: there is nothing to learn')
+        if not width: raise ValueError(f'no column {"varies" if seen else "is left"}{" beside the label"*(label is not None)}: there is nothing to learn')
         check_room(len(frame)*width, memory, name)
         x = np.concatenate([_encoded(s, c) for c, s in seen if c.kind != 'constant'], 1)
         super().__init__(x, self._scale(x, scale), name=name, labels=labels)
@@ -481,11 +497,18 @@ def table(
         if any(o is not None for o in (sep, decimal, encoding, header)): raise ValueError('sep, decimal, encoding and header are for files')
         check_room(what.size, memory, 'the table')
         notes = []
-        return Table(without_index(what, notes), **how, notes=notes)
+        found = Table(without_index(what, notes), **how, notes=notes)
+        found.notes += [f'{o!r} holds numbers as texts: it comes back as numbers' for o in _untold(found, what, kinds)]
+        return found
     if not isinstance(what, (str, Path)): raise ValueError(f'table takes a path or a DataFrame, not {type(what).__name__}: get_data takes arrays')
     texts = [str(o) for o, k in kinds.items() if k == 'category'] if isinstance(kinds, dict) else []
     frame, notes = read_frame(what, sep, decimal, encoding, header, memory, texts)
     try: return Table(frame, **how, name=_stem(what), notes=notes)
     except ValueError as e: raise ValueError(f'{what}: {e}') from None
+
+def _untold(found, frame, kinds):
+    "Columns of texts that became numbers, though nobody asked for that"
+    numbers = {c.name for c in found.columns if not any(isinstance(v, str) for v in c.values)} - {*map(str, kinds or ())}
+    return [str(o) for o, s in frame.items() if str(o) in numbers and pd.api.types.infer_dtype(s) == 'string']
 
 def _stem(path): return str(path).replace('\\', '/').split('/')[-1].split('.')[0] or 'table'

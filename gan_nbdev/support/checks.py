@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['whole_number', 'positive_number', 'finite_number', 'seed_number', 'one_line', 'out_of_memory', 'shape_words',
-           'drawn_words', 'warn', 'naming', 'readable_file', 'inside', 'check_room']
+           'drawn_words', 'warn', 'naming', 'path_of', 'readable_file', 'inside', 'check_room']
 
 # %% ../../nbs/support/00_checks.ipynb #6f9aa24b
 import math, os, re, sys, warnings
@@ -88,10 +88,16 @@ def naming(path): # whatever the numbers came from
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/support/00_checks.ipynb #60ca2d6e
+def path_of(path:str, # `~` stands for the user's home
+           ) -> Path: # the same path
+    "`path`, unless it is empty, which would be the current folder"
+    if path == '': raise ValueError("'' is no path: the current folder is '.'")
+    return Path(os.path.expanduser(path))
+
 def readable_file(path:str, # `~` stands for the user's home
                  ) -> Path: # the same path
     "`path`, once it is known to lead to a readable file that is not empty"
-    p = Path(os.path.expanduser(path))
+    p = path_of(path)
     if not os.path.exists(p): raise FileNotFoundError(f'{p}: no such file')
     if not os.path.isfile(p): raise ValueError(f'{p} is not a file')
     if not os.access(p, os.R_OK): raise ValueError(f'{p} cannot be read: permission denied')
