@@ -319,6 +319,7 @@ def differences(self:Experiment,
                 *others:Experiment, # to compare with
                ) -> dict:         # entry -> (here, there, …); None for one that does not exist
     "The entries that differ"
+    if odd := [o for o in others if not isinstance(o, Experiment)]: raise ValueError(f'an Experiment differs from others, not from {short(odd[0])}')
     names = dict.fromkeys(k for e in (self, *others) for k in leaves(e._entries))
     names = dict.fromkeys(f'{k}.name' if any(o.startswith(f'{k}.') for o in names) else k for k in names)   # of a game with options elsewhere
     told = {k: tuple(e._get(k) for e in (self, *others)) for k in names}

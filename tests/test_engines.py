@@ -513,6 +513,23 @@ def test_a_members_last_fakes_are_looked_at_too():
     with pytest.raises(FloatingPointError, match="all members: G's fakes"): two(1e38, 1e38).fit(1, progress=False)
 
 
+@pytest.mark.parametrize('where', [0, 2])
+def test_a_member_that_failed_stands_where_it_would_alone(where):
+    def new():
+        made = members(3)
+        made[where].change(d_rule=momentum_sgd(3e38))
+        return made
+    ensemble, solo = Ensemble(new(), 'eager').fit(6, progress=False), new()
+    with pytest.raises(FloatingPointError) as e: fit(solo.pop(where), 9)
+    assert ensemble.failed == {where: str(e.value)}
+    ensemble.fit(3, progress=False)
+    assert ensemble.failed == {where: str(e.value)}
+    lost = ensemble.trainers[where]
+    assert f'at iteration {lost.iteration + 1}:' in str(e.value) and len(lost.record) == lost.iteration < 6
+    for t, alone in zip([t for t in ensemble.trainers if t is not lost], solo):
+        assert t.iteration == len(t.record) == 9 and deviation(t, fit(alone, 9)) < MANY[None]
+
+
 def test_members_have_the_averages_that_each_has_alone():
     ensemble, solo = Ensemble(members(ema=5.), 'eager').fit(20, progress=False), members(ema=5.)
     for t, alone in zip(ensemble.trainers, solo):

@@ -172,19 +172,21 @@ def _lines_apart(a, b):
     lines = zip_longest(str(a).splitlines(), str(b).splitlines(), fillvalue='no more')
     return next(((a.strip(), b.strip()) for a, b in lines if a != b), (a, b))
 
-def _check_members(trainers):
+def _check_members(trainers, failed=()):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
     if other := [t for t in trainers if not isinstance(t, Trainer)]:
         raise ValueError(f'the members must be trainers, not {short(other[0])}')
     tensors = [{*map(id, (*t.gan.parameters(), *t.gan.buffers()))} for t in trainers]
     if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share one, or a part of it')
-    first = _kind(trainers[0])
+    at = next((t.iteration for i, t in enumerate(trainers) if i not in failed), None)
+    def kind(i): return _kind(trainers[i]) | (dict(iteration=at) if i in failed else {})   # those stay where they failed
+    first = kind(0)
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
         t.hooks = t.hooks   # with the average, if there is one
         if any(h is not t.ema for h in t.hooks): raise ValueError(f'member {i} has hooks, which an ensemble does not call')
         check_seen(t); t.check_optimisers()
-        for what, v in _kind(t).items():
+        for what, v in kind(i).items():
             if v != first[what]:
                 a, b = _lines_apart(first[what], v)
                 raise ValueError(f'the members must have the same {what}, but member 0 has {a} and member {i} {b}'
@@ -202,7 +204,9 @@ class Ensemble:
         engine='auto', # 'auto' or 'compiled'; 'eager' (operation by operation), 'graphed' (CUDA)
     ):
         check_engine(engine)
-        self.trainers, self.engine, self.stopped = [trainers] if isinstance(trainers, Trainer) else list(trainers), engine, None
+        if isinstance(trainers, Trainer): trainers = [trainers]
+        if not hasattr(trainers, '__iter__'): raise ValueError(f'an ensemble needs a list of trainers, not {short(trainers)}')
+        self.trainers, self.engine, self.stopped = list(trainers), engine, None
         _check_members(self.trainers)
         self.failed, self._made = {}, None   # why members ended early; the engine
 
@@ -239,11 +243,11 @@ class Ensemble:
            ) -> 'Ensemble':     # itself
         "Train every member `n` more iterations; Ctrl-C ends it after the one in progress"
         whole_number('n', n, 0)
-        _check_members(self.trainers)   # they may have changed since
+        _check_members(self.trainers, self.failed)   # they may have changed since
         if not n: return self
         self.stopped, done, size = None, 0, 1
         with on_interrupt(lambda *_: self.stop('interrupted')):
-            with until_given_up(): stacks = self._engines(self.trainers[0].iteration + n)
+            with until_given_up(): stacks = self._engines(max(t.iteration for t in self.trainers) + n)
             with tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar:
                 while done < n and not self.stopped:
                     start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
@@ -287,7 +291,7 @@ class _Pace:
 @patch
 def _block(self:Ensemble, stacks, size):
     t, threads, pace = self.trainers[0], self._side_by_side(stacks), _Pace(size)
-    first, groups = t.iteration, [*zip(stacks, self._groups())]
+    groups, ended = [*zip(stacks, self._groups())], {i: self.trainers[i].iteration for i in self.failed}
     with t.computing(stacks[0].large):
         for stack in stacks: stack.begin(size)
         try:
@@ -295,12 +299,11 @@ def _block(self:Ensemble, stacks, size):
                 for work in groups: self._run(*work, pace)
             else:
                 with ThreadPoolExecutor(threads) as pool: [*pool.map(lambda work: self._run(*work, pace), groups)]
-        finally: rows = [stack.end() for stack in stacks]
+        finally:
+            rows = [stack.end() for stack in stacks]
+            for i, at in ended.items(): self.trainers[i].iteration = at   # the program took it along
     rows = torch.cat(rows, 1).unbind(1)
-    def write(member, i):
-        try: member.write_down(rows[i])
-        finally: member.iteration = first + pace.size   # its record ends where it failed
-    self._each(write)
+    self._each(lambda member, i: member.write_down(rows[i]))
     return pace.size
 
 @patch
@@ -325,5 +328,6 @@ def evaluate(self:Ensemble,
              metric,    # function of a trainer: a number
             ) -> tuple: # the `Estimate` over the members that did not fail, and their values
     "A metric of every member: mean ± standard error"
+    if not callable(metric): raise ValueError(f'metric must be a function of a trainer, not {short(metric)}')
     values = [one_number('metric', metric(t)) for i, t in enumerate(self.trainers) if i not in self.failed]
     return mean_and_error(values), values
