@@ -8,7 +8,7 @@ __all__ = ['gan_study']
 # %% ../nbs/12_study_command.ipynb #b554aab7
 import json, os, signal, sys, threading
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Annotated
 from fastcore.script import call_parse
 from .support.checks import whole_number
 from .support.commands import errors_in_one_line, prepare
+from .support.safety import on_interrupt
 
 # %% ../nbs/12_study_command.ipynb #99c9be03
 prepare()   # before torch is imported
@@ -46,12 +47,21 @@ def _end_with_parent():
     wait([parent_process().sentinel])
     os._exit(1)
 
+@contextmanager
 def _context():
     "How workers begin"
-    if sys.platform != 'linux': return get_context('spawn')   # others do not bear copies of a process that has torch
-    context = get_context('forkserver')
+    if sys.platform != 'linux':
+        yield get_context('spawn')   # others do not bear copies of a process that has torch
+        return
+    from multiprocessing import forkserver
+    context, server = get_context('forkserver'), forkserver._forkserver
     context.set_forkserver_preload(['torch._dynamo', 'gan_nbdev.study'])   # torch's optimisers import the first
-    return context
+    before = server._forkserver_pid
+    with on_interrupt(signal.SIG_IGN): forkserver.ensure_running()   # it leaves Ctrl-C to this process, as do its copies
+    try: yield context
+    finally:   # it may be loading still, and would then begin the workers that it was asked for
+        if server._forkserver_pid != before:
+            with suppress(ProcessLookupError): os.kill(server._forkserver_pid, signal.SIGKILL)
 
 @contextmanager
 def _executor(workers, cluster):
@@ -62,12 +72,17 @@ def _executor(workers, cluster):
             raise ValueError("--cluster needs Dask: pip install 'gan_nbdev[cluster]'") from e
         with Client(cluster) as client: yield client.get_executor()
     elif workers > 1:
-        with ProcessPoolExecutor(workers, _context(), initializer=_begin_worker) as pool:
+        with _context() as how, ProcessPoolExecutor(workers, how, initializer=_begin_worker) as pool:
             try: yield pool
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for p in active_children(): p.terminate()   # one that has only begun would not hear Ctrl-C
     else: yield None
+
+def _terminated(*_):
+    "What ends machines ends a study as Ctrl-C does, also where a shell has set that aside"
+    pressed = signal.getsignal(signal.SIGINT)
+    (pressed if callable(pressed) else signal.default_int_handler)(signal.SIGINT, None)
 
 def _base(config):
     "For `combinations`: data, read once if they are in a file, or a complete description"
@@ -110,7 +125,7 @@ def gan_study(
     cluster:str=None,   # address of a Dask scheduler, as tcp://192.168.0.1:8786
     together:int=4,     # runs trained as one, at most; more on a GPU; 1: each as in gan-train
     quiet:bool=False,   # no progress bar
-) -> int: # 130 when interrupted, 1 when the workers were lost, otherwise nothing
+) -> int: # 130 when interrupted or terminated, 1 when the workers were lost, otherwise nothing
     "Train all combinations of settings from several seeds, and write their table and picture"
     whole_number('--workers', workers, 1)
     if cluster and workers > 1: raise ValueError('give --cluster or --workers, not both')
@@ -122,7 +137,7 @@ def gan_study(
     data = experiments[0]['data']
     out = check_writable(f'runs/study-{data.get("name") or Path(data.get("file", "own")).stem}' if out is None else out)
     if metric: _check_metric(metric, experiments)
-    with _executor(workers, cluster) as executor:
+    with on_interrupt(_terminated, signal.SIGTERM), _executor(workers, cluster) as executor:
         s = study(experiments, seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
     print(s)

@@ -42,7 +42,7 @@ floors = """
     study_command cli all""".split()
 
 # Private names of other libraries that ours use, and names that Python or Jupyter call by convention.
-foreign = {'_asdict', '_fields', '_replace', '_field_defaults', '_buffers', '_foreach_lerp_', '_repr_markdown_',
+foreign = {'_forkserver', '_forkserver_pid', '_asdict', '_fields', '_replace', '_field_defaults', '_buffers', '_foreach_lerp_', '_repr_markdown_',
            '_ipython_display_', '_repr_mimebundle_', '_exit',
            '_parameters', '_getframe', '_version', '_backward_hooks', '_optimizer_step_pre_hooks', '_optimizer_step_post_hooks',
            '_global_optimizer_pre_hooks', '_global_optimizer_post_hooks', '_C', '_autograd', '_top_saved_tensors_default_hooks'}   # torch has no others
