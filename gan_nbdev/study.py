@@ -6,8 +6,8 @@
 __all__ = ['combinations', 'measures', 'Study', 'study']
 
 # %% ../nbs/10_study.ipynb #57bfe1e5
-import io, json, math, signal, sys, threading, time
-from concurrent.futures import BrokenExecutor, CancelledError, as_completed
+import io, json, math, pickle, signal, sys, threading, time
+from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
 from itertools import cycle, product
@@ -25,13 +25,15 @@ from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import drawn_words, seed_number, warn, whole_number
+from .support.checks import drawn_words, one_line, seed_number, warn, whole_number
 from .support.folders import check_writable, writing
 from .support.kinds import is_number, mapping, one_number, short, text
 from .support.safety import write_atomically
 from .support.safety import on_interrupt
 
 # %% ../nbs/10_study.ipynb #23827bfe
+_most = 10**6   # runs of a study
+
 def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a dict
                  vary,  # entry → list of values
                 ) -> list: # of `Experiment`s, the last entry changing fastest
@@ -43,6 +45,7 @@ def combinations(base,  # an `Experiment`, or the arguments of `experiment` as a
         if name == 'seed': raise ValueError('seed is not varied as an entry: give seeds')
         if not isinstance(values, (list, tuple)) or not values:
             raise ValueError(f'{name} must have a list of at least one value, not {values!r}')
+    if (n := math.prod(map(len, vary.values()))) > _most: raise ValueError(f'a study has at most {_most:,} runs, but these are {n:,} combinations')
     make = base.changed if isinstance(base, Experiment) else lambda c: experiment(**{**base, **c})
     return [make(dict(zip(vary, values))) for values in product(*vary.values())]
 
@@ -51,7 +54,10 @@ def _settings(given):
     "The list of experiments that `study` was given"
     if isinstance(given, dict):
         vary = {k: v for k, v in given.items() if isinstance(v, list)}
-        given = combinations({k: v for k, v in given.items() if k not in vary}, vary)
+        try: given = combinations({k: v for k, v in given.items() if k not in vary}, vary)
+        except ValueError as e:
+            if not isinstance(given.get(str(e).split(' ')[0]), tuple): raise
+            raise ValueError(f'{e}: what varies stands in a list, not in a tuple') from None
     given = [experiment(e) if isinstance(e, str) else e
              for e in (given if isinstance(given, (list, tuple)) else [given])]
     if not given: raise ValueError('a study needs at least one experiment')
@@ -76,11 +82,13 @@ def _differing(experiments):
 
 def _changes(values): return sum(a != b for a, b in zip(values, values[1:]))
 
-def _seeds(seeds):
-    seeds = seeds.tolist() if hasattr(seeds, 'tolist') else seeds
+def _seeds(seeds, settings=1):
+    given = seeds = seeds.tolist() if hasattr(seeds, 'tolist') else seeds
     if not isinstance(seeds, (list, tuple, range)):
         try: seeds = range(whole_number('seeds', seeds, 1))
         except ValueError as e: raise ValueError(f'{e}: give how many, or a list of them') from None
+    if seeds[_most//settings:]:   # before a list of them is made
+        raise ValueError(f'a study has at most {_most:,} runs: give at most {_most//settings:,} seeds, not {short(given)}')
     seeds = [seed_number(whole_number('each seed', s, 0)) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different numbers, at least one, not {seeds}')
@@ -180,6 +188,7 @@ def _check_metrics(metrics, taken):
     for k in metrics:
         if text('the name of each of metrics', k) in taken:
             raise ValueError(f'metrics: {k} is a column of the results already: choose another name than {", ".join(taken)}')
+        if not k.isprintable(): raise ValueError(f'metrics: {k!r} must be a name in one line, to stand in a table')
 
 class Study:
     "Experiments × seeds, and what the runs that are done have measured"
@@ -189,7 +198,8 @@ class Study:
         metrics:dict=None,# name → function of a trainer
         together:int=4,   # runs in a group, at most
     ):
-        self.experiments, self.seeds = _settings(experiments), _seeds(seeds)
+        self.experiments = _settings(experiments)
+        self.seeds = _seeds(seeds, len(self.experiments))
         self.own, self.together = metrics, whole_number('together', together, 1)
         self.settings = _differing(self.experiments)
         if metrics is not None: _check_metrics(metrics, [*self.settings[0], *_columns])
@@ -314,6 +324,8 @@ def label(self:Study,
           i:int # number of the setting
          ) -> str: # as 'k=5'
     "What to call a setting"
+    if not 0 <= whole_number('i', i, 0) < len(self.settings):
+        raise ValueError(f'i must be the number of one of the {len(self.settings)} settings, from 0, not {i}')
     return self._all_labels()[i]
 
 @patch
@@ -338,8 +350,13 @@ def plot(self:Study,
 def _size(labels): return 4 + .085*max(0, *(len(o) - 16 for o in labels)), max(2.6, .3*len(labels) + .7)   # inches, for the labels
 
 # %% ../nbs/10_study.ipynb #f4686bc4
-def _write(path, text):
-    write_atomically(path, lambda tmp: Path(tmp).write_text(text, encoding='utf-8', newline=''))
+def _put(path, write):
+    try: write_atomically(path, write)
+    except OSError as e:
+        raise OSError(f'{path} cannot be written: {e.strerror or e}. The runs done before are kept, '
+                      'and the same call goes on with the rest') from e
+
+def _write(path, text): _put(path, lambda tmp: Path(tmp).write_text(text, encoding='utf-8', newline=''))
 
 def _read(path):
     try: return json.loads(path.read_text(encoding='utf-8'))
@@ -413,7 +430,7 @@ def save(self:Study,
     for m, ax in zip(self.metrics, panels):
         self.plot(m, ax)
         if n > 1: ax.locator_params('x', nbins=3)   # else their numbers meet
-    write_atomically(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
+    _put(folder/'study.png', lambda tmp: fig.savefig(tmp, dpi=120))
 
 # %% ../nbs/10_study.ipynb #3ee5ca93
 def _wrong(results): return next((o for o in results if isinstance(o, Exception)), None)
@@ -442,29 +459,33 @@ def _arriving(groups, work, executor):
     finally:
         for f in futures: f.cancel()
 
-def _prints(descriptions):
-    "What each is trained on; `ValueError` for one that cannot be trained"
+def _prints(descriptions, to_train):
+    "What each is trained on; `ValueError` for one that cannot be trained, if it is to be"
     same = {}
     for d in descriptions: same.setdefault(json.dumps(d['data']), []).append(Experiment(d))
     for k, es in same.items():
         data = es[0].load_data()
-        for e in es: e.trainer(data)
+        for e in es*to_train: e.trainer(data)
         same[k] = dict(name=data.name, fingerprint=fingerprint(data))
     return [same[json.dumps(d['data'])] for d in descriptions]
 
 @patch
-def _check(self:Study, executor):
+def _check(self:Study, executor, to_train):
     "`ValueError`, before any work is begun, for what cannot be trained, or has changed; where the work is done"
-    descriptions = [e.entries for e in self.experiments]
-    now = _prints(descriptions) if executor is None else executor.submit(_prints, descriptions).result()
+    if not (to_train or self.data): return
+    given = [e.entries for e in self.experiments], to_train
+    try: now = _prints(*given) if executor is None else executor.submit(_prints, *given).result()
+    except Exception as e:
+        if to_train: raise
+        return warn(f'the data cannot be looked at, and may have changed since: {one_line(e)}')
     for o, was in zip(now, self.data or now):
         if o != was and self.results: raise ValueError(f'{o["name"]} is not the data that was recorded: it has changed since')
     self.data = now
 
 @patch
 def _begin(self:Study, folder):
+    _write(folder/'study.json', json.dumps(self.description(), indent=2) + '\n')   # first: a folder without it is no study's
     (folder/'runs').mkdir(exist_ok=True)
-    _write(folder/'study.json', json.dumps(self.description(), indent=2) + '\n')
 
 @patch
 def _work(self:Study, group):
@@ -477,7 +498,7 @@ def _go(self:Study, executor, keep, progress):
     out = sys.stdout if 'ipykernel' in sys.modules else sys.stderr   # notebooks paint stderr red
     wrong = None
     try:
-        if todo: self._check(executor)
+        self._check(executor, bool(todo))
         if keep: self._begin(keep)
         with tqdm(total=len(self), initial=len(self.results), unit='run', file=out,
                   disable=not progress) as bar:
@@ -490,7 +511,10 @@ def _go(self:Study, executor, keep, progress):
     except KeyboardInterrupt: self.stopped = 'interrupted'
     except (BrokenExecutor, CancelledError) as e:
         self.stopped = f'the executor lost its workers ({type(e).__name__})'
-    if wrong: raise wrong
+    except Exception as e: wrong = wrong or e
+    if wrong:
+        wrong.study = self   # without a folder, its results are nowhere else
+        raise wrong
 
 @patch
 def _keep(self:Study, run, result, folder):
@@ -500,6 +524,15 @@ def _keep(self:Study, run, result, folder):
     _write(folder/'runs/{}-{}.json'.format(*run), json.dumps({**result, 'metrics': said}, indent=2) + '\n')
 
 # %% ../nbs/10_study.ipynb #0b6c3098
+def _check_executor(executor, metrics):
+    if executor is not None and not callable(getattr(executor, 'submit', None)):
+        raise ValueError(f'executor must be a concurrent.futures.Executor or None, not {short(executor)}')
+    if not isinstance(executor, ProcessPoolExecutor): return   # Dask sends any function
+    for k, f in metrics.items():
+        try: pickle.dumps(f)
+        except Exception:
+            raise ValueError(f'metrics: {k} must be a function of a module, which other processes can import, not {short(f)}') from None
+
 def study(experiments,       # `Experiment`s, whose own seeds are set aside; or arguments of `experiment`, in lists where varied
           seeds=10,          # how many, from 0; or which, a list
           metrics:dict=None, # name → function of a trainer: a number; None: `measures`; a folder knows them by name alone
@@ -510,8 +543,7 @@ def study(experiments,       # `Experiment`s, whose own seeds are set aside; or 
          ) -> Study: # with `table`, `plot`, `values`, `rows`
     "Train all combinations from all seeds, but for what the folder holds already"
     s = Study(experiments, seeds, metrics, together)
-    if executor is not None and not callable(getattr(executor, 'submit', None)):
-        raise ValueError(f'executor must be a concurrent.futures.Executor or None, not {short(executor)}')
+    _check_executor(executor, s.own or {})
     if folder is None: s._go(executor, None, progress)
     else:
         folder = check_writable(folder, 'folder')
@@ -526,7 +558,7 @@ def study(experiments,       # `Experiment`s, whose own seeds are set aside; or 
 def _tell(self:Study, folder):
     "Say what is not as expected"
     if self.stopped:
-        kept = f' and kept in {folder}; the same call goes on with the rest' if folder else ''
+        kept = f' and kept in {folder}; the same call goes on with the rest' if folder and self.results else ''
         print(f'{self.stopped}: {len(self.results)} of {len(self)} runs are done{kept}')
     apart = {json.dumps(o['versions'], sort_keys=True) for o in self.results.values()}
     if len(apart) > 1: warn('the runs were made with different versions or devices, so '

@@ -21,6 +21,7 @@ from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start
 from gan_nbdev.plots import (LivePlot, interpolation, mosaic, plot_1d, plot_interpolation, plot_losses,
                              plot_probability, plot_samples)
 from gan_nbdev.runs import Run
+from gan_nbdev.study import Study
 from gan_nbdev.support.kinds import one_number
 from gan_nbdev.trainer import EarlyStop, Trainer
 
@@ -134,6 +135,10 @@ refused = {
     'three numbers in a column': (lambda: _made().fit(1, False).log('v', torch.ones(3)), 'v must be one number, not tensor'),
     'a network for a GAN': (lambda: _made(gan=torch.nn.Linear(2, 2)), 'gan must be a GAN, not Linear'),
     'a class of data': (lambda: _made(data=Samples), 'data must be a distribution'),
+    'a number for members': (lambda: Ensemble(3), 'an ensemble needs a list of trainers, not 3'),
+    'a number for a metric': (lambda: Ensemble([_made()]).evaluate(3), 'metric must be a function of a trainer, not 3'),
+    'a setting that a study has not': (lambda: Study(experiment('ring'), 1).label(5), 'i must be the number of one of the 1 settings, from 0, not 5'),
+    'differences from a number': (lambda: experiment('ring').differences(3), 'an Experiment differs from others, not from 3'),
     'members that are no trainers': (lambda: Ensemble(['a']), "the members must be trainers, not 'a'"),
     'games that look alike': (
         lambda: Ensemble([_made(game=(lambda real, fake: 0, lambda fake: 0)) for _ in 'ab']), 'make it once, and give that to all'),

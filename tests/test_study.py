@@ -2,18 +2,19 @@
 
 Nothing here waits for a time to pass: each step waits for a file that the one before it writes.
 """
-import csv, json, os, signal, subprocess, sys, threading, time, warnings
+import csv, errno, json, os, signal, subprocess, sys, threading, time, warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
-import pytest, torch
+import psutil, pytest, torch
 from gan_nbdev.cli import gan_train
 from gan_nbdev.experiments import Experiment, experiment
 from gan_nbdev.run_folders import Run
 from gan_nbdev.study import Study, combinations, study
 from gan_nbdev.study_command import gan_study
+from gan_nbdev.support.safety import write_atomically
 from gan_nbdev.trainer import Trainer
 
 import commands
@@ -116,17 +117,21 @@ def table(path, rows, columns='ab'):
     path.write_text('\n'.join([','.join(columns), *(','.join(str(i*j % 7) for j in range(len(columns))) for i in range(rows))]))
 
 def test_one_study_has_the_same_data_throughout(tmp_path):
-    "Other rows under the same name are refused; what was written before studies told of their data is read"
+    "Other rows under the same name are refused, also where all is done; what is done is read without them, and so is what older studies wrote"
     file, st = tmp_path/'my.csv', tmp_path/'st'
     table(file, 300)
     e = experiment(str(file), steps=5, batch_size=16, engine='eager', device='cpu', **{'generator.hidden': [8], 'discriminator.hidden': [8]})
     study(e, 2, dict(w=weights), st, progress=False)
     before, said = files(st), (st/'study.json').read_text()
     table(file, 200, 'abc')
-    with pytest.raises(ValueError, match='^my is not the data that was recorded: it has changed since$'):
-        study(e, 4, dict(w=weights), st, progress=False)
+    for seeds in 4, 2:
+        with pytest.raises(ValueError, match='^my is not the data that was recorded: it has changed since$'):
+            study(e, seeds, dict(w=weights), st, progress=False)
+    file.unlink()
+    with pytest.warns(UserWarning, match='the data cannot be looked at, and may have changed since: .*my.csv: no such file'):
+        assert len(study(e, 2, dict(w=weights), st, progress=False).results) == 2
+    with pytest.raises(FileNotFoundError): study(e, 4, dict(w=weights), st, progress=False)
     assert files(st) == before and (st/'study.json').read_text() == said
-    assert len(study(e, 2, dict(w=weights), st, progress=False).results) == 2   # nothing to train, nothing to mix
     table(file, 300)
     (st/'study.json').write_text(json.dumps({k: v for k, v in json.loads(said).items() if k != 'data'}))
     assert len(study(e, 3, dict(w=weights), st, progress=False).results) == 3
@@ -153,6 +158,10 @@ def test_what_cannot_be_trained_is_refused_where_it_is_trained(tmp_path):
     ({'data': 'ring', 5: [1]}, {}, 'name of an entry must be a text'), (tiny, dict(executor=5), 'executor must be'),
     (tiny, dict(seeds=[2**63]), 'seed must be below'), (tiny, dict(seeds={1, 2}), 'or a list of them'), (tiny, dict(folder='file'), '^folder file is a file'),
     (tiny, dict(folder=5), '^folder must be the path'), ([tiny, tiny.changed({'seed': 3})], {}, 'the same: seeds come from'),
+    (tiny, dict(seeds=10**12), 'at most 1,000,000 runs'), ([tiny, tiny.changed({'k': 2})], dict(seeds=range(10**12)), 'at most 500,000 seeds'),
+    ({'data': 'ring', 'k': [*range(1, 1100)], 'k_g': [*range(1, 1100)]}, {}, 'these are 1,207,801 combinations'),
+    ({'data': 'ring', 'steps': (2, 3)}, {}, 'steps must be .*: what varies stands in a list, not in a tuple'),
+    (tiny, dict(metrics={'a\nb': len}), 'metrics: .* must be a name in one line'),
     (tiny, dict(metrics=[len]), 'metrics must be'), (tiny, dict(metrics={5: len}), 'name of each of metrics must be a text'),
     *(([tiny, tiny.changed({'k': 2})], dict(metrics={k: len}), f'metrics: {k} is a column') for k in ('k', 'seed', 'seconds', 'failed'))])
 def test_wrong_arguments_are_refused_in_one_line(tmp_path, monkeypatch, given, more, why):
@@ -187,6 +196,29 @@ def test_a_metric_that_fails_elsewhere_costs_only_its_run(tmp_path, at_gate):
     with pool() as p, pytest.raises(KeyError, match='seed 1'):
         study([tiny, tiny.changed({'k': 2})], [0, 1], dict(w=picky), tmp_path/'s', p, progress=False)
     assert sorted(files(tmp_path/'s')) == ['0-0.json', '1-0.json']
+
+def test_what_was_measured_before_a_metric_failed_is_with_its_exception():
+    def picky(trainer): return {0: 1., 1: 2.}[trainer.seed]
+    with pytest.raises(KeyError) as e: study(tiny, 4, dict(w=picky), together=1, progress=False)
+    assert e.value.study.values('w') == [[1., 2.]]
+
+def test_a_metric_that_other_processes_cannot_import_is_refused_before_anything_is_begun(tmp_path):
+    with pool(1) as p, pytest.raises(ValueError, match='^metrics: v must be a function of a module, which other processes can import, not <function'):
+        study(tiny, 1, dict(w=weights, v=lambda t: 1.), tmp_path/'s', p, progress=False)
+    assert not (tmp_path/'s').exists()
+
+@pytest.mark.parametrize('at', ['study.json', '0-1.json', 'summary.csv', 'study.png'])
+def test_a_full_disk_costs_nothing_that_is_done(tmp_path, monkeypatch, at):
+    def full(path, write):
+        if path.name == at: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_atomically(path, write)
+    with monkeypatch.context() as m, pytest.raises(OSError, match=f'{at} cannot be written: No space left .* kept, and the same call goes on'):
+        m.setattr('gan_nbdev.study.write_atomically', full)
+        study(tiny, 3, dict(w=weights), tmp_path/'s', together=1, progress=False)
+    before = files(tmp_path/'s')
+    assert len(before) == {'study.json': 0, '0-1.json': 1}.get(at, 3)
+    study(tiny, 3, dict(w=weights), tmp_path/'s', together=1, progress=False)
+    assert before.items() <= (after := files(tmp_path/'s')).items() and len(after) == 3 and (tmp_path/'s/study.png').exists()
 
 def not_finite(trainer): return [float('nan'), float('inf'), -float('inf')][trainer.seed]
 
@@ -433,7 +465,20 @@ def test_interrupted_before_workers_listen(tmp_path, at_gate):
     os.kill(p.pid, signal.SIGINT)
     until(lambda: p.poll() is not None)
     out, err = p.communicate()
-    assert p.returncode == 130 and err == '' and 'interrupted: 0 of 2 runs are done' in out
+    assert p.returncode == 130 and err == '' and 'interrupted: 0 of 2 runs are done\n' in out
+    until(lambda: gone(p.pid))
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='workers begin otherwise there')
+@pytest.mark.parametrize('send, number', [(os.killpg, signal.SIGINT), (os.kill, signal.SIGINT), (os.kill, signal.SIGTERM)])
+def test_ended_while_workers_begin(tmp_path, send, number):
+    "What they are copied from loads torch: nothing is said of that, and nothing is left"
+    p = begin('ring', '--seeds', 2, '--workers', 2, '--quiet', '--out', 's', cwd=tmp_path)
+    def loads(): return any('forkserver' in o for child in psutil.Process(p.pid).children() for o in child.cmdline())
+    until(lambda: (tmp_path/'s/.lock').exists() and loads(), p)
+    send(p.pid, number)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 130 and (out + err).startswith(('interrupted: 0 of 2 runs are done\n', 'gan-study: interrupted\n'))
+    assert 'kept' not in out and err in ('', 'gan-study: interrupted\n') and not (tmp_path/'s').exists()
     until(lambda: gone(p.pid))
 
 def test_killed_leaves_no_worker_behind(tmp_path):
