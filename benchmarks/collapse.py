@@ -49,18 +49,17 @@ def cures(data):
 shown = 'as it is', 'k = 3', 'R1, γ = 0.1', 'packs of 2'   # whose samples are kept for the picture
 
 
-def run(e, n, keep):
+def begun(e, n):
     trainers = [e.changed({'seed': s}).trainer() for s in range(n)]
-    start, failed = time.process_time(), {}
-    try:
-        runs = Ensemble(trainers, 'eager').fit(e['steps'], progress=False)
-        failed = runs.failed
-    except ValueError:   # what cannot train together trains alone
-        for t in trainers: t.fit(e['steps'], progress=False)
-    seconds = (time.process_time() - start)/n
-    out = dict(modes=[], good=[], jsd=[], V=[], seconds=seconds, failed=len(failed))
+    return trainers, Ensemble(trainers, 'eager')
+
+
+def run(e, n, keep):
+    trainers, runs = begun(e, n)
+    runs.fit(e['steps'], progress=False)
+    out = dict(modes=[], good=[], jsd=[], V=[], failed=len(runs.failed))
     for i, t in enumerate(trainers):
-        if i in failed: continue
+        if i in runs.failed: continue
         x = t.sample(2500); c = coverage(x, t.data); v = t.history.get('value')
         out['modes'].append(c.modes); out['good'].append(c.high_quality); out['jsd'].append(jsd(x, t.data))
         if v is not None: out['V'].append(float(v[-len(v)//10:].mean()))
@@ -68,9 +67,21 @@ def run(e, n, keep):
     return out
 
 
-def row(name, o, usual):
+def cost(e, cured, n, rounds=5, steps=50):
+    "How many times as long a run takes: blocks of both by turns, the median of the ratios"
+    def seconds(runs):
+        start = time.process_time()
+        runs.fit(steps, progress=False)
+        return time.process_time() - start
+    both = [begun(o, n)[1] for o in (cured, e)]
+    for runs in both: runs.fit(10, progress=False)
+    ratios = sorted(seconds(both[0])/seconds(both[1]) for _ in range(rounds))
+    return round(ratios[rounds//2]*cured['steps']/e['steps'], 2)
+
+
+def row(name, o):
     return [name, ', '.join(map(str, o['modes'])) + f' ({o["failed"]} NaN)'*(o['failed'] > 0), spread(o['good'], '{:.0%}'),
-            spread(o['jsd'], '{:.2f}'), spread(o['V'], '{:.2f}').replace('-', '−'), f'{o["seconds"]/usual:.1f}']
+            spread(o['jsd'], '{:.2f}'), spread(o['V'], '{:.2f}').replace('-', '−'), f'{o["time"]:.1f}']
 
 
 def page(known):
@@ -78,15 +89,13 @@ def page(known):
     words = {'ring': f"""Seeds 0 to {seeds['ring'] - 1}. 8 Gaussians of σ = 0.05. G: three layers of 128, D: two of 64; both at a rate of 0.001, {settings['ring']['steps']:,} \
 iterations. The JSD of a perfect sampler is {jsd_floor(2500, ring(std=.05)):.3f} nats.""", 'grid': f"""Seeds 0 to {seeds['grid'] - 1}. 25 Gaussians of σ = 0.05. G and D: three layers \
 of 128; D at a rate of 0.001, G at 0.0003, {settings['grid']['steps']:,} iterations. The JSD of a perfect sampler is {jsd_floor(2500, grid()):.3f} nats."""}
-    parts = [f'## The {data}\n\n{words[data]}\n\n' + table(head, [row(k, known[data][k], known[data]['as it is']['seconds'])
-                                                               for k in cures(data) if k in known[data]])
+    parts = [f'## The {data}\n\n{words[data]}\n\n' + table(head, [row(k, known[data][k]) for k in cures(data) if k in known[data]])
              for data in settings if known.get(data)]
     return f"""# Cures of mode collapse
 
 Which changes help where a GAN collapses or misses modes. Each row changes one thing; those of wgan-gp also k and Adam's βs (0.5 and 0.9), and the last the weight λ of its penalty, 10 as its authors have it. Minibatches of 64, Adam, learning rates that fall to 0 in \
 the second half; 2,500 samples per run. Figures are means ± standard error; modes are listed by seed. A perfect sampler has {perfect_share(2):.0%} \
-within 3σ of a mode. V is the mean over the last tenth of the run, where the game has one. Time is relative to the first row; runs with EMA train one \
-by one, which is what makes them slower. A mode counts if a single sample lies within 3σ of it, so where few samples do, many modes mean little.
+within 3σ of a mode. V is the mean over the last tenth of the run, where the game has one. Time is relative to the first row, by turns with it. A mode counts if a single sample lies within 3σ of it, so where few samples do, many modes mean little.
 
 {chr(10).join(parts)}
 Measured on {machine()}; written by `benchmarks/collapse.py`.
@@ -103,7 +112,8 @@ if __name__ == '__main__':
         some = [o for o in asked if o not in settings]
         for name, changes in cures(data).items():
             if some and name not in some: continue
-            known.setdefault(data, {})[name] = o = run(e.changed(changes), seeds[data], name in shown)
+            o = run(e.changed(changes), seeds[data], name in shown) | dict(time=cost(e, e.changed(changes), seeds[data]))
+            known.setdefault(data, {})[name] = o
             print(data, name, {k: v for k, v in o.items() if k != 'points'}, flush=True)
             path.write_text(json.dumps(known) + '\n', encoding='utf-8')
     (here/'collapse.md').write_text(text := page(known), encoding='utf-8')

@@ -6,11 +6,12 @@
 __all__ = ['combinations', 'measures', 'Study', 'study']
 
 # %% ../nbs/10_study.ipynb #57bfe1e5
-import io, json, math, pickle, signal, sys, threading, time
+import io, json, math, signal, sys, threading, time
 from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from csv import DictWriter
 from itertools import cycle, product
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -529,7 +530,7 @@ def _check_executor(executor, metrics):
         raise ValueError(f'executor must be a concurrent.futures.Executor or None, not {short(executor)}')
     if not isinstance(executor, ProcessPoolExecutor): return   # Dask sends any function
     for k, f in metrics.items():
-        try: pickle.dumps(f)
+        try: ForkingPickler.dumps(f)   # as it would be sent
         except Exception:
             raise ValueError(f'metrics: {k} must be a function of a module, which other processes can import, not {short(f)}') from None
 

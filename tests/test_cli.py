@@ -1,5 +1,6 @@
 "The commands as a person runs them: separate processes, output, exit status, files left behind."
 import csv
+import inspect
 import json
 import os
 import re
@@ -389,7 +390,7 @@ def test_the_seconds_are_those_of_the_whole_run(tmp_path):
     assert train(resume=True, steps=12) is None
 
 def test_a_run_that_is_terminated_before_it_begins_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr('gan_nbdev.cli._new', lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setitem(inspect.unwrap(gan_train).__globals__, '_new', lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as e: gan_train('ring', out=tmp_path/'r', quiet=True)
     assert e.value.code == 143 and not (tmp_path/'r').exists() and signal.getsignal(signal.SIGTERM) is before
