@@ -82,7 +82,7 @@ def width(x, d):
 
 def run(name, recipe, seed):
     torch.set_num_threads(1)
-    e = experiment(data[name](), recipe.split(',')[0] if recipe in (*recipes, to_scale) else 'exact', seed=seed, device='cpu', engine='compiled', threads=1)
+    e = experiment(data[name](), recipe if recipe in recipes else 'exact', seed=seed, device='cpu', engine='compiled', threads=1)
     if recipe == to_scale: e = e.changed({'game.noise': half_spread(e.load_data())})
     if recipe in finer: e = e.changed({'steps': finer[recipe]})
     if 'coins' in recipe: e = e.changed({'noise': dict(name='rademacher', dim=10, normals=2)})
