@@ -2549,6 +2549,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'gan_nbdev/support/tensors.py'),
                                            'gan_nbdev.support.tensors.called_with': ( 'support/tensors.html#called_with',
                                                                                       'gan_nbdev/support/tensors.py'),
+                                           'gan_nbdev.support.tensors.check_same_items': ( 'support/tensors.html#check_same_items',
+                                                                                           'gan_nbdev/support/tensors.py'),
                                            'gan_nbdev.support.tensors.cholesky_factors': ( 'support/tensors.html#cholesky_factors',
                                                                                            'gan_nbdev/support/tensors.py'),
                                            'gan_nbdev.support.tensors.class_numbers': ( 'support/tensors.html#class_numbers',

@@ -285,8 +285,8 @@ def _parzens(x, data, valid, test):
     "Parzen figure of `x`, in model units, and of as many real items of `data`, or of all"
     x, valid, test = _rows(x), *(_rows(_in_model_units(o, data)) for o in (valid, test))
     labels = getattr(data, 'labels', None)
-    sorted_ = labels is not None and (labels.diff() >= 0).all()
-    real = data.x[:len(x)] if hasattr(data, 'x') and not sorted_ else _some_items(data, len(x))
+    shuffled = labels is not None and (labels.diff() < 0).any()   # without labels nothing says so
+    real = data.x[:len(x)] if shuffled else _some_items(data, len(x))
     if real is not None and len(real) < len(x):
         warn(f'parzen_real is of all {len(real):,} real items, fewer than the {len(x):,} samples, and so lower than it should be beside parzen')
     sets = [x] if real is None else [x, _rows(real).to(x.device)]

@@ -263,6 +263,12 @@ def test_of_fewer_real_items_than_samples_all_are_taken_and_it_is_said():
     assert [o['parzen_real'] for o in few] == pytest.approx([few[0]['parzen_real']]*3)   # none of them twice
     assert {o['parzen'] for o in few} == {whole['parzen']} and few[0]['parzen_real'] < whole['parzen'] - .05
 
+@pytest.mark.parametrize('figure', [sliced_wasserstein, neighbours, nearest_ratio, two_sample_test, lambda x, real: compare(x, real, real),
+                                    lambda x, real: kid(x, real, torch.nn.Flatten()), lambda x, real: fid(x, real, torch.nn.Flatten())])
+def test_channels_first_beside_channels_last_is_refused(figure):
+    x = normal(0, 60, 3, 2, 4)
+    with pytest.raises(ValueError, match=r'items of shape \(3, 2, 4\), \w+ of shape \(2, 4, 3\)'): figure(x, np.moveaxis(x, 1, -1))
+
 def test_copies_of_training_items_are_seen_among_many():
     "More training items than are compared: a copy of any of them is a copy"
     x = torch.from_numpy(normal(0, 6000, 3)).float()

@@ -191,10 +191,11 @@ def test_metrics_of_a_data_set_has_the_real_figure_beside_it():
     assert got['parzen'] == pytest.approx(got['parzen_real'], abs=1e-9)
     assert got['parzen_sigma'] in SIGMAS
 
-def test_the_real_figure_does_not_depend_on_the_order_of_the_classes(recwarn):
+@pytest.mark.parametrize('labelled', [True, False])
+def test_the_real_figure_does_not_depend_on_the_order_of_the_items(recwarn, labelled):
     x, y = torch.cat([.5*torch.randn(400, 2, generator=rng(0)), .5*torch.randn(400, 2, generator=rng(1)) + 4]), torch.arange(800)//400
     p = torch.randperm(800, generator=rng(2))
-    data = [Samples(x[o], None, labels=y[o]) for o in (torch.arange(800), p)]
+    data = [Samples(x[o], None, labels=y[o] if labelled else None) for o in (torch.arange(800), p)]
     figures = [metrics(x[200:600], o, valid=x[::7] + .1, test=x[::5])['parzen_real'] for o in data]
     assert figures[0] == pytest.approx(figures[1], abs=.3) and not recwarn
 

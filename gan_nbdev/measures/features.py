@@ -15,7 +15,7 @@ from torch import nn
 from ..networks import evaluating
 from ..support.checks import seed_number, whole_number
 from ..support.kinds import short
-from ..support.tensors import finite_tensor, real_tensor
+from ..support.tensors import check_same_items, finite_tensor, real_tensor
 
 # %% ../../nbs/measures/03_features.ipynb #7cd5ba89
 def _needs():
@@ -37,10 +37,10 @@ def _made(features, x):
 def _features(features, **named):
     "What the network makes of each, float64, (n, d)"
     if not callable(features): raise ValueError(f'features must be a network or a function, not {short(features)}')
-    out = []
+    named, out = {k: real_tensor(k, x) for k, x in named.items()}, []
+    check_same_items(named)
     with evaluating(features) if isinstance(features, nn.Module) else torch.no_grad():
         for name, x in named.items():
-            x = real_tensor(name, x)
             x = finite_tensor(name, x).to(torch.float64 if x.dtype == torch.float64 else torch.float32)
             if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
             made = torch.cat([_made(features, part).flatten(1) for part in x.split(1000)])

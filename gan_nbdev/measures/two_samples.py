@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..support.checks import seed_number, whole_number
-from ..support.tensors import finite_tensor, nearest_rows, real_tensor
+from ..support.tensors import check_same_items, finite_tensor, nearest_rows, real_tensor
 
 # %% ../../nbs/measures/00_two_samples.ipynb #b33c8688
 def _rows(named):
@@ -28,7 +28,9 @@ def _rows(named):
         if not -1e150 <= low <= high <= 1e150:
             finite_tensor(name, x)
             raise ValueError(f'{name} must be at most 1e150 in size, or distances overflow, not {max(-low, high):g}')
-        res[name] = x.flatten(1)
+        res[name] = x
+    check_same_items(res)
+    res = {k: x.flatten(1) for k, x in res.items()}
     first, d = next(iter(res)), [o.shape[1] for o in res.values()]
     for name, k in zip(res, d):
         if k != d[0]: raise ValueError(f'{first} has {d[0]} numbers a row, {name} has {k}')
