@@ -540,7 +540,7 @@ def _as_code(name): return '`' + name.replace('|', r'\|') + '`'   # no sign of i
 
 @patch
 def _repr_markdown_(self:GAN):
-    head = '| {} | gives | parameters |\n|:--|--:|--:|\n'
+    head = '| {} | gives | parameters |\n|:------------|---:|------:|\n'
     return f'**GAN** on {self.noise}\n\n' + '\n\n'.join(
         head.format(who) + ''.join(
             f'| {_as_code(name)} | {" × ".join(map(str, shape))} | {n:,} |\n' for name, shape, n in rows) +

@@ -343,6 +343,15 @@ def test_pages_made_by_the_build(tools):
         tool, what = command.split()
         assert title and ((root/what).exists() if tool == 'python' else f'\n{what}:' in (root/'Makefile').read_text())
 
+def test_records_that_a_page_names_are_linked(tmp_path, tools):
+    code, other = '<code>benchmarks/fair.md</code>', '<code>benchmarks/machine.py</code>'
+    for name in ('results/fair', 'lab/a', 'index'):
+        (tmp_path/name).parent.mkdir(exist_ok=True)
+        (tmp_path/f'{name}.html').write_text(f'{code} {other}')
+    tools('build_site').link_results(tmp_path)
+    assert [(tmp_path/f'{o}.html').read_text() for o in ('index', 'lab/a', 'results/fair')] == [
+        f'<a href="results/fair.html">{code}</a> {other}', f'<a href="../results/fair.html">{code}</a> {other}', f'{code} {other}']
+
 def test_check_site(tmp_path, tools):
     "It finds what is wrong, and is content with what is right"
     check, site, nbs = tools('check_site').check, tmp_path/'_docs', tmp_path/'nbs'

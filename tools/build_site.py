@@ -181,6 +181,16 @@ def results():
         page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\nrepo-actions: false\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 
+record = re.compile(r'<code>benchmarks/(\w+)\.(?:md|py)</code>')
+
+def link_results(site):
+    "Where a page names a record or what has made it, a link to the record's page"
+    for p in site.rglob('*.html'):
+        def linked(m):
+            page = site/f'results/{m[1]}.html'
+            return f'<a href="{os.path.relpath(page, p.parent)}">{m[0]}</a>' if page.exists() and page != p else m[0]
+        p.write_text(record.sub(linked, p.read_text(encoding='utf-8')), encoding='utf-8')
+
 # ---- do: thumbnails of the notebooks' own pictures
 
 def picture(path):
@@ -249,6 +259,7 @@ def finish(site):
     search_anywhere(site, add_names(site))
     without_modules(site)
     without_tippy(site)
+    link_results(site)
     let_equations_scroll(site)
     with_sizes(site)
     lighten(site)
