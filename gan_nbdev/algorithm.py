@@ -121,7 +121,7 @@ class Rule:
              ) -> torch.optim.Optimizer: # ready for its first step
         "The optimiser for `params`, as it is at iteration 0"
         if not (params := [*params]): raise ValueError('a network without parameters has nothing to train')
-        return self.optimiser(params, **self.at(0))
+        return self.optimiser(params, **self._kept(self.at(0)))
 
     def scheduled(self, t:int # iteration, ≥ 0
                  ) -> dict:   # the values at iteration `t` of what changes
@@ -141,7 +141,11 @@ class Rule:
              t:int):                          # iteration, ≥ 0
         "Set what is scheduled to its value at iteration `t`"
         if now := self.scheduled(t):
-            for group in opt.param_groups: group.update(now)
+            for group in opt.param_groups: group.update(self._kept(now))
+
+    def _kept(self, now):
+        "A momentum of 0, for which torch remembers no step, as the least number above it if a schedule may raise it"
+        return now | dict(momentum=5e-324) if callable(self.hypers.get('momentum')) and now['momentum'] == 0 else now
 
     def step(self, opt:torch.optim.Optimizer): # with gradients
         "One step, with what is clipped before and after it"

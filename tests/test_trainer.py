@@ -186,6 +186,19 @@ def test_a_rule_that_keeps_more_than_the_one_before_begins_anew(old, more):
     assert t.d_opt is not kept and t.fit(2, progress=False).iteration == 5
 
 
+@pytest.mark.parametrize('kind, scale', [(torch.optim.SGD, lambda g, v: g), (torch.optim.RMSprop, lambda g, v: g/(v.sqrt() + 1e-8))])
+def test_a_step_is_remembered_while_momentum_is_0(kind, scale):
+    p, β, rng = nn.Parameter(torch.zeros(3)), [0., .5, 0., 0., .5, .25], torch.Generator().manual_seed(0)
+    rule = Rule(kind, lr=.1, momentum=lambda t: β[t])
+    opt, step, squares, by_hand = rule.start([p]), 0., 0., torch.zeros(3)
+    for t, b in enumerate(β):
+        p.grad = torch.randn(3, generator=rng)
+        squares = .99*squares + .01*p.grad**2
+        step = b*step + scale(p.grad, squares)
+        by_hand -= .1*step
+        rule.tune(opt, t); rule.step(opt)
+    torch.testing.assert_close(p.detach(), by_hand, rtol=1e-5, atol=1e-6)
+
 class Noisy(nn.Module):
     def forward(self, x): return x + .1*torch.randn_like(x)
 

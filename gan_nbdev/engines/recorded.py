@@ -93,9 +93,6 @@ class Formula:
         for k, v in rule.hypers.items():
             if callable(v) and k not in _numbers:
                 raise ValueError(f'only the eager engine can run {kind.__name__} with a schedule of {k}')
-        if callable(rule.hypers.get('momentum')) and not group['momentum']:
-            raise ValueError(f'only the eager engine can run {kind.__name__} with momentum that '
-                             'begins at 0')   # torch has no buffer until it is needed
         self.opt, self.rule = opt, rule
         self.params = [p for p in group['params'] if p.requires_grad]
         self.update, keys = _formulas[kind]
