@@ -96,5 +96,5 @@ seems_squashed = ("D's answers all lie in [0, 1], where its logits are wanted, w
 
 def squashed(answers # σ of what D says, an array
             ) -> bool: # or not
-    "Are all of them σ of numbers in [0, 1]?"
-    return bool((answers > .5).all() and (answers <= .7311).all())   # σ(0) = .5, σ(1) = .7311
+    "Are all of them σ of numbers in [0, 1], and some further from a half than those of a D that has hardly begun?"
+    return bool((answers > .5).all() and (answers <= .7311).all() and (answers > .6).any())   # σ(0) = .5, σ(1) = .7311
