@@ -55,7 +55,7 @@ class _Ahead:
             given = getattr(self.scheduler, '__name__', type(self.scheduler).__name__)
             raise ValueError('scheduler must be a function that gives a scheduler of torch which depends on the step alone, '
                              f'not {given}: lambda opt: StepLR(opt, 1000), for instance')
-        self.rows = [self._now()]
+        self.name, self.rows = _as_given(self.scheduler), [self._now()]
 
     def _now(self): return {k: self.opt.param_groups[0][k] for k in self.told}
 
@@ -65,9 +65,25 @@ class _Ahead:
             self.rows.append(self._now())
         return self.rows[t]
 
-    def __repr__(self):
-        told = {k: v for k, v in self.scheduler.state_dict().items() if k[0] != '_' and k != 'last_epoch'}
-        return f'{type(self.scheduler).__name__}({", ".join(f"{k}={v}" for k, v in told.items())})'
+    def moves(self):
+        "Which hyperparameters the scheduler may set, at any time"
+        parts = [*_parts(self.scheduler)]
+        if any(not type(o).__module__.startswith('torch.') for o in parts):   # of one's own
+            return {k for k, v in self.rows[0].items() if isinstance(v, (int, float, tuple)) and not isinstance(v, bool)} | {'lr'}
+        return {'lr'} | {k for k in ('momentum', 'betas') if k in self.told and any(getattr(o, 'cycle_momentum', False) for o in parts)}
+
+    def __repr__(self): return self.name
+
+def _parts(scheduler):
+    "A scheduler of torch, or those that it is made of, which it keeps under this name"
+    for o in (inner := getattr(scheduler, '_schedulers', [])): yield from _parts(o)
+    if not inner: yield scheduler
+
+def _as_given(scheduler):
+    told = {k: v for k, v in scheduler.state_dict().items() if k[0] != '_' and k != 'last_epoch'}
+    if hasattr(scheduler, '_milestones'): told['milestones'] = scheduler._milestones
+    if inner := getattr(scheduler, '_schedulers', None): told['schedulers'] = ' then '.join(map(_as_given, inner))
+    return f'{type(scheduler).__name__}({", ".join(f"{k}={v}" for k, v in told.items())})'
 
 def followed(optimiser, # a torch optimiser class
              hypers:dict, # its hyperparameters
@@ -75,9 +91,7 @@ def followed(optimiser, # a torch optimiser class
             ) -> dict:    # schedules of those hyperparameters that it sets
     "The schedules that a scheduler of torch amounts to; `ValueError` if it needs more than the step"
     run = _Ahead(optimiser, hypers, scheduler)
-    first, then = run.at(0), run.at(1)
-    told = {k: v(0) if callable(v) else v for k, v in hypers.items()}
-    moved = {k for k in first if first[k] != then[k] or k in told and first[k] != told[k]} | {'lr'}
+    moved = run.moves()
     if twice := [k for k in moved if callable(hypers.get(k))]:
         raise ValueError(f'{twice[0]} has a schedule of its own and a scheduler: give one of them')
     return {k: _Followed(run, k) for k in moved}

@@ -380,23 +380,58 @@ def test_weights_and_gradients_are_clipped_in_every_engine():
         assert moved.item() <= .005*1.001
     with pytest.raises(ValueError, match='clip_weights must be a number above 0, not -1'): adam(clip_weights=-1)
 
-@pytest.mark.parametrize('scheduler', [
-    lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10),
-    lambda o: torch.optim.lr_scheduler.OneCycleLR(o, .1, total_steps=40),
-    lambda o: torch.optim.lr_scheduler.SequentialLR(o, [
-        torch.optim.lr_scheduler.LinearLR(o, .1, total_iters=5), torch.optim.lr_scheduler.ExponentialLR(o, .9)], [5])])
-def test_torchs_schedulers_set_what_torch_would_set(scheduler):
-    t = make('minimax', d_rule=momentum_sgd(.1, scheduler=scheduler))
+S = torch.optim.lr_scheduler
+
+class Decay(S.LRScheduler):
+    "One's own, which moves more than the rate, and later"
+    def get_lr(self):
+        for g in self.optimizer.param_groups: g['weight_decay'] = .1*(self.last_epoch > 6)
+        return [g['lr'] for g in self.optimizer.param_groups]
+
+schedulers = dict(cosine=lambda o: S.CosineAnnealingLR(o, 10), cycle=lambda o: S.OneCycleLR(o, .1, total_steps=40), own=Decay,
+                  again=lambda o: S.CosineAnnealingWarmRestarts(o, 4), both=lambda o: S.ChainedScheduler([S.ConstantLR(o, .5, 4), S.ExponentialLR(o, .9)]),
+                  then=lambda o: S.SequentialLR(o, [S.LinearLR(o, .1, total_iters=5), S.ExponentialLR(o, .9)], [5]),
+                  later=lambda o: S.SequentialLR(o, [S.LinearLR(o, .1, total_iters=5), S.OneCycleLR(o, .1, total_steps=40, max_momentum=.5)], [5]))
+
+@pytest.mark.parametrize('name', schedulers)
+def test_torchs_schedulers_set_what_torch_would_set(name):
+    t = make('minimax', d_rule=momentum_sgd(.1, scheduler=lambda o: schedulers[name](o)))
     p = nn.Parameter(torch.zeros(1))
     opt = torch.optim.SGD([p], lr=.1, momentum=.5)
-    theirs = scheduler(opt)
+    theirs = schedulers[name](opt)
     for _ in range(12):
-        want = {k: opt.param_groups[0][k] for k in ('lr', 'momentum')}
+        want = {k: opt.param_groups[0][k] for k in ('lr', 'momentum', 'weight_decay')}
         t.fit(1, progress=False)
         assert {k: t.d_opt.param_groups[0][k] for k in want} == pytest.approx(want)
         opt.step(); theirs.step()
-    with pytest.raises(ValueError, match='depends on the step alone, not ReduceLROnPlateau'):
-        adam(scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
+
+def test_a_scheduler_that_looks_at_the_run_is_refused():
+    with pytest.raises(ValueError, match='depends on the step alone, not ReduceLROnPlateau'): adam(scheduler=S.ReduceLROnPlateau)
+
+def test_a_run_with_a_scheduler_goes_on_and_another_scheduler_is_told_apart(tmp_path):
+    def new(name): return make('minimax', d_rule=momentum_sgd(.1, scheduler=lambda o: schedulers[name](o)))
+    whole = new('again').fit(9, progress=False)
+    new('again').fit(5, progress=False).save(tmp_path/'run')
+    t = new('again').load(tmp_path/'run').fit(4, progress=False)
+    assert all(map(torch.equal, whole.gan.parameters(), t.gan.parameters()))
+    new('then').save(tmp_path/'run')
+    with pytest.raises(ValueError, match='d_rule.* differs.*OneCycleLR'): new('later').load(tmp_path/'run')
+
+def test_what_a_game_would_learn_and_no_rule_moves_is_refused():
+    class Weighted(nn.Module):
+        def __init__(self): super().__init__(); self.w = nn.Parameter(torch.ones(()))
+        def forward(self, real, fake): return self.w*games['minimax'].d_loss(real, fake)
+    loss = Weighted()
+    with pytest.raises(ValueError, match="neither player's rule trains w of the game's Weighted: make it a part of D or of G, or freeze it"):
+        make(Game(loss, games['minimax'].g_loss))
+    with pytest.raises(ValueError, match="trains w of the game's Weighted"): make('minimax').change(game=Game(loss.forward, games['minimax'].g_loss))
+    make(Game(loss.requires_grad_(False), games['minimax'].g_loss)).fit(1, progress=False)
+    class Judge(nn.Module):
+        def __init__(self): super().__init__(); self.net, self.loss = mlp_discriminator(2, (8,)), Weighted()
+        def forward(self, x): return self.net(x)
+    D = Judge()
+    make(Game(D.loss, games['minimax'].g_loss), of=GAN(mlp_generator(2, 2, (8,)), D, normal(2)), d_rule=momentum_sgd(.1)).fit(1, progress=False)
+    assert D.loss.w.item() != 1
 
 def test_accumulated_gradients_are_those_of_the_whole_minibatch():
     class Fixed:   # the same rows for one large minibatch and for four small ones

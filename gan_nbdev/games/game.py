@@ -12,6 +12,7 @@ from copy import copy
 from functools import lru_cache
 
 import torch
+from torch import nn
 
 from ..support.calls import call_of
 from ..support.kinds import short
@@ -196,7 +197,14 @@ def wide(logits:torch.Tensor, # D's answers, any shape
 # %% ../../nbs/games/00_game.ipynb #0558efd9
 def check_networks(game:Game, # any
                    gan):      # a `GAN`
-    "`ValueError` if the game cannot be played with these networks"
+    "`ValueError` if the game cannot be played with these networks, or would learn something that neither of them has"
+    known = {id(p) for p in gan.parameters()}
+    for v in game:
+        for f in v.values() if isinstance(v, dict) else v if isinstance(v, tuple) else [v]:
+            f = getattr(f, '__self__', f)
+            own = [k for k, p in f.named_parameters() if p.requires_grad and id(p) not in known] if isinstance(f, nn.Module) else []
+            if own: raise ValueError(f"neither player's rule trains {own[0]} of the game's {type(f).__name__}: make it a part of D or of G, "
+                                     'or freeze it with requires_grad_(False)')
     for f in game.needs: Turn(gan, None).ask('what a game needs', f)
 
 def pairs(game:Game # any
