@@ -215,29 +215,33 @@ def save(self:Run,
     with writing(folder):
         out = check_folder(folder, replace)
         measured = self.measure() if measured is None else measured
-        for left in out.glob('.new-*'): shutil.rmtree(left)   # by a process that was killed
-        with tempfile.TemporaryDirectory(dir=out, prefix='.new-') as d:
+        with _apart(out, '.new-') as d:
             new = Path(d)
             _write_files(self.trainer, new, self.record(), measured)
             (new/'checkpoints').mkdir()
             Checkpoints(new/'checkpoints', notes=self.record).after_block(self.trainer)
             self._keep_rows(out)   # the last that can fail: what follows needs no room
             (out/'config.json').unlink(missing_ok=True)
-            self._put_checkpoint(new/'checkpoints', out/'checkpoints')
+            mine = any(isinstance(h, _Kept) and h.out == out for h in self.trainer.hooks)
+            before = [p for i, p in checkpoint_files(out/'checkpoints') if i < self.iteration and mine]
+            _put_checkpoints(new/'checkpoints', out/'checkpoints', before[-1:])
             for name in _files:
                 if not (new/name).exists(): (out/name).unlink(missing_ok=True); continue   # a picture that cannot be drawn
                 os.chmod(new/name, 0o666 & ~umask())
                 os.replace(new/name, out/name)
     return out
 
-@patch
-def _put_checkpoint(self:Run, new, folder):
+def _apart(out, prefix):
+    "A folder for what is not to be seen yet"
+    for left in out.glob(f'{prefix}*'): shutil.rmtree(left)   # by a process that was killed
+    return tempfile.TemporaryDirectory(dir=out, prefix=prefix)
+
+def _put_checkpoints(new, folder, before=()):
     folder.mkdir(exist_ok=True)
-    mine = any(isinstance(h, _Kept) and h.folder == folder for h in self.trainer.hooks)
-    before = [p for i, p in checkpoint_files(folder) if i < self.iteration and mine][-1:]
-    for _, p in checkpoint_files(new): os.replace(p, folder/p.name)
-    for i, p in checkpoint_files(folder):
-        if i != self.iteration and p not in before: p.unlink()   # of the run that this one replaces
+    put = [folder/p.name for _, p in checkpoint_files(new)]
+    for p in put: os.replace(new/p.name, p)
+    others = [p for _, p in checkpoint_files(folder) if p not in (*put, *before)]   # of the run that this one replaces
+    for p in (*others, *folder.glob('.checkpoint-*')): p.unlink()   # the latter of a process that was killed
 
 @patch
 def _keep_rows(self:Run, out):
@@ -249,25 +253,45 @@ def _keep_rows(self:Run, out):
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
 class _Kept(Checkpoints):
+    "Until a new run has made an iteration its checkpoint lies apart, and what was in the folder stays"
     def __init__(self, run, out, every):
         super().__init__(out/'checkpoints', every, run.record)
-        self.run, self.out, self.fresh = run, out, not run.story
+        self.run, self.out, self.fresh, self.apart, self.then = run, out, not run.story, None, (self.folder, self.every)
 
     def before_fit(self, trainer, n):
         if not rank():
-            self.run._keep_rows(self.out)   # if there is no room, nothing is lost yet
-            if self.fresh:   # config.json first: without it, this is the folder of a run under way
-                for name in reversed(_files): (self.out/name).unlink(missing_ok=True)
-                for _, p in checkpoint_files(self.folder): p.unlink()
-        self.fresh = False
+            if self.fresh: self._begin()
+            else: self.run._keep_rows(self.out)
         super().before_fit(trainer, n)
+
+    def _begin(self):
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.apart = _apart(self.out, '.begun-')
+        self.folder, self.every = Path(self.apart.name), 1
+
+    def after_block(self, trainer):
+        if not self.apart or self.saved is None: return super().after_block(trainer)
+        self.run._keep_rows(self.out)   # the last that can fail: what follows needs no room
+        for name in reversed(_files): (self.out/name).unlink(missing_ok=True)   # config.json first: without it, a run is under way
+        _put_checkpoints(self.folder, self.then[0])
+        self.fresh = False
+        self._settle()
+
+    def after_fit(self, trainer):
+        try: super().after_fit(trainer)
+        finally: self._settle()
+
+    def _settle(self):
+        if not self.apart: return
+        self.apart.cleanup()
+        self.apart, (self.folder, self.every) = None, self.then
 
 @patch
 def keep(self:Run,
          folder,         # the run folder
          every:int=None, # iterations between checkpoints, ≥ 1; None: a tenth, at least 100
         ) -> Run:        # itself
-    "From now on save checkpoints there; files of another run are deleted when this one begins"
+    "From now on save checkpoints there; files of another run go once this one has made an iteration"
     _check_apart(self, folder)
     if every is None: every = max(sum(a.get('fit', 0) for a in self.plan)//10, 100)
     self.trainer.hooks.append(_Kept(self, Path(folder), every))

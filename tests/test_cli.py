@@ -242,12 +242,15 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
     assert len(lines) == metrics['iterations'] + 1
 
 
-def test_divergence_is_one_line_and_leaves_its_checkpoints_alone(tmp_path):
+@pytest.mark.parametrize('lr, left', [('1e8', ['t', 't/checkpoints', 't/checkpoints/checkpoint-0000000000.safetensors']), ('1e30', None)])
+def test_divergence_is_one_line_and_leaves_its_checkpoints_alone(tmp_path, lr, left):
+    "Of its first iteration nothing is left"
     np.savetxt(tmp_path/'t.csv', np.random.default_rng(0).normal(size=(300, 2)), delimiter=',')
-    r = run('gan-train', 't.csv', '--steps', 2000, '--lr', '1e30', '--quiet', cwd=tmp_path)
+    r = run('gan-train', 't.csv', '--steps', 2000, '--lr', lr, '--quiet', cwd=tmp_path)
     assert r.returncode == 1 and r.stderr.count('\n') == 1
-    assert 'NaN or infinite at iteration' in r.stderr
-    assert [p.name for p in (tmp_path/'runs/t').iterdir()] == ['checkpoints']
+    assert re.search('NaN or infinite at iteration ' + (r'(?!1:)\d' if left else '1:'), r.stderr), r.stderr
+    assert sorted(str(p.relative_to(tmp_path/'runs')) for p in tmp_path.glob('runs/**/*')) == (left or [])
+    assert (tmp_path/'runs').exists() == bool(left)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs a pseudo-terminal')
@@ -359,11 +362,13 @@ def test_pictures_that_could_not_be_drawn_are_not_named(tmp_path, monkeypatch, c
     assert capsys.readouterr().out.endswith(f'pictures: {tmp_path}/r/samples.png, {tmp_path}/r/value.png\n')
 
 
-def test_out_of_memory_says_nothing_of_the_gan(tmp_path):
+@pytest.mark.parametrize('engine', ['auto', 'eager'])
+def test_out_of_memory_says_nothing_of_the_gan_and_leaves_nothing(tmp_path, engine):
     "Neither engine can be to blame"
-    r = run('gan-train', 'ring', '--steps', '2', '--batch-size', '100000000000', '--device', 'cpu', cwd=tmp_path)
+    r = run('gan-train', 'ring', '--steps', '2', '--batch-size', '100000000000', '--device', 'cpu', '--engine', engine, cwd=tmp_path)
     assert r.returncode and 'program' not in r.stderr and 'eager' not in r.stderr, r.stderr
     assert r.stderr.strip().splitlines()[-1] == 'gan-train: error: out of memory: try a smaller --batch_size', r.stderr
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_class_goes_by_the_name_that_is_printed(tmp_path):

@@ -241,6 +241,28 @@ def test_a_save_that_fails_leaves_the_run_that_was_there(tmp_path, monkeypatch, 
     assert state(Run.open(tmp_path/'run')) == state(later) and load_run(tmp_path/'run')[2]['story'] == later.story
 
 
+class _Fails:
+    def __init__(self, error): self.error = error
+    def after_iteration(self, trainer): raise self.error
+
+
+@pytest.mark.parametrize('forced', [False, True])
+@pytest.mark.parametrize('where', ['engines.checkpoints.write_checkpoint', 'run_folders._save_rows', MemoryError(), FloatingPointError(), KeyboardInterrupt()], ids=str)
+def test_a_run_that_fails_in_its_first_iteration_leaves_the_folder_as_it_was(tmp_path, monkeypatch, where, forced):
+    (tmp_path/'run').mkdir()
+    if forced: own(0).save(tmp_path/'run')
+    before, run = files(tmp_path/'run'), Run(own(1).begun, own(1).trainer.data)
+    def full(path, *_, **__): raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as m, pytest.raises(OSError if isinstance(where, str) else type(where)):
+        if isinstance(where, str): m.setattr(f'gan_nbdev.{where}', full)
+        else: run.trainer.hooks.append(_Fails(where))
+        run.keep(tmp_path/'run', every=5).fit(7, progress=False)
+    assert files(tmp_path/'run') == before and forced == any((tmp_path/'run').iterdir())
+    run = Run(own(1).begun, own(1).trainer.data).keep(tmp_path/'run', every=5).fit(7, progress=False)
+    assert sorted(p.name for p in files(tmp_path/'run')) == ['checkpoint-0000000005.safetensors', 'checkpoint-0000000007.safetensors', 'data.safetensors']
+    assert state(Run.open(tmp_path/'run')) == state(run)
+
+
 def test_rows_that_are_there_are_not_written_again(tmp_path):
     own(0).save(tmp_path/'run')
     rows = tmp_path/'run/data.safetensors'
