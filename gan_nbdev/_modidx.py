@@ -2302,7 +2302,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'gan_nbdev/study_command.py'),
                                          'gan_nbdev.study_command._executor': ( 'study_command.html#_executor',
                                                                                 'gan_nbdev/study_command.py'),
-                                         'gan_nbdev.study_command._terminated': ( 'study_command.html#_terminated',
+                                         'gan_nbdev.study_command._terminable': ( 'study_command.html#_terminable',
                                                                                   'gan_nbdev/study_command.py'),
                                          'gan_nbdev.study_command._values_of': ( 'study_command.html#_values_of',
                                                                                  'gan_nbdev/study_command.py'),

@@ -79,10 +79,19 @@ def _executor(workers, cluster):
                 for p in active_children(): p.terminate()   # one that has only begun would not hear Ctrl-C
     else: yield None
 
-def _terminated(*_):
-    "What ends machines ends a study as Ctrl-C does, also where a shell has set that aside"
-    pressed = signal.getsignal(signal.SIGINT)
-    (pressed if callable(pressed) else signal.default_int_handler)(signal.SIGINT, None)
+@contextmanager
+def _terminable():
+    "Inside, what ends machines ends a study as Ctrl-C does, also where a shell has set that aside; did it come?"
+    came = []
+    def end(*_):
+        came.append(True)
+        pressed = signal.getsignal(signal.SIGINT)
+        (pressed if callable(pressed) else signal.default_int_handler)(signal.SIGINT, None)
+    try:
+        with on_interrupt(end, signal.SIGTERM): yield came
+    except KeyboardInterrupt:
+        if came: raise SystemExit(143) from None
+        raise
 
 def _base(config):
     "For `combinations`: data, read once if they are in a file, or a complete description"
@@ -125,7 +134,7 @@ def gan_study(
     cluster:str=None,   # address of a Dask scheduler, as tcp://192.168.0.1:8786
     together:int=4,     # runs trained as one, at most; more on a GPU; 1: each as in gan-train
     quiet:bool=False,   # no progress bar
-) -> int: # 130 when interrupted or terminated, 1 when the workers were lost, otherwise nothing
+) -> int: # 130 when interrupted, 143 when terminated, 1 when the workers were lost, otherwise nothing
     "Train all combinations of settings from several seeds, and write their table and picture"
     whole_number('--workers', workers, 1)
     if cluster and workers > 1: raise ValueError('give --cluster or --workers, not both')
@@ -137,11 +146,11 @@ def gan_study(
     data = experiments[0]['data']
     out = check_writable(f'runs/study-{data.get("name") or Path(data.get("file", "own")).stem}' if out is None else out)
     if metric: _check_metric(metric, experiments)
-    with on_interrupt(_terminated, signal.SIGTERM), _executor(workers, cluster) as executor:
+    with _terminable() as terminated, _executor(workers, cluster) as executor:
         s = study(experiments, seeds, folder=out, executor=executor, together=together,
                   progress=not quiet)
     print(s)
     if s.metrics:   # else no run is done, or all have failed
         print(s.markdown(metric))
         print(f'tables: {out}/results.csv, {out}/summary.csv; picture: {out}/study.png')
-    if s.stopped: return 130 if s.stopped == 'interrupted' else 1
+    if s.stopped: return 143 if terminated else 130 if s.stopped == 'interrupted' else 1

@@ -432,17 +432,18 @@ def gone(group):
     try: os.killpg(group, 0)
     except ProcessLookupError: return True
 
-@pytest.mark.parametrize('workers, send', [(1, os.killpg), (2, os.killpg), (2, os.kill)])
-def test_interrupted(tmp_path, workers, send):
-    "Ctrl-C, from a terminal to all processes or to the first: one line, what is done, nobody left"
+@pytest.mark.parametrize('workers, send, number', [(1, os.killpg, signal.SIGINT), (2, os.killpg, signal.SIGINT), (2, os.kill, signal.SIGINT),
+                                                   (1, os.kill, signal.SIGTERM), (2, os.kill, signal.SIGTERM)])
+def test_interrupted(tmp_path, workers, send, number):
+    "Ctrl-C, from a terminal to all processes or to the first, and what ends machines: one line, what is done, nobody left"
     (tmp_path/'ring.json').write_text(ring.json())
     args = ['ring.json', '--vary', 'steps=10,100000000', '--seeds', 2, '--out', 's', '--quiet',
             '--workers', workers]
     p = begin(*args, cwd=tmp_path)
     until(lambda: len(files(tmp_path/'s')) == 2, p)
-    send(p.pid, signal.SIGINT)
+    send(p.pid, number)
     out, err = p.communicate(timeout=60)
-    assert p.returncode == 130 and err == '', err
+    assert p.returncode == 128 + number and err == '', err
     assert 'interrupted: 2 of 4 runs are done and kept in s; the same call goes on' in out
     assert len(results(tmp_path/'s')) == 2
     until(lambda: gone(p.pid))
@@ -477,7 +478,8 @@ def test_ended_while_workers_begin(tmp_path, send, number):
     until(lambda: (tmp_path/'s/.lock').exists() and loads(), p)
     send(p.pid, number)
     out, err = p.communicate(timeout=60)
-    assert p.returncode == 130 and (out + err).startswith(('interrupted: 0 of 2 runs are done\n', 'gan-study: interrupted\n'))
+    early = '' if number == signal.SIGTERM else 'gan-study: interrupted\n'
+    assert p.returncode == 128 + number and (out + err == early or out.startswith('interrupted: 0 of 2 runs are done\n'))
     assert 'kept' not in out and err in ('', 'gan-study: interrupted\n') and not (tmp_path/'s').exists()
     until(lambda: gone(p.pid))
 
