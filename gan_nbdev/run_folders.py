@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from .data import Data
-from .datasets.files import get_data
+from .datasets.files import get_data, reader_of
 from .datasets.samples import Samples, Scaling
-from .datasets.tables import Columns, Table, choices_of
+from .datasets.tables import Columns, Table, choices_of, table
 from .engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint,
                                            latest_checkpoint, read_checkpoint, versions)
 from .engines.parts import entry_of, part_form
@@ -497,7 +497,7 @@ def run_data(run,           # a run folder, or a config.json in one
     if here: data = _found(e, folder)
     elif isinstance(data, (str, Path)):
         if not (path := path_of(data)).exists(): raise FileNotFoundError(f'{data}: no such file or folder')
-        data = _read_at(e, path.resolve())
+        data = _read_at(e, path.resolve(), folder)
     if was is None: return data   # a description alone
     same = _named(data, was['name'])
     if fingerprint(same) != was['fingerprint']:
@@ -519,10 +519,12 @@ def _found(e, folder):
 
 _places = 'file', 'data_dir'
 
-def _read_at(e, path):
+def _read_at(e, path, folder):
     "The data that a description tells of, from another place"
     kinds = () if e.is_own('data') else part_form('data', e['data']).kinds
     at = next((k for k in _places if k in kinds), None)
+    tables = [reader_of(o) is table for o in (e['data'][at], path)] if at == 'file' else [None]*2
+    if tables[0] != tables[1]: raise ValueError(f'{path} is {"not "*tables[0]}read as a table, unlike the data of {folder}')
     return e.changed({f'data.{at}': str(path)}).load_data() if at else get_data(path)
 
 def _named(data, name):

@@ -149,6 +149,19 @@ def test_data_with_other_content_are_refused_whatever_their_name(tmp_path):
     assert tree(out) == there
 
 
+@pytest.mark.parametrize('of, other', [('t.csv', 'pics'), ('t.csv', 'a.npy'), ('pics', 't.csv')])
+def test_what_was_said_of_a_table_is_not_said_of_other_data(tmp_path, of, other):
+    (tmp_path/'t.csv').write_text('x,y,cls\n' + ''.join(f'{i},{i*i % 7},{"ab"[i % 2]}\n' for i in range(30)))
+    for c in 'ab':
+        (tmp_path/'pics').mkdir(exist_ok=True)
+        pictures(tmp_path/'pics'/c)
+    np.save(tmp_path/'a.npy', np.zeros((5, 2)))
+    gan_train(str(tmp_path/of), steps=1, out=tmp_path/'r', label='cls' if of == 't.csv' else 'folder', **small)
+    why = f'{tmp_path/other} is {"" if other == "t.csv" else "not "}read as a table, unlike the data of {tmp_path/"r"}'
+    for f in (lambda: gan_eval(tmp_path/'r', data=str(tmp_path/other)), lambda: gan_train(str(tmp_path/other), resume=True, out=tmp_path/'r')):
+        assert line(f) == why
+
+
 def test_what_was_said_of_the_data_need_not_be_said_again(tmp_path):
     a, out = pictures(tmp_path/'a'), tmp_path/'run'
     gan_train(str(a), steps=3, size=4, out=out, **small)
