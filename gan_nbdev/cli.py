@@ -122,7 +122,9 @@ def gan_sample(
     check_run(run)
     from gan_nbdev.run_folders import read_record
     kinds = _kinds_of_file(read_record(run).get('data', {}).get('table'))
+    folder = str(out).endswith(('/', os.sep))
     out = Path(run)/('samples' + kinds[0]) if out is None else Path(out).expanduser()
+    if folder or out.is_dir(): raise ValueError(f'--out {out}{os.sep} is a folder: it must name a file')
     if out.suffix.lower() not in kinds: raise ValueError(f'--out {out} must end in one of {", ".join(kinds)}')
     _check_sampling(n, seed)
     if out.exists() and not force:

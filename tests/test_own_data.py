@@ -840,6 +840,18 @@ def test_a_file_may_end_in_capitals_and_an_error_names_what_was_asked_for(tmp_pa
         assert line(lambda: gan_sample(tmp_path/'r', n=3, out='/proc/x.csv')).startswith('--out /proc/x.csv cannot be written: ')
 
 
+def test_samples_are_written_to_a_file_and_a_path_that_ends_in_a_slash_is_none(tmp_path):
+    np.save(tmp_path/'t.npy', np.random.default_rng(0).normal(size=(90, 2)))
+    gan_train(str(tmp_path/'t.npy'), steps=1, out=tmp_path/'r', **small)
+    (tmp_path/'there.csv').mkdir()
+    there = tree(tmp_path)
+    for out in ('new.csv/', 'there.csv', 'there.csv/', 'new/'):
+        for force in (False, True):
+            said = line(lambda: gan_sample(tmp_path/'r', n=3, out=f'{tmp_path}/{out}', force=force))
+            assert said == f'--out {tmp_path}/{out.rstrip("/")}/ is a folder: it must name a file'
+    assert tree(tmp_path) == there
+
+
 # ---- what is promised of rows
 
 class Late(Dataset):
