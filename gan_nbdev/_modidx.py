@@ -2396,6 +2396,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.shape_words': ( 'support/checks.html#shape_words',
                                                                                     'gan_nbdev/support/checks.py'),
+                                          'gan_nbdev.support.checks.true_or_false': ( 'support/checks.html#true_or_false',
+                                                                                      'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.warn': ('support/checks.html#warn', 'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.whole_number': ( 'support/checks.html#whole_number',
                                                                                      'gan_nbdev/support/checks.py')},

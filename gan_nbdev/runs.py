@@ -11,6 +11,7 @@ from functools import reduce
 from fastcore.basics import patch
 
 from .experiments import Experiment
+from .support.checks import true_or_false
 from .support.kinds import plain, short
 
 # %% ../nbs/08_runs.ipynb #6e87a272
@@ -156,6 +157,7 @@ def go_on(self:Run,
           progress:bool=False, # show progress bars?
          ) -> Run:             # itself
     "Do what is left of the plan"
+    true_or_false('progress', progress)
     self.trainer.stopped = None
     for act in self.left:
         if 'fit' in act: self.fit(act['fit'], progress)

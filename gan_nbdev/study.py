@@ -26,7 +26,7 @@ from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import drawn_words, one_line, seed_number, warn, whole_number
+from .support.checks import drawn_words, one_line, seed_number, true_or_false, warn, whole_number
 from .support.folders import check_writable, writing
 from .support.kinds import is_number, mapping, one_number, short, text
 from .support.safety import write_atomically
@@ -543,6 +543,7 @@ def study(experiments,       # `Experiment`s, whose own seeds are set aside; or 
           progress:bool=True,# show runs done and time left?
          ) -> Study: # with `table`, `plot`, `values`, `rows`
     "Train all combinations from all seeds, but for what the folder holds already"
+    true_or_false('progress', progress)
     s = Study(experiments, seeds, metrics, together)
     _check_executor(executor, s.own or {})
     if folder is None: s._go(executor, None, progress)

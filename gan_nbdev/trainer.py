@@ -22,7 +22,7 @@ from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import one_line, positive_number, seed_number, warn, whole_number
+from .support.checks import one_line, positive_number, seed_number, true_or_false, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, thread_numbers, threads_that_pay
 from .support.kinds import one_number, short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
@@ -323,7 +323,7 @@ def fit(self:Trainer,
     n = whole_number('n', self._iterations(epochs) if n is None else n, 0)
     self.hooks = self.hooks   # are they hooks, and is the average among them?
     if epochs is not None and n != self._iterations(epochs): raise ValueError('give n or epochs, not both')
-    hooks = self.hooks + [Progress()]*(progress and rank() == 0)
+    hooks = self.hooks + [Progress()]*(true_or_false('progress', progress) and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
     hooks, size = first + last, 1
     with _under_way(self), self.lending(), _stop_button(self):

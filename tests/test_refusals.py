@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from gan_nbdev.algorithm import Rule, adam, exponential, linear, momentum_sgd
 from gan_nbdev.data import GaussianMixture, Noise, mixture_1d, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
+from gan_nbdev.datasets.idx import download
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.engines.ensemble import Ensemble
@@ -21,7 +22,7 @@ from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start
 from gan_nbdev.plots import (LivePlot, interpolation, mosaic, plot_1d, plot_interpolation, plot_losses,
                              plot_probability, plot_samples)
 from gan_nbdev.runs import Run
-from gan_nbdev.study import Study
+from gan_nbdev.study import Study, study
 from gan_nbdev.support.kinds import one_number
 from gan_nbdev.trainer import EarlyStop, Trainer
 
@@ -142,6 +143,10 @@ refused = {
     'members that are no trainers': (lambda: Ensemble(['a']), "the members must be trainers, not 'a'"),
     'games that look alike': (
         lambda: Ensemble([_made(game=(lambda real, fake: 0, lambda fake: 0)) for _ in 'ab']), 'make it once, and give that to all'),
+    **{f'a bar in words, {k}': (f, "^progress must be True or False, not 'no'$") for k, f in dict(
+        trainer=lambda: _made().fit(0, 'no'), run=lambda: Run(experiment('ring', device='cpu')).play([{'alone': 'd', 'times': 1}], 'no'),
+        ensemble=lambda: Ensemble([_made()]).fit(0, 'no'), study=lambda: study(experiment('ring'), 'all', progress='no'),
+        download=lambda: download('http://127.0.0.1:1', 'file', progress='no')).items()},
     **{f'a step of nothing, {e}': (
         lambda e=e: _made(_saying('step', None), engine=e).fit(1, False), 'step must give 4 things, .* not None') for e in ('eager', 'compiled')},
     **{f'a step of D that says too little, {e}': (

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .samples import Samples
-from ..support.checks import check_room, inside, naming, one_line, path_of, readable_file
+from ..support.checks import check_room, inside, naming, one_line, path_of, readable_file, true_or_false
 
 # %% ../../nbs/datasets/03_idx.ipynb #3ec9a08e
 def _idx_shape(f, path):
@@ -153,7 +153,7 @@ def download(
     "Download once; `ValueError` for wrong bytes, `ConnectionError` when no mirror could deliver"
     urls, dest = [urls] if isinstance(urls, str) else list(urls), Path(os.path.expanduser(dest))
     part = dest.with_name(dest.name + '.part')
-    _check_request(urls, checksum)
+    _check_request(urls, checksum); true_or_false('progress', progress)
     if _present(dest, checksum): return dest
     tried, wrong = [], False
     for url in urls:

@@ -22,7 +22,7 @@ from .graphed import Graphed
 from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
-from ..support.checks import one_line, whole_number
+from ..support.checks import one_line, true_or_false, whole_number
 from ..support.devices import threads_that_pay
 from ..support.garbage import no_garbage
 from ..support.kinds import one_number, short
@@ -242,7 +242,7 @@ class Ensemble:
             progress:bool=True, # show a progress bar?
            ) -> 'Ensemble':     # itself
         "Train every member `n` more iterations; Ctrl-C ends it after the one in progress"
-        whole_number('n', n, 0)
+        whole_number('n', n, 0); true_or_false('progress', progress)
         _check_members(self.trainers, self.failed)   # they may have changed since
         if not n: return self
         self.stopped, done, size = None, 0, 1

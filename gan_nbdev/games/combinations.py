@@ -14,7 +14,7 @@ from torch import nn
 from . import r3gan
 from .game import Game, Turn, check_game, pairs
 from ..support.calls import remembers
-from ..support.checks import finite_number, positive_number, whole_number
+from ..support.checks import finite_number, positive_number, true_or_false, whole_number
 from ..support.tensors import called_with
 from ..value import cross_entropy, d_loss
 
@@ -59,7 +59,7 @@ def instance_noise(game:Game,      # any
     "The same noise on x and on fakes; `ValueError` for numbers out of range"
     positive_number('std', std)
     if until is not None: whole_number('until', until, 1)
-    if not isinstance(varied, bool): raise ValueError(f'varied must be True or False, not {varied!r}')
+    true_or_false('varied', varied)
     def noisy(v, rng, t):
         size = std if until is None else std*(1 - t/until).clamp(min=0)
         if varied: size = size*torch.rand(len(v), *[1]*(v.ndim - 1), generator=rng, device=v.device)**2

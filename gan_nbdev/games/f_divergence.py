@@ -12,6 +12,7 @@ import torch
 
 from .game import Game, shown, wide
 from ..support.calls import remembers
+from ..support.checks import true_or_false
 from ..value import log_d, log_not_d
 
 # %% ../../nbs/games/02_f_divergence.ipynb #04676602
@@ -37,9 +38,7 @@ def f_game(divergence:str,            # a name in `divergences`
     if divergence not in divergences:
         raise ValueError(f'unknown divergence {divergence!r}: '
                          f'choose one of {", ".join(divergences)}')
-    if not isinstance(non_saturating, bool):
-        raise ValueError(f'non_saturating must be True or False, not {non_saturating!r}')
-    if non_saturating and divergence in ('reverse-kl', 'jeffreys'):
+    if true_or_false('non_saturating', non_saturating) and divergence in ('reverse-kl', 'jeffreys'):
         raise ValueError(f'non_saturating is of no use with {divergence}, where nothing saturates')
     _, T, conjugate = divergences[divergence]
     up = T if non_saturating else conjugate

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .game import Game, wide
 from ..support.calls import remembers
+from ..support.checks import true_or_false
 from ..value import log_d, log_not_d
 
 # %% ../../nbs/games/06_relativistic.ipynb #5c4fbc2d
@@ -54,7 +55,5 @@ def g_loss_averaged(real:Tensor, # D's logits of x, shape (m,)
 def relativistic(averaged:bool=False, # compare with the mean of the other kind, not with one item?
                 ) -> Game:            # whose G loss asks for real items, too
     "D says which of two is real (Jolicoeur-Martineau, 2018); `ValueError` for no bool"
-    if not isinstance(averaged, bool):
-        raise ValueError(f'averaged must be True or False, not {averaged!r}')
-    if averaged: return Game(d_loss_averaged, g_loss_averaged, shows=())
+    if true_or_false('averaged', averaged): return Game(d_loss_averaged, g_loss_averaged, shows=())
     return Game(d_loss_paired, g_loss_paired, shows=())

@@ -20,7 +20,7 @@ from .r3gan import r3gan
 from .relativistic import relativistic
 from .wasserstein import wasserstein
 from .wgan_gp import wgan_gp
-from ..support.checks import finite_number, positive_number, whole_number
+from ..support.checks import finite_number, positive_number, true_or_false, whole_number
 from ..value import d_loss, g_loss_minimax, g_loss_nonsaturating
 
 # %% ../../nbs/games/11_table.ipynb #e15ba882
@@ -70,8 +70,7 @@ def make_game(name:str='non-saturating', # a name in `games`
     if not fake_label < finite_number('real_label', real_label) <= 1:
         raise ValueError(f'real_label must be above fake_label, {fake_label!r}, and at most 1, not {real_label!r}')
     if noise_until is not None: whole_number('noise_until', noise_until, 1)
-    if not isinstance(noise_varied, bool): raise ValueError(f'noise_varied must be True or False, not {noise_varied!r}')
-    whole_number('unroll', unroll, 0); positive_number('unroll_rate', unroll_rate)
+    true_or_false('noise_varied', noise_varied); whole_number('unroll', unroll, 0); positive_number('unroll_rate', unroll_rate)
     try: game = game_makers[name](**options)
     except TypeError:
         known = ', '.join(inspect.signature(game_makers[name]).parameters) or 'none'

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from .game import Game
 from .wasserstein import critic_d_loss, critic_distance, critic_g_loss
 from ..support.calls import remembers
-from ..support.checks import positive_number
+from ..support.checks import positive_number, true_or_false
 
 # %% ../../nbs/games/04_wgan_gp.ipynb #ffaa96a1
 @remembers
@@ -20,9 +20,7 @@ def wgan_gp(weight:float=10.,      # λ, above 0
             one_sided:bool=False,  # only slopes above 1 cost
            ) -> Game:              # of a critic; it records `penalty` and `distance`
     "A critic with a gradient penalty (Gulrajani et al., 2017); `ValueError` unless λ > 0"
-    positive_number('weight', weight)
-    if not isinstance(one_sided, bool):
-        raise ValueError(f'one_sided must be True or False, not {one_sided!r}')
+    positive_number('weight', weight); true_or_false('one_sided', one_sided)
     def penalty(x, fakes, real, D, rng):
         u = torch.rand(len(real), 1, generator=rng, device=x.device)
         u = u.repeat_interleave(len(x)//len(real), 0)           # a pack has one

@@ -22,7 +22,7 @@ from ..engines.parts import parts
 from ..experiments import Experiment, experiment, live
 from .slow import check_slow, slow_iteration
 from ..run_folders import Run
-from ..support.checks import whole_number
+from ..support.checks import true_or_false, whole_number
 from ..support.kinds import short
 from ..support.record import Record
 from ..trainer import Trainer
@@ -120,7 +120,7 @@ def fit(self:Rewindable,
         hook=None,           # a hook for this stretch only
        ) -> Rewindable:      # itself
     "Train `n` more iterations, recording moments"
-    n = whole_number('n', n, 0); self.trainer.check_optimisers()
+    n = whole_number('n', n, 0); true_or_false('progress', progress); self.trainer.check_optimisers()
     with self._moving(training=True):
         hooks = self.trainer.hooks
         self.trainer.hooks = [*hooks, _Tap(self, hooks)] + [hook]*(hook is not None)
