@@ -138,7 +138,8 @@ def gan_sample(
     x = data.items(gan.generate(z, labels), labels)
     try: _save_samples(x, labels, data, out)
     except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror or e}') from None
-    what = f'rows of {len(x.columns)} columns' if hasattr(x, 'columns') else f'samples of shape {"×".join(map(str, data.shape))}'
+    s = "s"*(n != 1)
+    what = f'row{s} of {(k := len(x.columns))} column{"s"*(k > 1)}' if hasattr(x, 'columns') else f'sample{s} of shape {"×".join(map(str, data.shape))}'
     print(f'{n} {what} in {out}')
     if gan.classes and y is None and out.suffix.lower() == '.npy':
         print('of all classes, which a .npy file does not tell: a .csv file has them in a column, --y N draws one')
@@ -327,7 +328,7 @@ def _seconds_so_far(out, iteration):
 
 def _plan(run):
     n = run.iteration + sum(act.get('fit', 0) for act in run.left)
-    return f'{n:,} iterations' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
+    return f'{n:,} iteration{"s"*(n != 1)}' + f', from iteration {run.iteration:,}'*(run.iteration > 0)
 
 # %% ../nbs/11_cli.ipynb #a62ae1c0
 _headline = ('iterations', 'seconds', 'final_value', 'modes', 'modes_total', 'high_quality', 'jsd',

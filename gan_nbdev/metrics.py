@@ -417,7 +417,7 @@ def diagnose(history:dict,  # the trainer's record
     "What the end of the record says about the game, in words"
     if not isinstance(history, dict): raise ValueError(f'history must be a dict of arrays, as trainer.history, not {type(history).__name__}')
     t = len(next(iter(history.values()), ()))
-    if t < 100: return [f'Too early to say: {t} iterations']
+    if t < 100: return [f'Too early to say: {t} iteration{"s"*(t != 1)}']
     n = max(t//10, 50)
     last = {k: v[-n:] for k, v in history.items()}
     said = [_of_answers(history) or _verdict(last) if _known(last) else _of_losses(last)]

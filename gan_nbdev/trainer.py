@@ -129,7 +129,7 @@ def _check_data(gan, data, batch_size):
     "The size of minibatches that these data have rows for"
     batch_size = whole_number('batch_size', batch_size, 1)
     if gan.dim != data.dim:
-        raise ValueError(f'the networks work on items of {gan.dim} numbers, '
+        raise ValueError(f'the networks work on items of {gan.dim} number{"s"*(gan.dim > 1)}, '
                          f'but {data.name} has {data.dim}')
     shapes = gan.shape, tuple(getattr(data, 'shape', ()))
     long = [tuple(n for n in o if n > 1) for o in shapes]

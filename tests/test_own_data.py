@@ -852,6 +852,19 @@ def test_samples_are_written_to_a_file_and_a_path_that_ends_in_a_slash_is_none(t
     assert tree(tmp_path) == there
 
 
+def test_one_is_no_plural(tmp_path, capsys):
+    (tmp_path/'t.csv').write_text('x\n' + ''.join(f'{i}.5\n' for i in range(30)))
+    np.save(tmp_path/'t.npy', np.random.default_rng(0).normal(size=(30, 2)))
+    for of in ('t.npy', 't.csv'): gan_train(str(tmp_path/of), steps=1, out=tmp_path/'r'/of, **small)
+    for of, n in (('t.npy', 1), ('t.npy', 2), ('t.csv', 1), ('t.csv', 2)): gan_sample(tmp_path/'r'/of, n=n, out=tmp_path/'x.csv', force=True)
+    said = capsys.readouterr().out
+    assert said.count('1 iteration on cpu, ') == said.count('Too early to say: 1 iteration\n') == 2
+    for what in ('1 sample of shape 2', '2 samples of shape 2', '1 row of 1 column', '2 rows of 1 column'): assert f'{what} in {tmp_path}/x.csv\n' in said
+    assert 'items of 1 number, but' in line(lambda: Trainer(GAN(mlp_generator(2, 1), mlp_discriminator(1), normal(2)), ring()))
+    assert 'x never varies: there is one row' in line(lambda: Samples(torch.ones(1, 2)))
+    assert '1 item of shape 2' in repr(Stream(TensorDataset(torch.ones(1, 2))))
+
+
 # ---- what is promised of rows
 
 class Late(Dataset):

@@ -269,7 +269,7 @@ def _text(path, sep, decimal, encoding, header, memory, texts, notes):
     with read(chunksize=size) as pieces:
         for part in pieces:
             if (long := part[_beyond].notna()).any():
-                raise ValueError(f'row {n + int(long.to_numpy().argmax()) + 1} has more cells than the {len(names)} columns')
+                raise ValueError(f'row {n + int(long.to_numpy().argmax()) + 1} has more cells than the {len(names)} column{"s"*(len(names) > 1)}')
             n += len(part)
             check_room(n*len(names), memory, path)
             parts.append(part.drop(columns=_beyond))

@@ -91,7 +91,7 @@ def _check_table(x):
         r,c = (~x.isfinite()).nonzero()[0].tolist()
         v = x[r,c].item()
         raise ValueError(f'x must be finite, not {v} at row {r}, column {c} (counted from 0)')
-    if not _varies(x): raise ValueError(f'x never varies: all {len(x)} rows are the same')
+    if not _varies(x): raise ValueError('x never varies: ' + (f'all {len(x)} rows are the same' if len(x) > 1 else 'there is one row'))
 
 # %% ../../nbs/datasets/01_samples.ipynb #5d21c0ae
 class Scaled(Data):

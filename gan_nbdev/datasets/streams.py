@@ -159,7 +159,7 @@ class Stream(_Told):
             bad = r[0] if r[0] < 0 else r[1]
             raise ValueError(f"scale must be (low, high-low), not 'unit': {bad:g} is not in [0, 1]")
         return Scaling(0., r[1])
-    def _what(self): return f'{len(self)} items' if hasattr(self.dataset, '__len__') else 'items'
+    def _what(self): return f'{len(self)} item{"s"*(len(self) != 1)}' if hasattr(self.dataset, '__len__') else 'items'
     def __len__(self): return len(self.dataset)
     @property
     def _reader(self):

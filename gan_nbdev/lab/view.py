@@ -89,7 +89,7 @@ def _of_gan(gan, data):
         return Found(_copied(gan), same, None, code)
     name, data = data, get_data(data)
     if data.dim != gan.dim:
-        raise ValueError(f'G makes items of {gan.dim} numbers, {data.name} has {data.dim}')
+        raise ValueError(f'G makes items of {gan.dim} number{"s"*(gan.dim > 1)}, {data.name} has {data.dim}')
     there = isinstance(name, (str, Path))
     code += f'\ndata = get_data({str(name)!r})' if there else '\n# data: those that were given'
     return Found(_copied(gan), data, _items(data), code)
