@@ -21,6 +21,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'gan_nbdev.algorithm.Rule': ('algorithm.html#rule', 'gan_nbdev/algorithm.py'),
                                      'gan_nbdev.algorithm.Rule.__init__': ('algorithm.html#rule.__init__', 'gan_nbdev/algorithm.py'),
                                      'gan_nbdev.algorithm.Rule.__repr__': ('algorithm.html#rule.__repr__', 'gan_nbdev/algorithm.py'),
+                                     'gan_nbdev.algorithm.Rule._checked': ('algorithm.html#rule._checked', 'gan_nbdev/algorithm.py'),
                                      'gan_nbdev.algorithm.Rule._kept': ('algorithm.html#rule._kept', 'gan_nbdev/algorithm.py'),
                                      'gan_nbdev.algorithm.Rule._try': ('algorithm.html#rule._try', 'gan_nbdev/algorithm.py'),
                                      'gan_nbdev.algorithm.Rule.at': ('algorithm.html#rule.at', 'gan_nbdev/algorithm.py'),

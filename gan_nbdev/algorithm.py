@@ -98,7 +98,7 @@ def followed(optimiser, # a torch optimiser class
 
 # %% ../nbs/03_algorithm.ipynb #4d840370
 class Rule:
-    "A gradient rule for one network; `ValueError` for what torch's optimiser does not take"
+    "A gradient rule for one network; `ValueError` for what torch's optimiser does not take, and for no finite number"
     def __init__(self,
         optimiser,   # a torch optimiser class, as `torch.optim.SGD`
         clip_gradient:float=None, # the gradient is cut down to this norm, > 0; None: it is not
@@ -113,7 +113,7 @@ class Rule:
         for k in ('clip_gradient', 'clip_weights'):
             if getattr(self, k) is not None: setattr(self, k, positive_number(k, getattr(self, k)))
         if scheduler: self.hypers |= followed(optimiser, self.hypers, scheduler)
-        if 'lr' in self.hypers: positive_number('lr', self.at(0)['lr'])
+        self.at(0)   # which checks them
         self._try()
 
     @no_garbage()   # with the first optimiser torch imports its compiler
@@ -123,13 +123,13 @@ class Rule:
         try:
             opt = self.start([p])
             opt.step()
-        except (TypeError, RuntimeError) as e:
+        except (TypeError, RuntimeError, AssertionError) as e:
             raise ValueError(f'{self.optimiser.__name__} cannot be a rule like this: {one_line(e)}') from None
 
     def at(self, t:int # iteration, ≥ 0
           ) -> dict:   # their values then
-        "The hyperparameters at iteration `t`; `ValueError` for a schedule that gives no number"
-        return {k: v for k, v in self.hypers.items() if not callable(v)} | self.scheduled(t)
+        "The hyperparameters at iteration `t`; `ValueError` for what no rule takes"
+        return self._checked({k: v for k, v in self.hypers.items() if not callable(v)}) | self.scheduled(t)
 
     def start(self, params # the network's parameters
              ) -> torch.optim.Optimizer: # ready for its first step
@@ -140,15 +140,22 @@ class Rule:
     def scheduled(self, t:int # iteration, ≥ 0
                  ) -> dict:   # the values at iteration `t` of what changes
         "Those hyperparameters that are schedules; `ValueError` for no number, and a negative rate"
-        now = {k: v(t) for k, v in self.hypers.items() if callable(v)}
-        if wrong := [k for k, v in now.items() if not (isinstance(v, tuple) or isinstance(v, Real) and math.isfinite(v))]:
-            raise ValueError(f'{wrong[0]} must be a finite number, but its schedule gives {short(now[wrong[0]])} at iteration {t}')
-        if not now.get('lr', 0) >= 0:
-            raise ValueError(f'lr must not fall below 0, but is {now["lr"]} at iteration {t}')
-        for k, where in dict(betas='[0, 1)', momentum='(-1, 1)').items():   # negative as in Gidel et al. (2019)
+        return self._checked({k: v(t) for k, v in self.hypers.items() if callable(v)}, t)
+
+    def _checked(self, now, t=None):
+        "Values at iteration `t`, or those that stay, among which are names and switches"
+        def told(v): return f'not {short(v)}' if t is None else f'but is {short(v)} at iteration {t}'
+        for k, v in now.items():
+            if not (math.isfinite(v) if isinstance(v, Real) else t is None or isinstance(v, tuple)):
+                raise ValueError(f'{k} must be a finite number, {told(v)}')
+        if 'lr' in now and not t: positive_number('lr', now['lr'])
+        if not now.get('lr', 0) >= 0: raise ValueError(f'lr must not fall below 0, {told(now["lr"])}')
+        shares = dict(betas='[0, 1)', momentum='(-1, 1)')   # negative as in Gidel et al. (2019)
+        if issubclass(self.optimiser, torch.optim.RMSprop): shares['alpha'] = '[0, 1)'   # a power in torch's ASGD
+        for k, where in shares.items():
             v = now.get(k, 0)
-            if not all(isinstance(o, Real) and -1 < o < 1 and (o >= 0 or where[0] == '(') for o in (v if isinstance(v, tuple) else [v])):
-                raise ValueError(f'{k} must be in {where}, but is {short(v)} at iteration {t}')
+            if not all(isinstance(o, Real) and -1 < o < 1 and (o >= 0 or where[0] == '(') for o in (v if isinstance(v, (tuple, list)) else [v])):
+                raise ValueError(f'{k} must be in {where}, {told(v)}')
         return now
 
     def tune(self, opt:torch.optim.Optimizer, # from `start`

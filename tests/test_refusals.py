@@ -1,5 +1,7 @@
 "What cannot be done as asked is refused in one line that names the value, before any work is begun."
 import copy
+import math
+import re
 
 import numpy as np
 import pytest
@@ -87,7 +89,7 @@ refused = {
     'a label in words': (lambda: smoothed(_plain, 'a'), "real must be a finite number, not 'a'"),
     'a balance in words': (lambda: Reconstruction(torch.nn.Identity(), 'a'), "balance must be a finite number, not 'a'"),
     'a rate of no steps ahead': (lambda: make_game('minimax', unroll_rate=5), 'unroll_rate goes with unroll'),
-    'a schedule that grows without bounds': (lambda: adam(exponential(1e-3, 1.1)).at(10_000), 'its schedule gives inf at iteration 10000'),
+    'a schedule that grows without bounds': (lambda: adam(exponential(1e-3, 1.1)).at(10_000), 'but is inf at iteration 10000'),
     'a word for a metric': (lambda: EarlyStop('x'), "metric must be a function of the trainer, not 'x'"),
     'a hook for a list': (lambda: experiment('ring').trainer(hooks=LivePlot()), 'hooks must be a list, not LivePlot'),
     'epochs of a dataset without end': (lambda: _made(data=Stream(_Endless())).fit(epochs=1), 'stream has no end that is known, so give n'),
@@ -109,12 +111,18 @@ refused = {
     'a name for a rule': (lambda: Rule('adam'), "must be a class of optimisers, such as torch.optim.SGD, not 'adam'"),
     'a rate in words': (lambda: adam('1e-3'), "lr must be a number above 0, not '1e-3'"),
     'a truth for a rate': (lambda: adam(True), 'lr must be a number above 0, not True'),
-    'a schedule of nothing': (lambda: adam(lambda t: None), 'its schedule gives None at iteration 0'),
+    'a schedule of nothing': (lambda: adam(lambda t: None), 'but is None at iteration 0'),
     'a schedule of nothing, later': (
-        lambda: _made(d_rule=adam(lambda t: 1e-3 if t < 2 else None)).fit(3, False), 'its schedule gives None at iteration 2'),
+        lambda: _made(d_rule=adam(lambda t: 1e-3 if t < 2 else None)).fit(3, False), 'but is None at iteration 2'),
     **{f'a schedule of {k} that goes to {v[1]}': (
         lambda k=k, v=v, o=o: _made(d_rule=Rule(o, lr=1e-3, **{k: lambda t: v[t >= 2]})).fit(3, False), rf'{k} must be in .*, 1\), but is .* at iteration 2')
        for k, v, o in (('betas', ((.5, .9), (1.5, .9)), torch.optim.Adam), ('momentum', (.5, 7.), torch.optim.SGD), ('momentum', (.5, -1), torch.optim.SGD))},
+    **{f'{o.__name__}, {k}={v}': (lambda o=o, k=k, v=v: Rule(o, lr=1e-3, **{k: v}), rf'^{k} must be {where}, not {re.escape(str(v))}$')
+       for o, k, v, where in ((torch.optim.SGD, 'momentum', 2., r'in \(-1, 1\)'), (torch.optim.SGD, 'weight_decay', math.nan, 'a finite number'),
+                              (torch.optim.SGD, 'dampening', math.inf, 'a finite number'), (torch.optim.RMSprop, 'alpha', 5., r'in \[0, 1\)'))},
+    'an alpha that a schedule raises': (
+        lambda: Rule(torch.optim.RMSprop, lr=1e-3, alpha=lambda t: 1 + t).at(0), r'alpha must be in \[0, 1\), but is 1 at iteration 0'),
+    'a rule for the GPU alone': (lambda: Rule(torch.optim.Adam, capturable=True), 'Adam cannot be a rule like this: If capturable=True'),
     'one beta': (lambda: adam(betas=.5), 'betas must be two numbers, not 0.5'),
     'momentum of 1': (lambda: momentum_sgd(momentum=1), r'momentum must be in \[0, 1\), not 1'),
     'half an iteration': (lambda: linear(1, 0, 2.5), 'n must be a whole number of at least 1, not 2.5'),
