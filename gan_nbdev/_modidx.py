@@ -2075,6 +2075,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'gan_nbdev.networks._check_apart': ('networks.html#_check_apart', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_choices': ('networks.html#_check_choices', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_classes': ('networks.html#_check_classes', 'gan_nbdev/networks.py'),
+                                    'gan_nbdev.networks._check_dense': ('networks.html#_check_dense', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_gan': ('networks.html#_check_gan', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._check_mlp': ('networks.html#_check_mlp', 'gan_nbdev/networks.py'),
                                     'gan_nbdev.networks._hint': ('networks.html#_hint', 'gan_nbdev/networks.py'),

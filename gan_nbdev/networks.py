@@ -299,6 +299,12 @@ def _check_apart(generator, discriminator):
         if m in both and m.training and getattr(m, 'track_running_stats', False):
             raise ValueError(f'{a} is in both networks, and its running means would move with neither: copy it, or set it to eval()')
 
+def _check_dense(gan):
+    "Few rules take sparse gradients, and no checkpoint what is remembered of them"
+    for name, m in gan.named_modules():
+        if isinstance(m, (nn.Embedding, nn.EmbeddingBag)) and m.sparse and m.weight.requires_grad:
+            raise ValueError(f'{name}, {m}, has sparse gradients: make it with sparse=False')
+
 def _check_gan(networks, noise, classes, pack):
     for who, net in networks.items():
         if not isinstance(net, nn.Module):
@@ -349,6 +355,7 @@ class GAN(nn.Module):
             said, self._d_in_place = _tried('discriminator', self.discriminator, packed, labels)
             self._check_answer(2, said)
         _check_apart(generator, self.discriminator)   # lazy layers have their parameters now
+        _check_dense(self)
 
     @property
     def device(self): return next((p.device for p in self.parameters()), torch.device('cpu'))

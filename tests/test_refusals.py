@@ -43,7 +43,10 @@ class _Endless(IterableDataset):
 _step_lr, _plain = torch.optim.lr_scheduler.StepLR, games['non-saturating']
 def _game(**more): return _plain._replace(**more)
 
-def _flat(dim=2): return GAN(mlp_generator(2, dim, (8,)), mlp_discriminator(dim, (8,)), normal(2))
+def _gan(D, dim=2): return GAN(mlp_generator(2, dim, (8,)), D, normal(2))
+def _flat(dim=2): return _gan(mlp_discriminator(dim, (8,)), dim)
+class _Numbers(torch.nn.Module):
+    def forward(self, x): return x.abs().sum(1, keepdim=True).long().clamp(0, 8)
 
 refused = {
     **{f'a game of {k}={v}': (lambda k=k, v=v, more=more: experiment('ring', game={'name': 'minimax', k: v, **more}), rf'^game\.{k} must be .*not {v}$')
@@ -97,6 +100,9 @@ refused = {
         lambda: _made(data=DataLoader(_Endless(), batch_size=8)).fit(epochs=1), 'has no end that is known, so give n'),
     'a line of packs': (
         lambda: plot_1d(GAN(mlp_generator(2, 1), mlp_discriminator(1, pack=2), normal(2), pack=2), mixture_1d()), 'judges 2 items at once'),
+    **{f'sparse gradients of {o.__name__}': (
+        lambda o=o: _gan(torch.nn.Sequential(_Numbers(), o(9, 1, sparse=True))), rf'^discriminator\.1, {o.__name__}\(9, 1, .*: make it with sparse=False$')
+       for o in (torch.nn.Embedding, torch.nn.EmbeddingBag)},
     'one stacked image': (
         lambda: stacked(Samples(torch.rand(9, 4, 4), labels=torch.arange(9) % 2), 1), 'n must be a whole number of at least 2, not 1'),
     'an array for D': (lambda: _made().gan.prob(torch.zeros(3, 2).numpy()), 'x must be a tensor, not '),
@@ -258,3 +264,8 @@ def test_epochs_of_what_leaves_out_smaller_minibatches():
         assert len(loader) == 64 and small(data=loader).fit(epochs=10, progress=False).iteration == 40
     assert small(data=Stream(TensorDataset(x))).fit(epochs=10, progress=False).iteration == 40
     assert small(data=get_data(x)).fit(epochs=10, progress=False).iteration == 44   # drawn anew each time
+
+def test_a_table_that_nobody_trains_may_be_sparse():
+    table = torch.nn.Embedding(9, 4, sparse=True).requires_grad_(False)
+    G = torch.nn.Sequential(_Numbers(), table, torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    _made(gan=GAN(G, mlp_discriminator(2, (8,)), normal(2))).fit(2, False)
