@@ -25,6 +25,7 @@ from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
 from .support.checks import one_line, positive_number, warn, whole_number
 from .support.kinds import short
+from .support.record import curves
 from .support.tensors import class_numbers, finite_tensor, nearest_rows, real_tensor
 from .value import LOG4, seems_squashed, squashed
 
@@ -260,7 +261,7 @@ def obeyed_real(data,      # labelled `Samples`, a table for instance
 def _in_model_units(x, data):
     "Samples or items, a table's `DataFrame` too, as finite rows that the networks could see"
     if not (hasattr(x, 'columns') and _is_table(data)): x = _finite(x, data.dim, shape=getattr(data, 'shape', ()))
-    return _finite(data.scale(x), data.dim)
+    return _finite(data.scale(x), data.dim, "samples, in float32 and the model's units,")   # which huge ones do not fit
 
 def _is_table(data): return all(hasattr(o, 'kind') for o in getattr(data, 'columns', [None]))
 
@@ -415,7 +416,7 @@ def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally a `Coverage`
             ) -> list:      # sentences
     "What the end of the record says about the game, in words"
-    if not isinstance(history, dict): raise ValueError(f'history must be a dict of arrays, as trainer.history, not {type(history).__name__}')
+    history = curves(history)
     t = len(next(iter(history.values()), ()))
     if t < 100: return [f'Too early to say: {t} iteration{"s"*(t != 1)}']
     n = max(t//10, 50)

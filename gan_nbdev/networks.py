@@ -517,6 +517,7 @@ def _layers(net, *v):
         rows.append((' '.join(str(m).split()), tuple(getattr(out, 'shape', ())[1:]), sum(p.numel() for p in new)))
     inside = {c for m in net.modules() if isinstance(m, Maxout) for c in m.children()}
     for m in net.modules():
+        if isinstance(m, torch.jit.RecursiveScriptModule): continue   # takes no hooks
         if isinstance(m, Maxout) or not (list(m.children()) or m in inside):
             hooks.append(m.register_forward_hook(note))
     try:

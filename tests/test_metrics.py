@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -63,6 +64,9 @@ refused = {
     'a floor of 2**63 samples': (lambda: jsd_floor(2**63, ring()), r'n must be below 2\*\*63, not 9'),
     **{f'{v:g} bins': (lambda v=v: jsd(x50, ring(), v), rf'bins must be fewer than {v}: {v}\*\*2 cells do not fit into memory')
        for v in (10**7, 10**10)},
+    **{f'{v:g} against {what}': (lambda v=v, o=o: metrics(torch.full((20, 2), v, dtype=torch.float64), o),
+                                r"^samples, in float32 and the model's units, must be finite, but row 0 is not$")
+       for v in (1e39, -1e300) for what, o in (('rows', x50.numpy()), ('a scaled table', pd.DataFrame(x50.numpy(), columns=[*'ab'])))},
     'a diagnosis of no losses': (lambda: diagnose(dict(a=np.zeros(300))), 'history has no d_loss: give trainer.history'),
 }
 
@@ -72,6 +76,11 @@ def test_metrics_refuse_in_one_line(what):
     do, line = refused[what]
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
+
+def test_lists_are_diagnosed_as_arrays_are():
+    history = dict(d_loss=[1.4]*200, g_loss=[.7]*200, value=[-1.4]*200, d_real=[.5]*200, d_fake=[.5]*200)
+    assert diagnose(history) == diagnose({k: np.array(v) for k, v in history.items()})
+
 
 @pytest.mark.parametrize('shape, own', [((8, 8, 3), (8, 8, 3)), ((8, 8, 3), (192,)), ((8, 8), (1, 8, 8)), ((8, 8, 1), (8, 8)),
                                         ((192,), (3, 8, 8)), ((8, 8, 3), (1, 192))], ids=str)

@@ -406,7 +406,9 @@ def test_probability_of_classes_that_are_none():
 
 # ---- what is told of networks and records
 
-@pytest.mark.parametrize('net, n', [(nn.GRU(4, 4, batch_first=True), 120), (torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)), 4)])
+@pytest.mark.parametrize('net, n', [
+    (nn.GRU(4, 4, batch_first=True), 120), (torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)), 4),
+    (torch.jit.script(nn.Sequential(nn.Linear(2, 8), nn.Linear(8, 1))), 33)])
 def test_all_parameters_are_counted(net, n):
     class D(nn.Module):
         def __init__(self): super().__init__(); self.first, self.net, self.token = nn.Linear(2, 4), net, nn.Parameter(torch.zeros(3))
