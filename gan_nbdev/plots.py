@@ -26,10 +26,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from .datasets.files import get_data
 from .metrics import coverage
 from .support.checks import drawn_words, shape_words, warn, whole_number
 from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
-from .support.tensors import finite_tensor
+from .support.kinds import short
+from .support.record import curves
+from .support.tensors import finite_tensor, real_tensor
 from .value import LOG4
 
 # %% ../nbs/06_plots.ipynb #49c347ef
@@ -45,15 +48,23 @@ def _axes(ax, size=(4, 2.6)):
 
 def _array(x, what='x'):
     "`x` as a NumPy array with at least one row; `ValueError` otherwise"
-    x = x.detach().cpu().numpy() if torch.is_tensor(x) else np.asarray(x)
+    x = getattr(x, 'to_numpy', lambda: x)()   # of a frame
+    t = real_tensor(what, x, as_is=True).detach().cpu()
+    x = (t.float() if t.dtype == torch.bfloat16 else t).numpy() if torch.is_tensor(x) else np.asarray(x)   # whose type says what is white
     if x.ndim < 2 or not len(x):
         raise ValueError(f'{what} must be (n, …) with n ≥ 1, not {x.shape}')
     return x
 
 def _form(what):
     "Shape and (black, white) of a data object's items, or of a shape alone"
+    if isinstance(what, (np.ndarray, Tensor, pd.DataFrame)) or not (isinstance(what, (tuple, list)) or hasattr(what, 'shape')):
+        raise ValueError(f'shape must be that of one item, as (28, 28), or their data object, not {short(what)}')
     if hasattr(what, 'shape'): return tuple(what.shape), getattr(what, 'span', None)
-    return tuple(what), None
+    return tuple(whole_number(f'shape[{i}]', n, 1) for i, n in enumerate(what)), None
+
+def _kind(what):
+    form, _ = _form(what)
+    return kind_of(what) if hasattr(what, 'shape') else item_kind(form)
 
 def mosaic(x,                # images, (n, …), data units
            shape,            # of one: (h, w), or with 1, 3 or 4 channels before or after; or their data object
@@ -61,7 +72,7 @@ def mosaic(x,                # images, (n, …), data units
           ) -> np.ndarray:   # one picture, (height, width) or (height, width, 3 or 4), in [0, 1]
     "Images on a grid, one white pixel apart; `ValueError` when `x` is not made of such images"
     if n_cols is not None: whole_number('n_cols', n_cols, 1)
-    x = pictures(x, *_form(shape))
+    x = pictures(_array(x), *_form(shape))
     n_cols = n_cols or math.ceil(math.sqrt(len(x)))
     (h, w), n_rows = x.shape[1:3], math.ceil(len(x)/n_cols)
     out = np.ones((n_rows*(h + 1) - 1, n_cols*(w + 1) - 1, *x.shape[3:]))
@@ -94,13 +105,13 @@ def plot_samples(fake,        # G's samples, (n, d) or (n, …), the data's unit
                 ) -> Axes:            # the axes
     "Histogram (d = 1), scatter (d ≥ 2, first two columns), grid (images, the first 64) or lines (series)"
     sets = dict(generator=fake) | ({} if real is None else dict(data=real))
-    if hasattr(fake, 'columns'): return _of_table(sets, _axes(ax))
+    if all(hasattr(o, 'columns') for o in sets.values()): return _of_table(sets, _axes(ax))
     sets = {k: _array(o, dict(generator='fake', data='real')[k]) for k, o in sets.items()}
     sizes = [o[0].size for o in sets.values()]
     if len(set(sizes)) > 1:
         raise ValueError(f'fake has {sizes[0]} numbers an item, real {sizes[1]}')
     form, span = (None, None) if shape is None else _form(shape)
-    kind = 'points' if form is None else kind_of(shape) if hasattr(shape, 'shape') else item_kind(form)
+    kind = 'points' if form is None else _kind(shape)
     if kind == 'image': return _pictures(sets, form, span, ax)
     sets = {k: o.reshape(len(o), -1) for k, o in sets.items()}
     if kind == 'series': return _series(sets, form, _axes(ax))
@@ -212,17 +223,20 @@ def _most_frequent(shares, most=12):
 
 # %% ../nbs/06_plots.ipynb #2ad97bdb
 def plot_fakes(fake,       # G's samples, (n, …), the data's own units
-               data,       # the data object they imitate
+               data,       # what they imitate: a data object, or what `get_data` makes one of
                ax=None,    # axes to draw on
                seed:int=0, # for the real items
               ) -> Axes:           # the axes
-    "Samples over real items of `data`, titled with the modes covered where `data` has modes"
+    "Samples over real items of `data`, titled with the modes covered where there are modes, or with how many are not finite"
+    if isinstance(data, type) or not hasattr(data, 'unscale'): data = get_data(data)   # a frame or rows
+    table = hasattr(fake, 'columns') and hasattr(data, 'columns')
+    if not table: fake = _array(fake, 'fake')
     n = min(len(fake), 64) if kind_of(data) == 'image' else len(fake)
     real = data.sample(n, torch.Generator().manual_seed(seed))
-    if hasattr(fake, 'columns'): real = data.items(real)
-    else: fake, real = torch.as_tensor(fake).cpu(), data.unscale(real)
-    ax = plot_samples(fake, real, ax, data)
-    if hasattr(data, 'mahalanobis') and fake.isfinite().all():
+    ax = plot_samples(fake, data.items(real) if table else data.unscale(real), ax, data)
+    if not table and (lost := len(fake) - np.isfinite(fake).reshape(len(fake), -1).all(1).sum()):
+        ax.set_title(f'{lost:,} of {len(fake):,} are not finite', fontsize=9, pad=16)
+    elif hasattr(data, 'mahalanobis'):
         c = coverage(fake, data)
         title = f'{c.modes} of {c.modes_total} modes, {c.high_quality:.0%} within 3σ'
         ax.set_title(title, fontsize=9, pad=16)
@@ -238,29 +252,38 @@ def _box(data):
     room = torch.where(low < high, .3*(high - low), 1)
     return torch.stack([low - room, high + room], 1)
 
-def _check_one_by_one(gan):
+def _check_gan(gan):
+    if not hasattr(gan, 'generate'): raise ValueError(f'gan must be a GAN, as trainer.gan, not {short(gan)}')
+
+def _prob(gan, x):
+    "D's answers at these places, on the CPU"
+    _check_gan(gan)
     if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
+    if getattr(gan, 'classes', None): raise ValueError(f'this D is told one of {gan.classes} classes, so that no place has a probability of its own')
+    if x.shape[1] != gan.dim: raise ValueError(f'gan must judge items of {x.shape[1]} numbers, as are drawn, not of {gan.dim}')
+    return gan.prob(x.to(gan.device)).float().cpu()
 
 def plot_probability(gan,           # a GAN over the plane
-                     extent,        # box to draw, (2, 2): low and high per axis; or a data object in the plane
+                     extent,        # box to draw, (2, 2): low and high per axis; or a data object or `DataFrame` in the plane
                      ax=None,       # axes to draw on
                      scale=None,    # data units → model units, as `data.scale`; None: the same
                      n:int=100,     # points per axis
                      bar:bool=True, # with a colour bar
                     ) -> Axes:              # the axes
     "Heat map of D(x) with its ½ contour; `ValueError` unless `extent` is a box in the plane"
-    _check_one_by_one(gan)
     whole_number('n', n, 2)
-    if extent is None or isinstance(extent, str):
-        raise ValueError(f'extent must be a box, (2, 2), or a data object in the plane, not {extent!r}')
+    if isinstance(extent, pd.DataFrame): extent = get_data(extent)
+    data = hasattr(extent, 'scale') and not isinstance(extent, type)
+    if not data and not isinstance(extent, (list, tuple, np.ndarray, Tensor)):
+        raise ValueError(f'extent must be a box, (2, 2), or data in the plane, not {short(extent)}')
     names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
-    if hasattr(extent, 'sample'): extent, scale = _box(extent), scale or extent.scale
+    if data: extent, scale = _box(extent), scale or extent.scale
     extent = finite_tensor('extent', extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
     if not (extent[:, 0] < extent[:, 1]).all(): raise ValueError(f'extent must be (lowest, highest) of each axis, not {extent.tolist()}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
     x = torch.cartesian_prod(*(torch.from_numpy(o).float() for o in (u, v)))
-    p = gan.prob((scale(x) if scale else x).to(gan.device)).float().cpu().reshape(n, n).T.numpy()
+    p = _prob(gan, scale(x) if scale else x).reshape(n, n).T.numpy()
     ax = _axes(ax, (3.4, 2.6))
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
     if p.min() < .5 < p.max():
@@ -280,17 +303,16 @@ def plot_1d(gan,                            # a GAN over the line
     "p_data, p_g and D over a line (the paper's Figure 1); `ValueError` unless data is 1-D"
     if (dim := getattr(data, 'dim', None)) != 1: raise ValueError(f'plot_1d needs data of dimension 1, not {dim}')
     if not hasattr(data, 'log_prob') or not hasattr(data, 'extent'): raise ValueError(f'plot_1d needs a known density, which {data.name} has not')
-    _check_one_by_one(gan)
     whole_number('n', n, 1)
     lo, hi = data.extent[0].tolist()
-    x, ax = torch.linspace(lo, hi, 400), _axes(ax)
-    p, d = data.log_prob(x[:, None]).exp(), gan.prob(x[:, None].to(gan.device))
+    x = torch.linspace(lo, hi, 400)
+    p, d, ax = data.log_prob(x[:, None]).exp(), _prob(gan, x[:, None]), _axes(ax)
     ax.plot(x.numpy(), p.numpy(), ':', color=palette['data'], label='$p_{data}$')
     fake = _array(gan.sample(n, generator or _rng(gan)))
     counts, edges = np.histogram(fake, bins=80, range=(lo, hi))
     ax.stairs(counts*80/(hi - lo)/n, edges, color=palette['generator'], label='$p_g$')
     ax.right = ax.twinx()
-    ax.right.plot(x.numpy(), d.cpu().numpy(), '--', color=palette['discriminator'], label='D')
+    ax.right.plot(x.numpy(), d.numpy(), '--', color=palette['discriminator'], label='D')
     ax.right.set(ylim=(0, 1.02), ylabel='D(x)')
     ax.set(xlabel='x', ylabel='density', xlim=(lo, hi), ylim=(0, None))
     ax.legend(handles=ax.get_legend_handles_labels()[0] + ax.right.lines, frameon=False, fontsize=8)
@@ -316,11 +338,9 @@ def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_los
                 ax=None,      # axes to draw on
                ) -> Axes:             # the axes
     "Both players' losses; where the game has V, in nats, with D's loss log 4 at D = ½"
-    for k in ('d_loss', 'g_loss'):
-        if k not in history: raise ValueError(f'history has no {k} to plot: give trainer.history')
-    ax = _axes(ax)
-    _curve(ax, history['d_loss'], 'discriminator', 'D')
-    _curve(ax, history['g_loss'], 'generator', 'G')
+    (d, g), ax = curves(history, ('d_loss', 'g_loss')).values(), _axes(ax)
+    _curve(ax, d, 'discriminator', 'D')
+    _curve(ax, g, 'generator', 'G')
     if known := 'value' in history: ax.axhline(LOG4, ls=':', color=palette['guide'], lw=1, label='log 4')
     ax.set(xlabel='iteration', ylabel='loss (nats)' if known else 'loss')
     _legend_above(ax)
@@ -330,6 +350,7 @@ def plot_value(history:dict, # as `trainer.history`: the array 'value', (t,)
                ax=None,      # axes to draw on
               ) -> Axes:             # the axes
     "V(D, G) in nats, and −log 4, its value at the equilibrium; `ValueError` in a game without V"
+    history = curves(history)
     if 'value' not in history: raise ValueError('in this game there is no V to plot: see plot_more')
     ax = _axes(ax)
     _curve(ax, history['value'], 'value', 'V(D, G)')
@@ -342,7 +363,8 @@ def plot_more(history:dict, # as `trainer.history`: terms, figures, what was log
               ax=None,      # axes to draw on
              ) -> Axes:             # the axes
     "What a record has besides losses, V and D's answers, each in its own units"
-    ax, known = _axes(ax), ('d_loss', 'g_loss', 'value', 'd_real', 'd_fake')
+    history, known = curves(history), ('d_loss', 'g_loss', 'value', 'd_real', 'd_fake')
+    ax = _axes(ax)
     styles = cycle(product(('-', '--', ':', '-.'), _others))
     for (k, v), (style, colour) in zip(((k, v) for k, v in history.items() if k not in known), styles):
         t = np.flatnonzero(~np.isnan(v))
@@ -359,6 +381,7 @@ def interpolation(gan,                            # a GAN
                   generator:torch.Generator=None, # on the GAN's device; None: a fixed one
                  ) -> Tensor:                     # G(z(t)), (rows, n, dim), model units
     "What G makes of straight lines between pairs of noise vectors (Figure 3 of the paper)"
+    _check_gan(gan)
     whole_number('n', n, 2); whole_number('rows', rows, 1)
     start, end = gan.draw_noise(2*rows, generator or _rng(gan)).split(rows)
     t = torch.linspace(0, 1, n, device=start.device)[:, None]
@@ -376,9 +399,9 @@ def plot_interpolation(gan,                            # a GAN
                        ax=None,                        # axes to draw on
                       ) -> Axes:                               # the axes
     "Latent walks: a row of images each, or a dotted path (first two columns); model units without data object"
+    image = shape is not None and _kind(shape) == 'image'
     x = interpolation(gan, n, rows, generator).cpu()
     if hasattr(shape, 'unscale'): x = shape.unscale(x.flatten(0, 1)).unflatten(0, (rows, n)).float()
-    image = shape is not None and (kind_of(shape) if hasattr(shape, 'shape') else item_kind(shape)) == 'image'
     if image: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
     if x.shape[2] == 1: x = torch.cat([torch.linspace(0, 1, n).expand(rows, n)[..., None], x], 2)
     ax = _axes(ax)
@@ -392,6 +415,7 @@ def plot_overview(trainer,    # has `.sample`, `.data` and `.history`
                   seed:int=0, # of the samples: the same noise each time, so that pictures compare
                  ) -> Figure: # not known to pyplot, so nothing shows it by itself
     "Samples over data, losses and V of a run"
+    if not hasattr(trainer, 'history'): raise ValueError(f'trainer must be a Trainer, not {short(trainer)}')
     fig = Figure(figsize=(8, 2.4), layout='constrained')
     left, mid, right = fig.subplots(1, 3)
     plot_fakes(trainer.sample(n, seed=seed), trainer.data, left, seed)

@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
@@ -21,11 +22,11 @@ from gan_nbdev.games.combinations import smoothed
 from gan_nbdev.games.table import games, make_game
 from gan_nbdev.measures.stacked import stacked
 from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start_at_mean
-from gan_nbdev.plots import (LivePlot, interpolation, mosaic, plot_1d, plot_interpolation, plot_losses,
-                             plot_probability, plot_samples)
+from gan_nbdev.plots import (LivePlot, image_grid, interpolation, mosaic, plot_1d, plot_fakes, plot_interpolation, plot_losses,
+                             plot_more, plot_overview, plot_probability, plot_samples, plot_value)
 from gan_nbdev.runs import Run
 from gan_nbdev.study import Study, study
-from gan_nbdev.support.kinds import one_number
+from gan_nbdev.support.kinds import one_number, short
 from gan_nbdev.trainer import EarlyStop, Trainer
 
 
@@ -45,6 +46,9 @@ def _game(**more): return _plain._replace(**more)
 
 def _gan(D, dim=2): return GAN(mlp_generator(2, dim, (8,)), D, normal(2))
 def _flat(dim=2): return _gan(mlp_discriminator(dim, (8,)), dim)
+def _grid(shape): return image_grid(torch.rand(4, 2), shape)
+def _walk(shape): return plot_interpolation(_flat(), shape)
+def _items(shape): return plot_samples(torch.rand(4, 2), shape=shape)
 class _Numbers(torch.nn.Module):
     def forward(self, x): return x.abs().sum(1, keepdim=True).long().clamp(0, 8)
 
@@ -62,6 +66,23 @@ refused = {
     'a map without points': (lambda: plot_probability(_flat(), ring(), n=0), 'n must be a whole number of at least 2, not 0'),
     'a name for a box': (lambda: plot_probability(_flat(), 'ring'), "extent must be a box, .* not 'ring'"),
     'a box from high to low': (lambda: plot_probability(_flat(), [[1, -1], [1, -1]]), r'extent must be \(lowest, highest\)'),
+    **{f'{f.__name__} of {v}': (lambda f=f, v=v: f(v), why) for f in (plot_losses, plot_value, plot_more) for v, why in (
+        (None, 'history must be a dict of arrays, as trainer.history, not None'), ([], r'history must be .*, not \[\]'),
+        (dict(d_loss='a'), r"^history\['d_loss'\] must be numbers, \(t,\), not 'a'$"))},
+    'values of a trainer': (lambda: plot_value(_made()), 'as trainer.history, not Trainer of ring'),
+    **{f'{f.__name__} of shape {v}': (lambda f=f, v=v: f(v), f'^shape must be that of one item, as .*, not {short(v)[:1]}') for v in ('a', 5, np.ones((9, 2)))
+       for f in (_grid, _walk, _items)},
+    'a grid of half a pixel': (lambda: image_grid(torch.rand(4, 2), (.5, 4)), r'^shape\[0\] must be a whole number of at least 1, not 0.5$'),
+    **{f'fakes of {v!r}': (lambda v=v: plot_fakes(v, ring()), f'^fake must hold numbers, not {why}$') for v, why in (
+        (None, 'None'), ('a', '<U1'), ([['a', 'b']], '<U1'), (pd.DataFrame(dict(a=['x'], b=['y'])), "'x'"))},
+    'fakes of no data': (lambda: plot_fakes(torch.rand(4, 2), None), '^data must be a name, .* not NoneType$'),
+    **{f'a plane for {what}': (lambda gan=gan: plot_probability(gan(), ring()), why) for what, gan, why in (
+        ('nobody', lambda: None, '^gan must be a GAN, as trainer.gan, not None$'), ('a trainer', _made, 'as trainer.gan, not Trainer of ring'),
+        ('another space', lambda: _flat(3), '^gan must judge items of 2 numbers, as are drawn, not of 3$'),
+        ('classes', lambda: _made(classes=4).gan, '^this D is told one of 4 classes, so that no place has a probability of its own$'))},
+    'a box of one number': (lambda: plot_probability(_flat(), 5), r'^extent must be a box, \(2, 2\), or data in the plane, not 5$'),
+    'a walk of nobody': (lambda: plot_interpolation(None), '^gan must be a GAN, as trainer.gan, not None$'),
+    'an overview of nothing': (lambda: plot_overview(None), '^trainer must be a Trainer, not None$'),
     'a line of unknown density': (lambda: plot_1d(_flat(1), Samples(torch.randn(9, 1))), 'plot_1d needs a known density, which samples has not'),
     'a line of no samples': (lambda: plot_1d(_flat(1), mixture_1d(), n=0), 'n must be a whole number of at least 1, not 0'),
     'losses of nothing': (lambda: plot_losses({}), 'history has no d_loss'),
@@ -191,6 +212,21 @@ def test_classes_that_never_occur_are_named(recwarn):
 def test_a_run_that_diverged_is_drawn(dim, recwarn):
     plot_samples(torch.full((9, dim), torch.nan))
     assert not [*recwarn]
+
+_rows = np.random.default_rng(0).normal(size=(20, 2))
+_frame = pd.DataFrame(_rows, columns=[*'ab'])
+@pytest.mark.parametrize('fake', [_frame, _rows, torch.from_numpy(_rows).bfloat16()], ids=['frame', 'array', 'bfloat16'])
+@pytest.mark.parametrize('data', [_frame, _rows, ring()], ids=['frame', 'array', 'ring'])
+def test_what_metrics_take_is_drawn(fake, data):
+    ax = plot_fakes(fake, data)
+    assert [len(o.get_offsets()) for o in ax.collections] == [20, 20]
+    assert ('modes' in ax.get_title()) == (getattr(data, 'name', '') == 'ring')
+
+def test_fakes_that_are_not_finite_are_counted():
+    assert plot_fakes([[1., 2.], [0., torch.inf], [torch.nan, 0.]], ring()).get_title() == '2 of 3 are not finite'
+
+def test_a_frame_is_a_plane():
+    assert plot_probability(_flat(), _frame).get_xlim() == plot_probability(_flat(), get_data(_frame)).get_xlim()
 
 @pytest.mark.parametrize('wrong', ['d', 'g'])
 def test_a_change_that_does_not_fit_changes_nothing(wrong):
