@@ -81,7 +81,7 @@ def _parts(scheduler):
 
 def _as_given(scheduler):
     told = {k: v for k, v in scheduler.state_dict().items() if k[0] != '_' and k != 'last_epoch'}
-    if hasattr(scheduler, '_milestones'): told['milestones'] = scheduler._milestones
+    if milestones := vars(scheduler).get('_milestones'): told['milestones'] = milestones
     if inner := getattr(scheduler, '_schedulers', None): told['schedulers'] = ' then '.join(map(_as_given, inner))
     return f'{type(scheduler).__name__}({", ".join(f"{k}={v}" for k, v in told.items())})'
 

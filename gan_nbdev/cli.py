@@ -138,7 +138,7 @@ def gan_sample(
     x = data.items(gan.generate(z, labels), labels)
     try: _save_samples(x, labels, data, out)
     except OSError as e: raise ValueError(f'--out {out} cannot be written: {e.strerror or e}') from None
-    s = "s"*(n != 1)
+    s = "s"*(len(x) != 1)
     what = f'row{s} of {(k := len(x.columns))} column{"s"*(k > 1)}' if hasattr(x, 'columns') else f'sample{s} of shape {"×".join(map(str, data.shape))}'
     print(f'{n} {what} in {out}')
     if gan.classes and y is None and out.suffix.lower() == '.npy':
