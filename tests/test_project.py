@@ -343,6 +343,10 @@ def test_pages_made_by_the_build(tools):
         tool, what = command.split()
         assert title and ((root/what).exists() if tool == 'python' else f'\n{what}:' in (root/'Makefile').read_text())
 
+def test_columns_of_records_are_as_wide_as_what_they_hold(tools):
+    table = 'a\n\n| name | n |\n| :-- | --: |\n| {} | 1,000,000,000 |\n| b | 2 |\n\nc | d |\n'.format('x'*50)
+    assert tools('build_site').with_widths(table) == table.replace('| :-- | --: |', f'|:{"-"*40}-|-{"-"*13}:|')
+
 def test_records_that_a_page_names_are_linked(tmp_path, tools):
     code, other = '<code>benchmarks/fair.md</code>', '<code>benchmarks/machine.py</code>'
     for name in ('results/fair', 'lab/a', 'index'):

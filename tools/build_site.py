@@ -168,6 +168,18 @@ def search_anywhere(site, docs):
 
 commands = {'hostile': 'make hostile', 'torture': 'make torture', 'soak': 'python benchmarks/soak.py'}
 
+lines_of_a_table = re.compile(r'^\|.*\|\n\|[ :|-]+\|\n(?:\|.*\|(?:\n|$))+', flags=re.M)
+
+def with_widths(text):
+    "Tables whose rules are as long as what stands in their columns: pandoc divides a page among them so, if a line is too long for it"
+    def cells(line): return [o.strip() for o in line.strip().removeprefix('|').removesuffix('|').split('|')]
+    def ruled(m):
+        head, rule, *rows = m[0].rstrip('\n').split('\n')
+        longest = [max(map(len, column)) for column in zip(cells(head), *map(cells, rows))]
+        rule = [f'{o[0]}{"-"*min(max(n, 8), 40)}{o[-1]}' for o, n in zip(cells(rule), longest)]
+        return '\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n'
+    return lines_of_a_table.sub(ruled, text)
+
 def results():
     "A page of each record in benchmarks/, and the sentence that leads to it"
     for md in sorted((root/'benchmarks').glob('*.md')):
@@ -178,6 +190,7 @@ def results():
         command = commands.get(md.stem, f'python benchmarks/{md.stem}.py')
         said = f'Made by `{command}`, and not edited since.'
         body = re.sub(r'!\[([^\]]+)\]\(([^)]+)\)(?!\{)', r'![\1](\2){fig-alt="\1"}', body)
+        body = with_widths(body)
         page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\nrepo-actions: false\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 
