@@ -111,7 +111,7 @@ class Look:
                 trainer.stop()
             curve.setdefault(name, {})[str(trainer.iteration)] = round(told.mean, 1)
         print(trainer.iteration, {k: v[str(trainer.iteration)] for k, v in curve.items()}, flush=True)
-        if self.file: keep(trainer, self.file, self.out)
+        keep(trainer, self.file, self.out)
 
 
 @cache
