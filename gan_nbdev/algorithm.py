@@ -270,7 +270,7 @@ class Algorithm1:
         d_rule=None,   # D's gradient rule, `adam()` by default
         g_rule=None,   # G's gradient rule, `adam()` by default
         k_g:int=1,     # steps of G in an iteration, ≥ 1; 1 in the paper
-        accumulate:int=1, # minibatches whose gradients are averaged for one step, ≥ 1
+        accumulate:int=1, # minibatches whose gradients and figures are averaged for one step, ≥ 1
         order='alternating', # D moves, then G; or 'simultaneous': both from the same point
     ):
         check_players(game, k, d_rule, g_rule, k_g)
@@ -286,13 +286,16 @@ class Algorithm1:
 
     def d_step(self) -> tuple: # the loss, D's logits of x and of G(z); detached
         "Move θd once down its loss, which in the paper is −V; nothing of G changes"
+        judged = []
         def play():
             z, x = self.gan.draw_noise(self.batch_size, self.rng), self.source.next()
-            return self.game.d_turn(self.turn(z, x))
+            said = self.game.d_turn(self.turn(z, x))
+            judged.append(self._judged(said[-1]))
+            return said
         with frozen(self.gan.generator):
             loss, turn = self.descend(self.d_opt, self.d_rule, play)
             self._after_d(turn)
-        return loss, *self._judged(turn)
+        return loss, *(o[0] if len(o) == 1 or o[0] is None else torch.cat(o) for o in zip(*judged))
 
     def g_step(self) -> torch.Tensor: # the loss, detached
         "Move θg once down its loss; nothing of D changes"
@@ -329,7 +332,7 @@ class Algorithm1:
         return loss, turn
 
     def both_step(self) -> tuple: # as `step`
-        "Move θd and θg down their losses at once: both see the same x, z, fakes and dropout, and each the other as it was"
+        "Move θd and θg down their losses at once: both see the same x, z, fakes and dropout, and each the other as it was; noise on what D sees is drawn for each"
         turn = self.turn(self.gan.draw_noise(self.batch_size, self.rng), self.source.next())
         d_loss, d_terms, seen = self.game.d_turn(turn)
         g_loss, g_terms, _ = self.game.g_turn(turn)

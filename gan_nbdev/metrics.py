@@ -27,7 +27,7 @@ from .support.checks import one_line, positive_number, warn, whole_number
 from .support.kinds import short
 from .support.record import curves
 from .support.tensors import class_numbers, finite_tensor, nearest_rows, real_tensor
-from .value import LOG4, seems_squashed, squashed
+from .value import LOG4, squashed
 
 # %% ../nbs/05_metrics.ipynb #c61b1324
 def _rows(x, dim=None, what='samples'):
@@ -213,9 +213,10 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥
     "Mean `jsd` of a perfect sampler with `n` samples: near it, no difference was seen"
     n, repeats = whole_number('n', n, 1), whole_number('repeats', repeats, 1)
     if n >= 2**63: raise ValueError(f'n must be below 2**63, not {n}')
-    p, rng = true_shares(data, bins, n_ref), np.random.default_rng(0)
-    counts = rng.multinomial(n, (p/p.sum()).numpy(), size=repeats)
-    return sum(js_divergence(p, torch.from_numpy(c/n)) for c in counts)/repeats
+    _check_cells(data, bins, n_ref)
+    p, rng = true_shares(data, bins, max(n_ref, 1_000_000)), np.random.default_rng(0)   # of fewer draws some cells would be lost
+    found, true = (torch.from_numpy(rng.multinomial(m, (p/p.sum()).numpy(), size=repeats)/m) for m in (n, n_ref))
+    return sum(map(js_divergence, true, found))/repeats
 
 # %% ../nbs/05_metrics.ipynb #ab96c4e6
 def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the data's own units
@@ -351,7 +352,8 @@ def _of_columns(x, real, second, data):
     grouped = [k for k, v in kinds.items() if v in ('boolean', 'category')]   # of whole numbers, perhaps
     x, real, second = (data.items(o)[[*kinds]].astype({k: 'category' for k in grouped}) for o in (x, real, second))
     ours, theirs = (column_distances(o, real) for o in (x, second))
-    res = {f'distance_{k}{end}': v[k] for k in kinds for v, end in ((ours, ''), (theirs, '_real'))}
+    def called(k): return repr(k) if k.removesuffix('_real') in kinds and k.endswith('_real') else k   # not as what is real of another
+    res = {f'distance_{called(k)}{end}': v[k] for k in kinds for v, end in ((ours, ''), (theirs, '_real'))}
     if len(kinds) - len(grouped) > 1:
         res |= dict(correlation_gap=correlation_gap(x, real), correlation_gap_real=correlation_gap(second, real))
     return res
@@ -367,9 +369,11 @@ def _known(last):
     return all(k in last and not np.isnan(last[k]).any() for k in ('value', 'd_real', 'd_fake'))
 
 def _of_answers(history):
-    "What can be said where D's answers are probabilities already"
+    "What can be said where D's answers, on average, look like probabilities already"
     d = np.concatenate([history['d_real'], history['d_fake']])
-    return seems_squashed if squashed(d[~np.isnan(d)]) else None
+    if squashed(d[~np.isnan(d)]):
+        return ('D has answered between 0.5 and 0.73 all the time, on average, for data and fakes alike: it learns next to nothing, or it '
+                'ends in a sigmoid, which the losses have already')
 
 def _of_losses(last):
     "What can be said where D's answers are no probabilities"

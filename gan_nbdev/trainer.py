@@ -111,10 +111,7 @@ def check_hooks(hooks): # a list
 def _as_data(data):
     "Data as it comes, and what `get_data` knows: tensors, arrays, Datasets, DataLoaders"
     if hasattr(data, 'source') and not isinstance(data, type): return data
-    try: return import_module('gan_nbdev.datasets.files').get_data(data)
-    except (ValueError, TypeError) as e:
-        raise ValueError('data must be a distribution, Samples, a Stream, or something that get_data '
-                         f'takes, not {type(data).__name__}: {e}') from e
+    return import_module('gan_nbdev.datasets.files').get_data(data)
 
 def _length(data):
     "How many rows there are, if that is known and minibatches are cut from them"
@@ -220,7 +217,7 @@ def log(self:Trainer,
         name:str, # of the column
         value):   # a number, or a tensor of one
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
-    if name in self.columns: raise ValueError(f'{name!r} is a column of the record already')
+    if name in (*self.columns, 'iteration'): raise ValueError(f'{name!r} is a column of the record already')
     value = one_number(name, value)
     if self.logged.open: self.logged.now[str(name)] = value
     else: self.record.amend(str(name), value)
@@ -729,7 +726,7 @@ class EarlyStop:
 
     def _give_up(self, trainer):
         if trainer.iteration >= self.best_iteration + self.patience*self.every:
-            trainer.stop(f'no rise above {self.best:.4g} since iteration {self.best_iteration}')
+            trainer.stop(f'no rise above {self.best:.4g} since iteration {self.best_iteration}' if self.best_state else 'metric gave no number to rise from')
 
     def state_dict(self):
         return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state')}

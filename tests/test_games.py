@@ -18,9 +18,11 @@ from gan_nbdev.engines.choice import engines
 from gan_nbdev.engines.parts import describe
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.games.game import Game, recorded
+from gan_nbdev.games.least_squares import least_squares
 from gan_nbdev.games.r3gan import steepness
 from gan_nbdev.games.relativistic import d_loss_averaged, d_loss_paired, g_loss_averaged, g_loss_paired
 from gan_nbdev.games.table import games, make_game
+from gan_nbdev.games.wgan_gp import wgan_gp
 
 m = 32
 
@@ -353,7 +355,8 @@ def test_what_is_logged_is_in_the_record():
         norm = t.history['norm']
         assert np.isfinite(norm[1::2]).all() and np.isnan(norm[::2]).all()
         assert t.history['blocks'][-1] == 1
-        with pytest.raises(ValueError, match="'d_loss' is a column of the record already"): t.log('d_loss', 1)
+        for k in ('d_loss', 'iteration'):   # the latter in a run's file
+            with pytest.raises(ValueError, match=f"'{k}' is a column of the record already"): t.log(k, 1)
 
 def test_a_step_that_logs_is_for_the_eager_engine():
     class Telling(Trainer):
@@ -463,6 +466,47 @@ def test_the_average_makes_the_samples():
     assert torch.equal(again.sample(10), t.sample(10))
     with pytest.raises(ValueError, match='ema must be a number above 0, not 0'): make('minimax', ema=0)
 
+@pytest.mark.parametrize('engine', ['eager', 'recorded', 'compiled'])
+@pytest.mark.parametrize('k', [1, 2])
+def test_what_is_recorded_of_accumulated_minibatches_is_of_all(engine, k):
+    h = make('minimax', engine, accumulate=3, k=k).fit(8, progress=False).history
+    np.testing.assert_allclose(h['d_loss'], -np.array(h['value']), atol=2e-6)
+
+# ---- what would not move, or mix
+
+def not_of_g(real, fake): return -F.logsigmoid(real).mean()   # a slip: it has fake, and does not use it
+
+@pytest.mark.parametrize('order', orders)
+@pytest.mark.parametrize('g_loss', [lambda real: -real.mean(), not_of_g])
+def test_a_loss_of_g_that_has_nothing_of_g_is_refused(g_loss, order):
+    t = make((games['minimax'].d_loss, g_loss), order=order)
+    with pytest.raises(ValueError, match='a loss must depend on the weights of who moves'): t.fit(1, progress=False)
+
+@pytest.mark.parametrize('order', orders)
+def test_what_reaches_g_by_its_fakes_in_place_of_x_does(order):
+    "A mixture of items has some of G in it"
+    game = Game(games['minimax'].d_loss, lambda real: -F.logsigmoid(real).mean(), g_before=(lambda x, fakes: dict(x=(x + fakes)/2),))
+    t = make(game, order=order)
+    before = [p.clone() for p in t.gan.generator.parameters()]
+    t.fit(1, progress=False)
+    assert all(not torch.equal(p, q) for p, q in zip(before, t.gan.generator.parameters()))
+
+@pytest.mark.parametrize('game', ['wgan-gp', 'dragan', 'r3gan', dict(name='minimax', r1=.1), dict(name='minimax', r2=.1)], ids=str)
+def test_a_price_on_slopes_refuses_batch_norm(game):
+    game = make_game(**game) if isinstance(game, dict) else game
+    with pytest.raises(ValueError, match='BatchNorm1d must go'): make(game, of=gan(norm='batch'))
+    layers = GAN(mlp_generator(2, 2, (8,), norm='batch'), nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.Linear(8, 1)), normal(2))
+    make(game, of=layers).fit(1, progress=False)
+
+@pytest.mark.parametrize('name', sorted({*games} - {'began'}))
+@pytest.mark.parametrize('logits, said', [(torch.zeros(0), 'at least one value'), ([0.], 'must be a tensor')])
+def test_a_loss_refuses_what_are_no_logits(name, logits, said):
+    with pytest.raises(ValueError, match=said): games[name].d_loss(logits, logits)
+
+def test_a_whole_number_is_the_number():
+    for a, b in ((wgan_gp(), wgan_gp(10)), (least_squares(), least_squares(0, 1, np.float32(1)))):
+        assert a == b and repr(a) == repr(b) and describe(make(a)) == describe(make(b))
+
 # ---- D by mistake
 
 def test_a_d_that_ends_in_a_sigmoid_is_named_before_the_run():
@@ -470,7 +514,12 @@ def test_a_d_that_ends_in_a_sigmoid_is_named_before_the_run():
     with pytest.warns(UserWarning, match='seems to end in a sigmoid'): make('minimax', of=bad).fit(1, progress=False)
     from gan_nbdev.metrics import diagnose
     with pytest.warns(UserWarning): t = make('minimax', of=deepcopy(bad)).fit(150, progress=False)
-    assert 'seems to end in a sigmoid' in diagnose(t.history)[0]
+    assert 'or it ends in a sigmoid' in diagnose(t.history)[0]
+
+def test_a_d_that_is_that_far_on_average_only_is_not_told_apart():
+    "Single answers leave [0, 1], but the record has means"
+    from gan_nbdev.metrics import diagnose
+    assert 'learns next to nothing, or it ends in a sigmoid' in diagnose(dict(value=np.full(200, -1.38), d_real=np.full(200, .62), d_fake=np.full(200, .59)))[0]
 
 @pytest.mark.parametrize('small', [False, True])
 def test_no_such_word_of_an_honest_d(recwarn, small):

@@ -329,6 +329,13 @@ def test_a_table_gets_figures_of_its_columns():
     assert got['distance_age'] > 1 and got['distance_age_real'] < .3 and got['distance_town'] < .2
     assert all(type(v) is float and math.isfinite(v) for k, v in got.items() if k != 'n')
 
+def test_a_column_called_as_what_is_real_of_another_has_figures_of_its_own():
+    t = pd.DataFrame(dict(price=normal(0, 300), price_real=normal(1, 300)))
+    got = metrics(t.assign(price_real=t.price_real + 10), table(t))
+    plain = metrics(t.rename(columns={'price_real': 'other'}), table(t.rename(columns={'price_real': 'other'})))
+    assert got["distance_'price_real'"] > 9 > got["distance_'price_real'_real"] == plain['distance_other_real']
+    assert got['distance_price_real'] == plain['distance_price_real'] > 0
+
 def test_a_table_of_categories_alone():
     t = pd.DataFrame(dict(a=[*'xyz']*40, b=[True, False]*60))
     got = metrics(t, table(t))

@@ -147,6 +147,13 @@ def test_the_floor_falls_as_one_over_n():
     data = ring()
     assert jsd_floor(10_000, data)/jsd_floor(100_000, data) == pytest.approx(10, rel=.3)
 
+def test_the_floor_knows_that_the_truth_is_counted_too():
+    data = shapes['two_moons']()
+    for n, n_ref in ((20_000, 20_000), (100_000, 1_000_000)):
+        got = np.mean([jsd(data.sample(n, torch.Generator().manual_seed(s)), data, n_ref=n_ref) for s in (5, 6, 7)])
+        assert got == pytest.approx(jsd_floor(n, data, n_ref=n_ref), rel=.1)   # chance: some 6% of a sum over 500 cells
+
+
 
 # coverage
 

@@ -170,7 +170,7 @@ refused = {
     'a truth for a half-life': (lambda: _made(ema=True), 'ema must be a number above 0, not True'),
     'three numbers in a column': (lambda: _made().fit(1, False).log('v', torch.ones(3)), 'v must be one number, not tensor'),
     'a network for a GAN': (lambda: _made(gan=torch.nn.Linear(2, 2)), 'gan must be a GAN, not Linear'),
-    'a class of data': (lambda: _made(data=Samples), 'data must be a distribution'),
+    'a class of data': (lambda: _made(data=Samples), 'Samples is a class: give Samples'),
     'a number for members': (lambda: Ensemble(3), 'an ensemble needs a list of trainers, not 3'),
     'a number for a metric': (lambda: Ensemble([_made()]).evaluate(3), 'metric must be a function of a trainer, not 3'),
     'a setting that a study has not': (lambda: Study(experiment('ring'), 1).label(5), 'i must be the number of one of the 1 settings, from 0, not 5'),
@@ -201,6 +201,8 @@ def test_one_number_may_come_in_many_forms(v): assert one_number('v', v) == 2
 def test_a_metric_may_be_a_tensor():
     stopper = EarlyStop(lambda t: torch.zeros(1), every=2, patience=1)
     assert _made(hooks=[stopper]).fit(20, False).stopped == 'no rise above 0 since iteration 2'
+    none = EarlyStop(lambda t: math.nan, every=2, patience=1)
+    assert _made(hooks=[none]).fit(20, False).stopped == 'metric gave no number to rise from'
 
 def test_classes_that_never_occur_are_named(recwarn):
     data = Samples(torch.randn(9, 2), labels=[0, 2, 5]*3)

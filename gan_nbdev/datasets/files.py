@@ -152,7 +152,7 @@ def get_data(
     elif isinstance(what, Dataset): make, how = Stream, dict(name=kind)
     elif isinstance(what, DataLoader): make, how = Loaded, {}
     else:
-        raise ValueError('data must be a name, path, tensor, array, DataFrame, torch Dataset or DataLoader, '
+        raise ValueError('data must be a name, path, tensor, array, DataFrame, torch Dataset or DataLoader, or a data object such as ring(), '
                          f'not {kind}')
     _bind(f'{kind} as data', make, (what,), how | options)
     return make(what, **how | options)

@@ -13,6 +13,7 @@ from torch import nn
 
 from . import r3gan
 from .game import Game, Turn, check_game, pairs
+from .wgan_gp import no_batch_norm
 from ..support.calls import remembers
 from ..support.checks import finite_number, positive_number, true_or_false, whole_number
 from ..support.tensors import called_with
@@ -80,7 +81,7 @@ def penalised(game:Game,   # any without these terms
     weights = {k: w for k, w in (('r1', r1), ('r2', r2)) if w != 0}
     if not weights: raise ValueError('a penalised game needs r1 or r2, a number above 0')
     for k, w in weights.items(): positive_number(k, w)
-    return game.with_(d_terms={k: getattr(r3gan, k)(w) for k, w in weights.items()})
+    return game.with_(d_terms={k: getattr(r3gan, k)(w) for k, w in weights.items()}, needs=(no_batch_norm,))
 
 # %% ../../nbs/games/10_combinations.ipynb #170b5464
 class _Swapped(nn.Module):

@@ -9,6 +9,7 @@ __all__ = ['dragan']
 import torch
 
 from .game import Game
+from .wgan_gp import no_batch_norm
 from ..support.calls import remembers
 from ..support.checks import positive_number
 from ..value import d_loss, g_loss_nonsaturating
@@ -27,4 +28,4 @@ def dragan(weight:float=10., # λ in (1), > 0
         slopes, = torch.autograd.grad(answers.float().sum(), v, create_graph=True)
         norms = slopes.reshape(len(answers), -1).norm(dim=1)      # one for each answer
         return weight*(norms - 1).square().mean()
-    return Game(d_loss, g_loss_nonsaturating, d_terms=dict(penalty=penalty))
+    return Game(d_loss, g_loss_nonsaturating, d_terms=dict(penalty=penalty), needs=(no_batch_norm,))

@@ -10,10 +10,10 @@ from collections import namedtuple
 
 import torch
 
-from .game import Game, shown, wide
+from .game import Game, shown
 from ..support.calls import remembers
 from ..support.checks import true_or_false
-from ..value import log_d, log_not_d
+from ..value import log_d, log_not_d, wide
 
 # %% ../../nbs/games/02_f_divergence.ipynb #04676602
 class Divergence(namedtuple('_Divergence', 'f real fake')):

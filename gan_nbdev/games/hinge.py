@@ -9,9 +9,10 @@ __all__ = ['hinge']
 import torch
 import torch.nn.functional as F
 
-from .game import Game, wide
+from .game import Game
 from .wasserstein import critic_g_loss
 from ..support.calls import remembers
+from ..value import wide
 
 # %% ../../nbs/games/05_hinge.ipynb #f82bd25f
 @remembers

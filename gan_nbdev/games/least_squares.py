@@ -8,9 +8,10 @@ __all__ = ['least_squares']
 # %% ../../nbs/games/01_least_squares.ipynb #0c07bcb6
 import torch
 
-from .game import Game, wide
+from .game import Game
 from ..support.calls import remembers
 from ..support.checks import finite_number
+from ..value import wide
 
 # %% ../../nbs/games/01_least_squares.ipynb #e8fba6ba
 def _check_targets(**targets):

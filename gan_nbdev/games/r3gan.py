@@ -10,6 +10,7 @@ import torch
 
 from .game import Game
 from .relativistic import relativistic
+from .wgan_gp import no_batch_norm
 from ..support.calls import remembers
 from ..support.checks import positive_number
 
@@ -42,4 +43,4 @@ def r2(weight:float=0.1, # γ in (1), > 0
 def r3gan(weight:float=0.1, # γ of both penalties, > 0; in squared model units
          ) -> Game:         # with the terms 'r1' and 'r2'
     "Relativistic in pairs, R1 and R2 (Huang et al., 2024); `ValueError` for a weight not above 0"
-    return relativistic().with_(d_terms=dict(r1=r1(weight), r2=r2(weight)))
+    return relativistic().with_(d_terms=dict(r1=r1(weight), r2=r2(weight)), needs=(no_batch_norm,))

@@ -9,18 +9,19 @@ __all__ = ['d_loss_paired', 'g_loss_paired', 'd_loss_averaged', 'g_loss_averaged
 import torch
 from torch import Tensor
 
-from .game import Game, wide
+from .game import Game
 from ..support.calls import remembers
 from ..support.checks import true_or_false
-from ..value import log_d, log_not_d
+from ..value import log_d, log_not_d, wide
 
 # %% ../../nbs/games/06_relativistic.ipynb #5c4fbc2d
 def _matched(real, fake):
     "Both in at least float32; `ValueError` where they could not be compared row by row"
+    real, fake = wide(real), wide(fake)
     if real.shape != fake.shape:
         raise ValueError('logits that are compared must have the same shape, '
                          f'not {tuple(real.shape)} and {tuple(fake.shape)}')
-    return wide(real), wide(fake)
+    return real, fake
 
 # %% ../../nbs/games/06_relativistic.ipynb #a3422383
 def d_loss_paired(real:Tensor, # D's logits of x, shape (m,)

@@ -9,9 +9,10 @@ __all__ = ['critic_distance', 'critic_d_loss', 'critic_g_loss', 'wasserstein']
 import torch
 from torch import Tensor
 
-from .game import Game, wide
+from .game import Game
 from ..support.calls import remembers
 from ..support.checks import positive_number
+from ..value import wide
 
 # %% ../../nbs/games/03_wasserstein.ipynb #1e964af4
 def critic_distance(real:Tensor, # the critic's answers for x, shape (m,)

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from ..engines.checkpoints import latest_checkpoint
 from ..experiments import experiment
 from .controls import control_label, control_values, controls, in_words, turned, value_label
-from .course import lessons
+from .course import lesson_named
 from .eye import first_layers
 from .painter import Painter
 from .rewinding import Rewindable
@@ -192,12 +192,11 @@ def _draw(self:Session, strokes):
 def do_lesson(self:Session,
               name:str): # one of `lessons`
     "Begin a lesson; `ValueError` for a trainer of one's own, whose networks are not ours to change"
-    if name not in lessons:
-        raise ValueError(f'unknown lesson {name!r}: choose one of {", ".join(lessons)}')
+    lesson = lesson_named(name)
     if self.run.given is not None:
         raise ValueError('lessons need networks that the Lab builds: Lab()')
     self.do_uncompare()
-    self.lesson, self.strokes = lessons[name], ()
+    self.lesson, self.strokes = lesson, ()
     self._take([Rewindable(self.lesson.experiment, memory=self.run.memory)])
     self.layers, self.playing = [*first_layers, *self.lesson.layers], True
     if self.speed == 'full': self.speed = '100'   # or it is over before anyone has seen it

@@ -8,6 +8,7 @@ __all__ = ['Name', 'Call', 'Assign', 'remembers', 'call_of', 'remembers_file']
 # %% ../../nbs/support/01_calls.ipynb #68aeb55f
 import inspect, os
 from functools import reduce, wraps
+from numbers import Real
 
 # %% ../../nbs/support/01_calls.ipynb #df68cdb2
 class Name:
@@ -89,6 +90,7 @@ def remembers(f # a function that gives an object
         given = inspect.signature(f).bind(*args, **kwargs).arguments
         for p in parameters:
             if p.kind is p.VAR_KEYWORD: given |= given.pop(p.name, {})
+            elif p.annotation is float and isinstance(v := given.get(p.name), Real) and not isinstance(v, bool): given[p.name] = float(v)   # 10 is 10.0
         defaults = {p.name: p.default for p in parameters}
         o.made_by = dict(name=f.__name__, **{k: v for k, v in given.items()
                                              if not _same(v, defaults.get(k, p.empty))})
