@@ -61,9 +61,14 @@ class _Ahead:
 
     def at(self, t):
         while len(self.rows) <= t:
-            self.opt.step(); self.scheduler.step()
+            self.opt.step()
+            try: self.scheduler.step()
+            except ValueError as e: raise ValueError(f'{self.name} ends before iteration {len(self.rows)}: {one_line(e)}') from None
             self.rows.append(self._now())
         return self.rows[t]
+
+    def check_until(self, t):
+        if any(hasattr(o, 'total_steps') for o in _parts(self.scheduler)): self.at(t)   # others go on for ever
 
     def moves(self):
         "Which hyperparameters the scheduler may set, at any time"
@@ -167,6 +172,10 @@ class Rule:
     def _kept(self, now):
         "A momentum of 0, for which torch remembers no step, as the least number above it if a schedule may raise it"
         return now | dict(momentum=5e-324) if callable(self.hypers.get('momentum')) and now['momentum'] == 0 else now
+
+    def check_until(self, t:int): # iteration, ≥ 0
+        "`ValueError` for a scheduler of torch that ends before"
+        for run in {v.run for v in self.hypers.values() if isinstance(v, _Followed)}: run.check_until(t)
 
     def step(self, opt:torch.optim.Optimizer): # with gradients
         "One step, with what is clipped before and after it"
@@ -348,6 +357,10 @@ class Algorithm1:
         self._after_d(seen)
         self.terms.update({k: v.detach() for k, v in (d_terms | g_terms).items()})
         return d_loss.detach(), g_loss.detach(), *self._judged(seen)
+
+    def check_until(self, t:int): # iteration, ≥ 0
+        "`ValueError` for a rule that ends before"
+        for rule in (self.d_rule, self.g_rule): rule.check_until(max(t, 0))
 
     def _after_d(self, turn):
         with torch.no_grad():

@@ -326,6 +326,7 @@ def fit(self:Trainer,
     with _under_way(self), self.lending(), _stop_button(self):
         self.stopped, self.remade = None, 0
         self.check_optimisers()
+        self.check_until(self.iteration + n - 1)
         if not self.iteration and n: self._look_at_d()
         _call(first, 'before_fit', self, n)
         end = self.iteration + n   # a hook may have taken up a state

@@ -411,6 +411,16 @@ def test_torchs_schedulers_set_what_torch_would_set(name):
 def test_a_scheduler_that_looks_at_the_run_is_refused():
     with pytest.raises(ValueError, match='depends on the step alone, not ReduceLROnPlateau'): adam(scheduler=S.ReduceLROnPlateau)
 
+@pytest.mark.parametrize('together', [False, True])
+def test_a_scheduler_that_ends_before_the_run_is_refused_before_it(together):
+    rule = momentum_sgd(.1, scheduler=lambda o: S.OneCycleLR(o, .1, total_steps=5))
+    for n, fits in ((6, True), (7, False)):
+        t, *others = (make('minimax', of=gan(seed=i), g_rule=rule) for i in range(2))
+        run = Ensemble([t, *others], 'eager') if together else t
+        if fits: run.fit(n, progress=False); continue
+        with pytest.raises(ValueError, match=r'OneCycleLR\(.* ends before iteration 6: '): run.fit(n, progress=False)
+        assert t.iteration == 0
+
 def test_a_run_with_a_scheduler_goes_on_and_another_scheduler_is_told_apart(tmp_path):
     def new(name): return make('minimax', d_rule=momentum_sgd(.1, scheduler=lambda o: schedulers[name](o)))
     whole = new('again').fit(9, progress=False)

@@ -245,6 +245,7 @@ class Ensemble:
         whole_number('n', n, 0); true_or_false('progress', progress)
         _check_members(self.trainers, self.failed)   # they may have changed since
         if not n: return self
+        for t in self.trainers: t.check_until(t.iteration + n - 1)
         self.stopped, done, size = None, 0, 1
         with on_interrupt(lambda *_: self.stop('interrupted')):
             with until_given_up(): stacks = self._engines(max(t.iteration for t in self.trainers) + n)
