@@ -1,8 +1,8 @@
 """Which game is best, if each may try as many settings as any other?
 
 On each data set every game has the same tries: its settings in the library, and the same random factors on its rates and
-on its own number. The best of them is trained again from new seeds. Runs that are done are only read, so what was
-interrupted goes on. Writes fair.json, fair.md and fair.png.
+on its own number. The best of them is trained again from new seeds. What fair.json has of a game is not trained again, nor are
+runs in runs/fair, so what was interrupted goes on. Writes fair.json, fair.md and fair.png.
 
     python benchmarks/fair.py [--processes 2] [ring grid digits mnist]
 """
@@ -100,21 +100,24 @@ def floor(name):
 def figure(name): return 'fid' if name in images else 'jsd'
 
 
-def compared(name, pool):
-    "For each game its best try, what its tries had, and what the best has from new seeds"
+def compared(name, out, pool, keep):
+    "For each game what its tries had, its best try, and what that has from new seeds; `out` has what is known"
     metrics = {'fid': distance} if name in images else None
-    every = [o for g in games for o in tried(name, g)]
-    search = study(every, [0], metrics, runs/f'{name}-search', pool)
-    if search.stopped: raise SystemExit(130)
-    found = [v[0] if v else math.inf for v in search.values(figure(name))]
-    of = {g: found[i*tries:(i + 1)*tries] for i, g in enumerate(games)}
-    best = {g: min(range(tries), key=v.__getitem__) for g, v in of.items()}
-    again = study([tried(name, g)[i] for g, i in best.items()], seeds, metrics, runs/f'{name}-best', pool)
-    if again.stopped: raise SystemExit(130)
-    out = {g: dict(search=[v if math.isfinite(v) else None for v in of[g]], best=best[g]) for g in games}
-    for m in again.metrics:
-        for g, v in zip(games, again.values(m)): out[g][m] = v
-    return dict(games=out, floor=floor(name))
+    def trained(what, g, settings, seeds):
+        said = study(settings, seeds, metrics, runs/f'{name}-{what}-{g}', pool)
+        if said.stopped: raise SystemExit(130)
+        return said
+    for g in games:
+        if g in out: continue
+        found = [v[0] if v else None for v in trained('search', g, tried(name, g), [0]).values(figure(name))]
+        found = [v if v is not None and math.isfinite(v) else None for v in found]
+        out[g] = dict(search=found, best=min(range(tries), key=lambda i: math.inf if found[i] is None else found[i]))
+        keep()
+    for g, o in out.items():
+        if figure(name) in o: continue
+        again = trained('best', g, [tried(name, g)[o['best']]], seeds)
+        o.update((m, again.values(m)[0]) for m in again.metrics)
+        keep()
 
 
 # ---- the page
@@ -224,11 +227,13 @@ if __name__ == '__main__':
     args = parser.parse_args()
     file = here/'fair.json'
     known = json.loads(file.read_text()) if file.exists() else {}
+    def keep(): file.write_text(json.dumps(known, indent=1) + '\n')
     with ProcessPoolExecutor(args.processes) as pool:
         for name in args.data:
-            known[name] = compared(name, pool)
-            known = {k: known[k] for k in steps if k in known}
-            file.write_text(json.dumps(known, indent=1) + '\n')
-            picture(known)
-            (here/'fair.md').write_text(page(known))
-            print(page(known), flush=True)
+            compared(name, known.setdefault(name, {}).setdefault('games', {}), pool, keep)
+            known[name]['floor'] = floor(name)
+            keep()
+            done = {k: known[k] for k in steps if 'floor' in known.get(k, {})}
+            picture(done)
+            (here/'fair.md').write_text(page(done))
+            print(page(done), flush=True)
