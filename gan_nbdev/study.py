@@ -397,8 +397,10 @@ def _take_up(self:Study, theirs, folder):
     if self.data is not None and not (isinstance(self.data, list) and len(self.data) == len(self.experiments)):
         mine['data'] = 'one for each experiment'
     apart = [k for k, v in mine.items() if theirs.get(k) != v]
-    if apart: raise ValueError(f'{folder} holds another study, which differs in its {apart[0]}: '
-                               'choose another folder')
+    if apart:
+        k = apart[0]
+        told = '' if k in ('experiments', 'data') else f' ({short(theirs.get(k))} there, {short(mine[k])} here)'
+        raise ValueError(f'{folder} holds another study, which differs in its {k}{told}: give what is there, or choose another folder')
 
 def _result(path):
     o = _read(path)
