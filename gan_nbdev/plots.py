@@ -116,7 +116,8 @@ def plot_samples(fake,        # G's samples, (n, d) or (n, …), the data's unit
     sets = {k: o.reshape(len(o), -1) for k, o in sets.items()}
     if kind == 'series': return _series(sets, form, _axes(ax))
     if kind == 'other': return _no_picture(form, _axes(ax))
-    return (_histogram if sets['generator'].shape[1] == 1 else _scatter)(sets, _axes(ax))
+    ax = (_histogram if sets['generator'].shape[1] == 1 else _scatter)(sets, _axes(ax))
+    return _named(ax, shape)
 
 # %% ../nbs/06_plots.ipynb #f8ea19b9
 def _histogram(sets, ax):
@@ -187,6 +188,23 @@ def _no_picture(shape, ax):
     ax.set_axis_off()
     return ax
 
+def _as_dates(axis):
+    axis.set_major_locator(where := AutoDateLocator(minticks=2, maxticks=4))
+    axis.set_major_formatter(ConciseDateFormatter(where, show_offset=False))
+
+def _named(ax, data, skip=0):
+    "Axes from the one after `skip` on, called by the columns of a table that the first numbers of a row are; dates as such"
+    widths = [(c, len(c.values) if c.kind in ('category', 'boolean') else c.kind != 'constant') for c in getattr(data, 'columns', ())]
+    numbers = [(c, n) for c, n in widths for _ in range(n)]
+    for axis, (c, n) in zip((ax.xaxis, ax.yaxis)[skip:], numbers):
+        if n > 1: continue   # which is only part of a column
+        axis.set_label_text(drawn_words(c.name))
+        if c.kind != 'date': continue
+        ax.set_aspect('auto')
+        low, high = axis.get_data_interval()
+        if low > -5e5 and high < 2.7e6: _as_dates(axis)   # with their margins in the years 1 to 9999, which matplotlib knows
+    return ax
+
 def _of_table(sets, ax):
     "The first two columns of numbers, or else of dates, or the one that there is, or how often the values of the first column occur"
     columns = sets['generator'].columns   # the data's own have no class
@@ -202,9 +220,7 @@ def _of_table(sets, ax):
         ax = (_scatter if len(names) > 1 else _histogram)(some, ax)
         ax.set(xlabel=drawn_words(names[0]), aspect='auto')
         if len(names) > 1: ax.set_ylabel(drawn_words(names[1]) + f' (of {len(columns)} columns)'*(len(columns) > 2))
-        for axis in (ax.xaxis, ax.yaxis)[:len(names)*bool(dates)]:
-            axis.set_major_locator(where := AutoDateLocator(minticks=2, maxticks=4))
-            axis.set_major_formatter(ConciseDateFormatter(where, show_offset=False))
+        for axis in (ax.xaxis, ax.yaxis)[:len(names)*bool(dates)]: _as_dates(axis)
         return ax
     name = shared[0]
     shares = _most_frequent(pd.DataFrame({k: o[name].value_counts(normalize=True) for k, o in sets.items()}).fillna(0))
@@ -276,7 +292,7 @@ def plot_probability(gan,           # a GAN over the plane
     data = hasattr(extent, 'scale') and not isinstance(extent, type)
     if not data and not isinstance(extent, (list, tuple, np.ndarray, Tensor)):
         raise ValueError(f'extent must be a box, (2, 2), or data in the plane, not {short(extent)}')
-    names = [drawn_words(c.name) for c in getattr(extent, 'columns', ())]
+    table = extent
     if data: extent, scale = _box(extent), scale or extent.scale
     extent = finite_tensor('extent', extent).float().cpu()
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
@@ -288,10 +304,9 @@ def plot_probability(gan,           # a GAN over the plane
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
     if p.min() < .5 < p.max():
         ax.contour(u, v, p, [.5], colors='black', linestyles='--', linewidths=1)
-    x, y = names if len(names) == 2 else ('$x_1$', '$x_2$')   # one column may be two numbers
-    ax.set(xlabel=x, ylabel=y, aspect='equal' if _alike(*(extent[:, 1] - extent[:, 0]).tolist()) else 'auto')
+    ax.set(xlabel='$x_1$', ylabel='$x_2$', aspect='equal' if _alike(*(extent[:, 1] - extent[:, 0]).tolist()) else 'auto')
     if bar: ax.figure.colorbar(im, ax=ax, label='D(x)', ticks=[0, .5, 1])
-    return ax
+    return _named(ax, table)
 
 # %% ../nbs/06_plots.ipynb #2de6cc98
 def plot_1d(gan,                            # a GAN over the line
@@ -407,7 +422,7 @@ def plot_interpolation(gan,                            # a GAN
     ax = _axes(ax)
     for path in x.numpy(): ax.plot(*path[:, :2].T, '.-', lw=.8, color=palette['generator'])
     ax.set(xlabel='t' if gan.dim == 1 else '$x_1$', ylabel='x' if gan.dim == 1 else '$x_2$')
-    return ax
+    return _named(ax, shape, int(gan.dim == 1))
 
 # %% ../nbs/06_plots.ipynb #43fe7288
 def plot_overview(trainer,    # has `.sample`, `.data` and `.history`

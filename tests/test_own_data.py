@@ -653,6 +653,26 @@ def test_axes_of_other_units_do_not_squeeze_each_other():
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ('u', 'v', 'auto')
 
 
+def test_dates_are_drawn_as_dates_in_every_plane():
+    days = pd.date_range('2020', periods=80)
+    data = read_table(pd.DataFrame(dict(u=100*np.random.default_rng(0).normal(size=80), day=days, none=1.)))
+    one, words = read_table(pd.DataFrame(dict(day=days))), read_table(pd.DataFrame(dict(word=['a', 'b']*40)))
+    def gan(dim): return GAN(mlp_generator(2, dim, (8,), seed=0), mlp_discriminator(dim, (8,), seed=1), normal(2))
+    x = data.unscale(data.x)
+    drawn = [(plot_probability(gan(2), data), ('u', 'day')), (plot_interpolation(gan(2), data), ('u', 'day')), (plot_samples(x, shape=data), ('u', 'day')),
+             (plot_fakes(x, data), ('u', 'day')), (plot_interpolation(gan(1), one), ('t', 'day'))]
+    for ax, names in drawn:
+        ax.figure.canvas.draw()
+        assert (ax.get_xlabel(), ax.get_ylabel()) == names
+        assert any('20' in o.get_text() or o.get_text().isalpha() for o in ax.get_yticklabels()) and not any(len(o.get_text()) == 5 for o in ax.get_yticklabels())
+    ax = plot_samples(one.unscale(one.x), shape=one)
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == 'day' and not any(len(o.get_text()) == 5 for o in ax.get_xticklabels())
+    plot_samples(1e4*x, shape=data).figure.canvas.draw()   # beyond all years: days
+    ax = plot_probability(gan(2), words)   # whose numbers are no column each
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ('$x_1$', '$x_2$')
+
+
 @pytest.mark.parametrize('own', [True, False])
 def test_to_look_at_a_loader_draws_nothing(own):
     generator = torch.Generator().manual_seed(1) if own else None
