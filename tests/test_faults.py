@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from gan_nbdev.all import (GAN, Ensemble, Experiment, Run, Samples, Stream, Trainer, adam, compare, experiment, get_data, images, kid,
                            make_game, metrics, mlp_discriminator, mlp_generator, normal, ring, table, two_sample_test)
@@ -118,6 +118,23 @@ def test_a_loader_with_batches_of_its_own_has_a_length():
 def test_loaders_that_drop_the_last_batch_are_other_data():
     x = torch.rand(10, 2)
     assert len({fingerprint(Loaded(DataLoader(x, batch_size=4, drop_last=o))) for o in (False, True)}) == 2
+
+
+class Items(Dataset):
+    def __init__(self, items): self.of, self.n = items.__getitem__, len(items)
+    def __len__(self): return self.n
+    def __getitem__(self, i): return self.of(i)
+
+
+@pytest.mark.parametrize('of', [torch.tensor, np.array, lambda o: Image.fromarray(np.array(o, 'u1'))], ids=['tensor', 'array', 'Pillow'])
+@pytest.mark.parametrize('change', [0, 10, 39])   # first, last, and one between
+def test_data_that_differ_in_a_later_item_have_another_fingerprint(of, change):
+    x = np.random.default_rng(0).integers(0, 256, (40, 40, 40))
+    y = x.copy()
+    y[change if change != 10 else range(1, 39), 20, 20] += 1
+    y %= 256
+    a, b, c = (fingerprint(Stream(Items([*map(of, o)]))) for o in (x, y, x))
+    assert a == c != b
 
 
 def test_as_many_of_mnist_as_there_are_may_be_asked_for():
