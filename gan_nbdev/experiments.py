@@ -99,6 +99,12 @@ class Experiment:
         "Is this part an object of the user's own, which has no name?"
         return isinstance(v := self._entries[part], dict) and 'own' in v
 
+    def is_drawn(self,
+                 who:str  # 'generator' or 'discriminator'
+                ) -> bool: # or not
+        "Are the first weights of this network others each time, since it has no seed?"
+        return not self.is_own(who) and self[f'{who}.seed'] is None
+
 # %% ../nbs/07_experiments.ipynb #02fa12cb
 _common = dict(game='non-saturating', k=1, k_g=1, seed=0, precision='float32', engine='auto',
                device=None)
@@ -372,9 +378,10 @@ def statements(self:Experiment,
 def code(self:Experiment,
          data=None, # as for `statements`
         ) -> list:  # of texts; `import torch` and `from gan_nbdev.all import *` come before
-    "Python that builds `data`, `gan` and `trainer`; comments name the objects that must be given"
+    "Python that builds `data`, `gan` and `trainer`; comments name the objects that must be given, and weights that have no seed"
     own = [f'# {p}: your own, {self._entries[p]["own"]}' for p in parts if self.is_own(p)]
-    return own + [repr(o) for o in self.statements(data)]
+    drawn = [f'# {p}: without a seed, so its first weights are others each time' for p in ('generator', 'discriminator') if self.is_drawn(p)]
+    return own + drawn + [repr(o) for o in self.statements(data)]
 
 # %% ../nbs/07_experiments.ipynb #4cbab4cb
 most_parameters = 100_000_000   # of both networks; a GAN of networks of one's own may have more
@@ -494,7 +501,7 @@ def change_calls(self:Experiment,
 @patch
 def _begins_as(self:Experiment, gan, data, who):
     "Has this network the weights that the description gives it?"
-    if self.is_own(who) or self[f'{who}.seed'] is None: return True   # nothing to compare with
+    if self.is_own(who) or self.is_drawn(who): return True   # nothing to compare with
     own = {k: getattr(gan, k) for k in parts[1:4] if self.is_own(k)}
     mine, theirs = (getattr(o, who).state_dict() for o in (self.gan(data, **own), gan))
     return all(torch.equal(v, theirs[k].cpu()) for k, v in mine.items())

@@ -83,10 +83,9 @@ def _load_rows(path           # from `_save_rows`
         with safe_open(path, 'pt') as f: about = json.loads(f.metadata()['rows'])
         w = load_file(path)
         data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']),
-                       labels=w.get('labels'))
+                       labels=w.get('labels'), kind=about.get('kind'))
         dtype = torch.float64 if about['double'] else torch.float32
         data.scaling = Scaling(w['shift'], w['factor'], dtype, data.dim)
-        if about.get('kind') is not None: data.kind = item_kind(data.shape, about['kind'])
         if about.get('span') is not None: data.span = _span(about['span'])
         if 'class_names' in about: data.class_names = _texts(about['class_names'])
         if 'table' in about:
@@ -607,5 +606,9 @@ def repeat(cls:Run,
            data=None, # as for `run_data`
            progress:bool=False, # show progress bars?
           ) -> Run:   # at its end
-    "Repeat a run from the start, to the bit"
-    return cls.again(source, data=data).go_on(progress)
+    "Repeat a run from the start, to the bit; `ValueError` where its first weights had no seed"
+    run = cls.again(source, data=data)
+    for who in ('generator', 'discriminator'):
+        if run.begun.is_drawn(who): raise ValueError(f'{source} cannot be repeated: {who}.seed is None, not a whole number, so its first '
+                                                     'weights are others each time (Run.again begins such a run)')
+    return run.go_on(progress)

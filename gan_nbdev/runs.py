@@ -129,7 +129,7 @@ def _difference(old, new):
 # %% ../nbs/08_runs.ipynb #1f4bb3b8
 @patch
 def code(self:Run) -> str: # a cell
-    "Code that rebuilds exactly this state, on this kind of machine"
+    "Code that rebuilds exactly this state, on this kind of machine; a comment says what it cannot rebuild"
     self.check_told()
     e, lines = self.begun, ['import torch', 'from gan_nbdev.all import *', '']
     lines += e.code(self.trainer.data)

@@ -157,6 +157,27 @@ def test_own_rows_go_along_and_survive_a_kill(tmp_path):
     assert state(Run.open(tmp_path/'b')) == state(Run(experiment(rows, **{**small, 'steps': 30}), rows).fit(30, progress=False))
 
 
+@pytest.mark.parametrize('kind, scale, form', [('series', None, (9, 2)), ('series', (0, 8), (9, 2)), ('other', None, (9, 2)), ('image', (0, 8), (9, 2)), ('series', None, (9,))])
+def test_own_rows_come_back_as_what_they_are(tmp_path, kind, scale, form):
+    data = Samples(np.random.default_rng(0).uniform(-1, 1, (60, *form)), scale, kind=kind)
+    run = Run(experiment(data, 'points', **small), data).fit(5, progress=False)
+    run.save(tmp_path/'a')
+    for other in (Run.open(tmp_path/'a'), Run.repeat(tmp_path/'a')):
+        there = other.trainer.data
+        assert (there.kind, there.span, there.signed, there.bounded) == (kind, data.span, data.signed, data.bounded)
+        assert state(other) == state(run) and other.record() == run.record()
+
+
+@pytest.mark.parametrize('who', ['generator', 'discriminator'])
+def test_weights_without_a_seed_are_not_repeated(tmp_path, who):
+    run = Run(experiment('ring', **{**small, f'{who}.seed': None})).fit(5, progress=False)
+    run.save(tmp_path/'a')
+    with pytest.raises(ValueError, match=f'a cannot be repeated: {who}.seed is None'): Run.repeat(tmp_path/'a')
+    assert f'# {who}: without a seed' in run.code() and run.code().count('without a seed') == 1
+    assert state(Run.open(tmp_path/'a')) == state(run)
+    assert Run.again(tmp_path/'a', {f'{who}.seed': 3}).code().count('without a seed') == 0
+
+
 def test_killed_after_it_was_made_longer(tmp_path):
     "Readers take the newest state, not that of the end that was"
     Run(experiment('ring', **small)).fit(10, progress=False).save(tmp_path)
