@@ -4,7 +4,7 @@ import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st, HealthCheck
 from hypothesis.extra import numpy as hnp
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from gan_nbdev.datasets import samples
 from gan_nbdev.datasets.shapes import *
 from gan_nbdev.data import *
@@ -333,6 +333,14 @@ def test_a_label_that_is_none_is_named_in_columns():
     y[3] = 2
     with pytest.raises(ValueError, match='labels must be whole numbers from 0 to 1, not 2'): source.next()
 
-def test_labels_asked_of_tensors_that_have_none():
-    source = Stream(TensorDataset(torch.rand(40, 2)), classes=2, scale=None).labelled.source(20, rng(0))
-    with pytest.raises(ValueError, match='a pair'): source.next()
+@pytest.mark.parametrize('items', [TensorDataset(torch.rand(40, 2)), torch.ones(40, 2)], ids=['alone', 'whole numbers'])
+def test_labels_asked_of_tensors_that_have_none(items):
+    for made in (lambda: Stream(items, classes=2, scale=None), lambda: Loaded(DataLoader(items, 20), classes=2, scale=None)):
+        with pytest.raises(ValueError, match='must be a pair'): made()
+
+@pytest.mark.parametrize('label, said', [('a', "'a'"), (torch.eye(3)[1], r'tensor\(\[0., 1., 0.\]\)'), (np.nan, 'nan'), (np.inf, 'inf'), (1.5, '1.5')],
+                         ids=['text', 'one-hot', 'nan', 'inf', 'part'])
+def test_a_label_that_is_no_number_is_named_when_the_data_are_read(label, said):
+    pairs = [(torch.rand(2), label) for _ in range(20)]
+    for made in (lambda: Stream(pairs, classes=3), lambda: Loaded(DataLoader(pairs, 10), classes=3)):
+        with pytest.raises(ValueError, match=f'^labels must be whole numbers from 0 to 2, not {said}$'): made()

@@ -89,3 +89,56 @@ def test_an_item_beyond_the_range_is_named():
     with pytest.raises(ValueError, match=r'the first items go from 0 to 1, but item 70 from 250 to 250: give scale='):
         for _ in range(11): source.next()
     assert get_data(Items(x, False), scale=(0, 250)).span == (0, 250)
+
+def all_of(data, m=20, n=5):
+    source = data.source(m, torch.Generator().manual_seed(0))
+    return torch.cat([source.next() for _ in range(n)])
+
+lazy = dict(dataset=lambda x: Items(x, False), in_order=InOrder, loader=lambda x: DataLoader(x, batch_size=20))
+
+@pytest.mark.parametrize('container', lazy)
+def test_bytes_that_begin_dark(container):
+    dark = torch.arange(100, dtype=torch.uint8)[:, None, None].repeat(1, 6, 5)
+    dark[:20] = dark[0]
+    if container == 'dataset': dark[[round(i*99/15) for i in range(16)]] = 1   # those that are looked at
+    with pytest.raises(ValueError, match=r'the first items go from 0 to 1, but .* as \(0, 255\)$'): all_of(get_data(lazy[container](dark)))
+    told = get_data(lazy[container](dark), scale=(0, 255))
+    assert told.span == (0, 255) and output_for(told) == 'sigmoid' and all_of(told).max() <= 99/255
+    mask = get_data(lazy[container]((dark > 50).to(torch.uint8)))
+    assert mask.span == (0, 1) and {*all_of(mask).unique().tolist()} == {0, 1}
+
+@pytest.mark.parametrize('container', lazy)
+def test_bytes_among_other_numbers(container):
+    x = to_tensor(gray)
+    first, later = [o/255 for o in x[:20]], [*x[20:]]
+    for a, b, said in ((first, later, 'no bytes'), (later, first, 'bytes')):
+        items = [*a[:1]*99]   # those that are looked at are of one type
+        items[50:52] = b[:2]
+        data = get_data(DataLoader(items, batch_size=2) if container == 'loader' else lazy[container](items))
+        with pytest.raises(ValueError, match=f'the first items are {said}, but (item 5[01]|a minibatch) is of type'): all_of(data, 2, 49)
+
+@pytest.mark.parametrize('x, scale, span, out', [
+    (gray, (127.5, 127.5), (0, 255), 'tanh'), (gray/255, (.5, .5), (0, 1), 'tanh'), (gray, (0, 255), (0, 255), 'sigmoid'),
+    (gray/255, (0, 1), (0, 1), 'sigmoid'), (gray/255 + 9, (9, 1), (9, 10), 'sigmoid'), (gray, (33, 78), (0, 255), None), (gray, (0, 16), (0, 255), None)])
+def test_a_scale_that_is_given_says_what_is_black_where_it_brings_all_to_a_usual_range(x, scale, span, out):
+    for data in (get_data(x, scale=scale), *(get_data(o(to_tensor(x)), scale=scale) for o in lazy.values())):
+        assert data.span == pytest.approx(span) and output_for(data) == out
+        real = data.unscale(all_of(data, 20, 2))
+        assert np.allclose(pictures(real, data.shape, data.span), (real.reshape(-1, *data.shape) - span[0])/(span[1] - span[0]), atol=1e-5)
+
+def test_an_item_beyond_a_scale_that_is_given_is_named():
+    x = [np.full((4, 4), v, 'f4') for v in np.linspace(0, 1, 99)]
+    data = get_data(Items(x, False), scale=(.5, .5))
+    x[70] = x[70] + 5
+    with pytest.raises(ValueError, match='the first items go from 0 to 1, but item 70 from 5'): all_of(data, 9, 11)
+
+@pytest.mark.parametrize('mode', ['P', 'CMYK', 'HSV', 'YCbCr', 'LA', 'PA', 'RGBa'])
+def test_pillow_images_of_other_modes_keep_their_colours(mode):
+    made = [Image.fromarray(np.full((6, 5, 3), o, 'u1')*np.array([1, 0, 1], 'u1')) for o in range(0, 250, 10)]
+    if mode in ('RGBa', 'PA'): made = [o.convert('RGBA') for o in made]
+    made = [o.convert(mode) for o in made]
+    data, want = get_data(Items(made, True)), 'RGBA' if mode in ('LA', 'PA', 'RGBa') else 'RGB'
+    assert data.shape == (6, 5, len(want)) and data.kind == 'image'
+    x = data.unscale(data.sample(50, torch.Generator().manual_seed(0))).reshape(50, *data.shape).round()
+    known = [np.asarray(o.convert(want)).tolist() for o in made]
+    assert all(o.tolist() in known for o in x)

@@ -391,7 +391,6 @@ def images(
         files.check()
         classes = files.class_names and len(files.class_names)
         data = Stream(files, scale=scale, name=name, classes=classes, kind='image')
-        data.bounded = True
     else:
         x = np.empty((len(files), *files.shape), np.float32 if files.deep else np.uint8)
         files.check(x)

@@ -147,12 +147,14 @@ def _item_shape(shape, own, dim):
     return shape or (1,)
 
 def _span(x, dtype, kind, scale):
-    "Which values of images are black and white; a scale that is given says it"
+    "Which values of images are black and white; a scale that brings them to [0, 1] or [−1, 1] says it"
     if kind != 'image': return None
     if scale == 'unit': return range_of(x)
     if isinstance(scale, (tuple, list)) and len(scale) == 2:
-        shift, factor = (finite_tensor('scale', o) for o in scale)
-        if shift.numel() == factor.numel() == 1: return shift.item(), (shift + factor).item()
+        to = Scaling(*scale)
+        if to.shift.numel() == to.factor.numel() == 1:
+            low, high = to(torch.stack([x.min(), x.max()])).tolist()
+            if -1 <= low and high <= 1: return (to.shift - to.factor*(low < 0)).item(), (to.shift + to.factor).item()
     return pixel_range(x, dtype)
 
 def _by_span(span):

@@ -11,23 +11,34 @@ from copy import copy
 from itertools import islice
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, TensorDataset
 from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, raise_for_worker, range_of, read_on,
                                         standard_scaling)
 from ..support.chance import global_states, unchanged
 from ..support.checks import warn, whole_number
+from ..support.kinds import short
 from ..support.tensors import real_tensor
 
 # %% ../../nbs/datasets/02_streams.ipynb #acfc8aaa
+def _is_pair(item): return isinstance(item, tuple) or isinstance(item, list) and len(item) and hasattr(item[0], 'dtype')
+
+_plain_modes = '1', 'L', 'RGB', 'RGBA', 'I', 'F'   # of Pillow's images, and I;16
+
+def _colours(im):
+    "An image of Pillow's whose numbers are shades or colours, with its opacity where that is told apart"
+    if im.mode.split(';')[0] in _plain_modes: return im
+    if im.mode == 'La': im = im.convert('LA')   # which Pillow converts no further at once
+    try: return im.convert('RGBA' if im.has_transparency_data else 'RGB')
+    except ValueError: raise ValueError(f'an image of mode {im.mode!r} is not read: give im.convert("RGB")') from None
+
 def _raw(item):
     "x of an item x or (x, label), as an array or tensor"
-    pair = isinstance(item, list) and len(item) and hasattr(item[0], 'dtype')
-    if pair or isinstance(item, tuple): item = item[0]
+    if _is_pair(item): item = item[0]
     if isinstance(item, (dict, str, bytes)):
         kind = type(item).__name__
         raise ValueError(f'an item must be numbers x or a pair (x, label), not {kind}')
-    if getattr(item, 'mode', None) == 'P':   # an image of Pillow's: its numbers are no colours
-        item = item.convert('RGBA' if 'transparency' in item.info else 'RGB')
+    if isinstance(item, Image.Image): item = _colours(item)
     try: return item if hasattr(item, 'dtype') else np.asarray(item)
     except ValueError: raise ValueError('an item must be numbers of one shape') from None
 
@@ -35,20 +46,23 @@ def _item(item): return real_tensor('item', _raw(item))
 
 class _Reader:
     "Makes minibatches of items; a class so that worker processes can be sent it"
-    def __init__(self, scaling, shape, span=None, classes=None):
-        self.scaling, self.shape, self.span, self.classes = scaling, shape, span, classes
+    def __init__(self, scaling, shape, of_bytes, span=None, classes=None):
+        self.scaling, self.shape, self.of_bytes, self.span, self.classes = scaling, shape, of_bytes, span, classes
     def __call__(self, item, which):
         x = _item(item)
         if x.shape != self.shape:
             raise ValueError(f'items differ in shape: {tuple(self.shape)} and {tuple(x.shape)} ({which})')
-        if x.dtype != torch.uint8: self.check_numbers(x, which)
+        self.check_numbers(x, which)
         return x, None if self.classes is None else _label(item, self.classes)
     def check_numbers(self, x, which):
-        if not x.isfinite().all():
+        if x.dtype != torch.uint8 and not x.isfinite().all():
             raise ValueError(f'the data must be finite numbers, but {which} holds {x[~x.isfinite()][0].item()}')
-        if self.span and not self.span[0] <= (low := x.min().item()) <= (high := x.max().item()) <= self.span[1]:
-            raise ValueError(f'the first items go from {self.span[0]:g} to {self.span[1]:g}, but {which} from '
-                             f'{low:g} to {high:g}: give scale=(shift, factor)')
+        if not self.span: return
+        if (x.dtype == torch.uint8) != self.of_bytes:   # whose white is another
+            raise ValueError(f'the first items are {"" if self.of_bytes else "no "}bytes, but {which} is of type {str(x.dtype)[6:]}: give all in one type')
+        if not self.span[0] <= (low := x.min().item()) <= (high := x.max().item()) <= self.span[1]:
+            raise ValueError(f'the first items go from {self.span[0]:g} to {self.span[1]:g}, but {which} from {low:g} to {high:g}: '
+                             f'give scale=(shift, factor) that brings all to [0, 1] or [-1, 1]{", as (0, 255)"*self.of_bytes}')
     def gather(self, numbered):
         "Rows in model units of pairs (number, item), or (numbers, columns); item by item only to say which one is wrong"
         try: rows = self._together(numbered)
@@ -71,7 +85,7 @@ class _Reader:
             x, more = stack(raw), [torch.tensor([_label(o, self.classes) for o in items])] if self.classes else []
         x = _item(x)
         if x.shape[1:] != self.shape: return
-        if x.dtype != torch.uint8: self.check_numbers(x, 'an item')
+        self.check_numbers(x, 'an item')
         if self.classes is None: return x, None
         y = more[0]
         return (x, y) if y.ndim == 1 and ((y == y.round()) & (y >= 0) & (y < self.classes)).all() else None
@@ -92,12 +106,20 @@ class _NumberedInOrder(IterableDataset):
 
 def _label(item, classes):
     "The label of an item (x, label)"
+    if not (_is_pair(item) and len(item) > 1): raise ValueError('an item must be a pair (x, label) where labels are asked for')
     try: y = float(item[1])
-    except (TypeError, IndexError, ValueError):
-        raise ValueError('an item must be a pair (x, label) where labels are asked for') from None
-    if y != round(y) or not 0 <= y < classes:
-        raise ValueError(f'labels must be whole numbers from 0 to {classes - 1}, not {y:g}')
+    except (TypeError, ValueError, RuntimeError): y, said = -1., short(item[1])
+    else: said = f'{y:g}'
+    if not (y.is_integer() and 0 <= y < classes):
+        raise ValueError(f'labels must be whole numbers from 0 to {classes - 1}, not {said}')
     return y
+
+def _labels(batch, n, classes):
+    "Those of a minibatch, (n, 1)"
+    try: y = [*batch[1]] if _is_pair(batch) else []
+    except (TypeError, IndexError): y = []
+    if len(y) != n: raise ValueError('a minibatch must be a pair (x, labels), a label for each item, where labels are asked for')
+    return torch.tensor([[_label((None, o), classes)] for o in y])
 
 # %% ../../nbs/datasets/02_streams.ipynb #488c6635
 class _Told(Scaled):
@@ -110,6 +132,13 @@ class _Told(Scaled):
             warn(f'{self.name}: numbers up to {most:.3g} are read as they come, and networks learn such of about 1: '
                  "scale='standard' brings them there")
         return Scaling()
+    def _keep_to(self, scale):
+        "Which numbers of the first items later ones must keep to: those that are 0 or −1, and 1, in model units"
+        kept = (0., self.scaling.factor.item()) if isinstance(scale, str) and scale == 'unit' else self.span
+        if scale is None or kept is None or self.scaling.shift.numel() > 1 or self.scaling.factor.numel() > 1: return
+        ends = self.scaling(torch.tensor(kept)).tolist()
+        self.bounded, self.signed = ends == [0, 1], ends == [-1, 1]
+        return kept if self.bounded or self.signed else None
     @property
     def labelled(self):
         if self.classes is None: return super().labelled
@@ -147,12 +176,11 @@ class Stream(_Told):
         if not first: raise ValueError('dataset is empty')
         dtype, x = getattr(_raw(first[0]), 'dtype', None), _item(first[0])
         self._item_shape = x.shape
-        read = _Reader(None, x.shape)
+        self._of_bytes = x.dtype == torch.uint8
+        read = _Reader(None, x.shape, self._of_bytes, classes=self.classes)
         some = torch.stack([read(o, f'one of its first {len(first)} items')[0] for o in first])
         super().__init__(name, some, dtype, scale, shape, kind)
-        self._found = self.span if by == 'auto' and self.kind == 'image' else None   # to be kept to
-        self.signed = self.kind == 'image' and by == 'auto' and self.span == (-1, 1)
-        self.bounded = by == 'unit' or self._found is not None and not self.signed
+        self._kept = self._keep_to(scale)
     def _named(self, x, scale):
         if scale != 'unit': return super()._named(x, scale)
         if (r := range_of(x)) not in ((0,255), (0,1)):
@@ -162,9 +190,7 @@ class Stream(_Told):
     def _what(self): return f'{len(self)} item{"s"*(len(self) != 1)}' if hasattr(self.dataset, '__len__') else 'items'
     def __len__(self): return len(self.dataset)
     @property
-    def _reader(self):
-        kept = (0., self.scaling.factor.item()) if self.bounded and self._found is None else self._found
-        return _Reader(self.scaling, self._item_shape, kept, self._told)
+    def _reader(self): return _Reader(self.scaling, self._item_shape, self._of_bytes, self._kept, self._told)
     def _draw(self, n, generator):
         "Random items; of an iterable dataset, whose items have no numbers, the first n"
         read = self._reader
@@ -261,8 +287,8 @@ class Loaded(_Told):
         if x.ndim < 2: x = x[:, None]
         super().__init__(name, x, dtype, scale, kind=kind)
         self.m = len(x)
-        self._read = _Reader(None, x.shape[1:], self.span if isinstance(scale, str) and scale == 'auto' else None)
-        self.signed, self.bounded = self._read.span == (-1, 1), self._read.span not in (None, (-1, 1))
+        self._read = _Reader(None, x.shape[1:], x.dtype == torch.uint8, self._keep_to(scale))
+        if self.classes is not None: _labels(first, len(x), self.classes)
     def _what(self): return f'minibatches of {self.m} items'
     def __len__(self):
         by = self.loader.batch_sampler
@@ -273,10 +299,10 @@ class Loaded(_Told):
     )->torch.Tensor: # (n, dim), model units; the class in one more column of labelled data
         "A minibatch as rows"
         x = _item(batch)
-        if x.dtype != torch.uint8: self._read.check_numbers(x, 'a minibatch')
+        self._read.check_numbers(x, 'a minibatch')
         rows = self.scaling(x.reshape(len(x), -1))
         if self._told is None: return rows
-        return torch.cat([rows, torch.tensor([[_label(o, self._told)] for o in zip(x, batch[1])])], 1)
+        return torch.cat([rows, _labels(batch, len(x), self._told)], 1)
     def _epoch(self, n):
         rows = [self._nothing]
         for batch in self.loader:
