@@ -84,7 +84,7 @@ def gan_train(
     given = dict(steps=steps, seed=seed, device=device, k=k, k_g=k_g, order=order, batch_size=batch_size,
                  game=game, classes=classes, ema=ema, pack=pack, noise_dim=noise_dim, g_hidden=g_hidden, d_hidden=d_hidden,
                  engine=engine, precision=precision, threads=threads, data_dir=data_dir, size=size,
-                 label=label, columns=_names(columns), drop=_names(drop), missing=missing, sep=sep, decimal=decimal,
+                 label=label, columns=columns, drop=drop, missing=missing, sep=sep, decimal=decimal,
                  encoding=encoding, kind=kind, skip_bad=skip_bad or None)
     from gan_nbdev.run_folders import check_folder
     from gan_nbdev.support.checks import whole_number
@@ -216,11 +216,10 @@ def _as_options(text):
     def option(m):
         name, value = m[1], m[2].strip('[]').replace("'", '').replace('"', '')
         if m[2][0] == '{': return f"--set 'data.{name}={m[2].replace(chr(39), chr(34))}'"
+        if ' ' in value: value = f'"{value}"'
         return f'--{name.replace("_", "-")} {value}' if name in own else f'--set data.{name}={value.lower()}'
     text = re.sub(rf"\b({'|'.join([*own, *_others])})=(\[.*?\]|\{{.*?\}}|(['\"]).*?\3|True|False|…)", option, text)
     return text.replace('; skip_bad leaves', '; --skip-bad leaves')
-
-def _names(text): return text if text is None or not isinstance(text, str) else [o.strip() for o in text.split(',') if o.strip()]
 
 def _widths(name, text):
     if not isinstance(text, str): return text   # from Python

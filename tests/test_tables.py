@@ -2,6 +2,7 @@
 import gc
 import resource
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -441,3 +442,129 @@ def test_commas_that_group_thousands_are_told_beside_decimal_points(tmp_path):
     (tmp_path/'t.csv').write_text('sales;x\n' + ''.join(f'{1000 + 37*i:,};{i % 9}.5\n' for i in range(60)))
     d = table(tmp_path/'t.csv')
     assert 'commas group thousands, 1,200 being 1200' in str(d) and '1000 … 3183' in str(d)
+
+# --- what is said of dates, signs, names and the index -------------------------------------------
+
+def kinds_of(data): return {c.name: c.kind for c in data.columns}
+
+few = x[:60, 0]
+days = pd.date_range('2019-12-20', periods=60)
+
+def test_a_form_of_dates_is_tried_first_and_the_known_ones_after_it():
+    data = table(pd.DataFrame(dict(iso=days.strftime('%Y-%m-%d'), us=days.strftime('%m/%d/%Y'), own=days.strftime('%d_%m_%Y'), b=few)), date_format='%d_%m_%Y')
+    assert kinds_of(data) == dict(iso='date', us='date', own='date', b='number')
+    assert [o for o in data.notes if 'does not fit' in o] == ["'us' is read as dates of the form %m/%d/%Y, for %d_%m_%Y does not fit"]
+    assert all((data.items(data.x)[o] == days).all() for o in ('iso', 'us', 'own'))
+
+@pytest.mark.parametrize('cells, form, said', [
+    (['01.02.2020', '05.02.2020'], '%Y/%d/%m', ": 'c' holds '01.02.2020'"), (['01/13/2020', '13/01/2020'], '%m/%d/%Y', ": 'c' holds '13/01/2020'"),
+    (['x', 'y'], '%Y', '; numbers are dates only where kinds says so'), ([.5, 1.5], '%Y', '; numbers are dates only where kinds says so'),
+    (['01.02.2020']*2, '%Q', ": 'c' holds '01.02.2020'"),
+    ([20200101, 20200102], '%Y%m%d', """: the numbers in 'c' are dates if kinds={'c': "date"} says so""")])
+def test_a_form_of_dates_that_fits_no_column_is_refused(cells, form, said):
+    with pytest.raises(ValueError) as e: table(pd.DataFrame(dict(c=cells*30, b=few)), date_format=form)
+    assert str(e.value) == f'date_format={form!r} fits no column{said}'
+
+@pytest.mark.parametrize('form, held', [('%m.%Y', 'texts'), ('%m.%Y', 'csv'), *product(['%Y%m%d', '%d%m%Y'], ['texts', 'numbers', 'csv', 'xlsx', 'parquet'])])
+def test_numbers_are_dates_where_it_is_said(form, held, tmp_path):
+    when = pd.date_range('2019-10-01', periods=60, freq='MS') if form == '%m.%Y' else days
+    what = pd.DataFrame(dict(c=when.strftime(form), b=few))
+    if held not in ('texts', 'csv'): what['c'] = what.c.astype(int)
+    how = dict(kinds=dict(c='date'), date_format=form)
+    data = table(what if held in ('texts', 'numbers') else written(what, tmp_path/f't.{held}'), **how)
+    assert (data.items(data.x).c == when).all() and torch.allclose(data.scale(what), data.x)
+
+def written(frame, path):
+    getattr(frame, dict(csv='to_csv', xlsx='to_excel', parquet='to_parquet', jsonl='to_json', feather='to_feather')[path.suffix[1:]])(
+        path, **dict(csv=dict(index=False), xlsx=dict(index=False), jsonl=dict(orient='records', lines=True)).get(path.suffix[1:], {}))
+    return path
+
+def test_a_column_called_dates_that_has_none_is_refused():
+    two = pd.DataFrame(dict(c=['x', 'y']*30, d=days.strftime('%Y-%m-%d'), b=few))
+    with pytest.raises(ValueError, match="column 'c' holds no dates that can be read: .*, and %Y-%m-%d does not"):
+        table(two, kinds=dict(c='date'), date_format='%Y-%m-%d')
+
+@pytest.mark.parametrize('form', ['%m-%d-%Y', '%m/%d/%y', '%d.%m.%y', '%m/%d/%Y %H:%M', '%d.%m.%Y %H:%M', '%d-%b-%Y', '%d %B %Y', '%d-%b-%y', '%m/%d/%Y %I:%M %p'])
+def test_usual_forms_of_dates_are_known(form):
+    when = pd.Timestamp('2020-01-01') + pd.to_timedelta(np.arange(60)*8837, 'min')
+    texts = pd.DataFrame(dict(c=when.strftime(form), b=few))
+    data = table(texts)
+    assert kinds_of(data)['c'] == 'date' and (data.items(data.x).c - pd.to_datetime(texts.c, format=form)).abs().max() < pd.Timedelta('1min')   # of float32
+    assert torch.allclose(data.scale(texts), data.x) and any('two digits' in o for o in data.notes) == ('%y' in form)
+
+@pytest.mark.parametrize('cells, said', [
+    (['3-4-2020', '5-6-2020'], 'of the form %d-%m-%Y, and could be %m-%d-%Y'), (['3/4/20', '5/6/20'], 'of the form %d/%m/%y, and could be %m/%d/%y'),
+    (['20/01/05', '20/12/31'], 'of the form %d/%m/%y, and could be %y/%m/%d')])
+def test_dates_that_can_be_read_in_two_ways_are_told(cells, said):
+    assert any(said in o for o in table(pd.DataFrame(dict(c=cells*30, b=few))).notes)
+
+def test_what_is_no_date_for_certain_stays_text_and_what_looks_like_one_is_told():
+    assert kinds_of(table(pd.DataFrame(dict(c=['1.10.12', '1.10.13']*30, b=few))))['c'] == 'category'
+    looks = pd.DataFrame(dict(c=days.strftime('%d-%m-%y'), b=few))
+    with pytest.raises(ValueError, match='names, not categories; if these are dates, date_format=… says'): table(looks)
+    many = pd.concat([looks]*3, ignore_index=True)
+    assert any("'c' is read as 60 categories: if these are dates, date_format=…" in o for o in table(many).notes)
+    assert kinds_of(table(looks, date_format='%d-%m-%y'))['c'] == 'date'
+
+def test_a_workbook_without_a_header_of_texts_is_read_cell_by_cell(tmp_path):
+    pd.DataFrame(dict(zip=['00123', '00456', '00789']*20, b=few, c=[*'123']*20)).to_excel(tmp_path/'z.xlsx', index=False, header=False)
+    data = table(tmp_path/'z.xlsx')
+    assert data.columns[0].values == ('00123', '00456', '00789') and "'column 3' holds numbers as texts" in repr(data)
+    pd.DataFrame({'': range(60), 2019: few, 2020: few**2, 2021: days}).to_excel(tmp_path/'e.xlsx', index=False)
+    assert [c.name for c in table(tmp_path/'e.xlsx', header=True).columns] == ['2019', '2020', '2021']
+
+def test_an_index_without_a_name_is_told_unless_it_counts_the_rows(tmp_path):
+    two = pd.DataFrame(dict(a=few, b=few**2))
+    for index, said in ((days, '2019-12-20 00:00:00'), ([f'n{i}' for i in range(60)], 'n0'), (range(1990, 2050), '1990'), (pd.MultiIndex.from_product([range(30), [*'ab']]), "0, a")):
+        odd = two.set_axis(index)
+        odd.to_parquet(tmp_path/'t.parquet')
+        for o in (odd, tmp_path/'t.parquet'): assert table(o).notes == [f'the index {said}, …, is left out (reset_index() makes it a column)']
+    for index in (range(60), [*range(60)], range(1, 61)): assert not table(two.set_axis(index)).notes
+
+def test_a_feather_file_in_pieces_has_one_index(tmp_path):
+    feather, arrow = pytest.importorskip('pyarrow.feather'), pytest.importorskip('pyarrow')
+    for index, n in ((None, 0), (days, 1)):
+        feather.write_feather(arrow.Table.from_pandas(pd.DataFrame(dict(a=few, b=few**2), index=index)), str(tmp_path/'t.feather'), chunksize=25)
+        assert len(table(tmp_path/'t.feather').notes) == n
+
+@pytest.mark.parametrize('suffix', ['csv', 'parquet', 'xlsx', 'jsonl', 'feather'])
+def test_numbers_that_are_texts_in_a_file_are_told(suffix, tmp_path):
+    texts = pd.DataFrame(dict(code=['10', '20', '+490']*20, acct=[str(1000 + 7*i) for i in range(60)], b=few))
+    data = table(written(texts, tmp_path/f't.{suffix}'))
+    assert data.columns[0].values == ('+490', '10', '20') and any("'code' has numbers that begin with +: read as text" in o for o in data.notes)
+    assert ("'acct' holds numbers as texts: it comes back as numbers" in data.notes) == (suffix != 'csv')
+    signed = table(written(texts.assign(code=['+3', '-2', '0']*20), tmp_path/f't.{suffix}'))
+    assert signed.columns[0].values == (-2, 0, 3)
+
+def test_a_refusal_of_numbers_as_written_says_how_to_have_them_as_numbers():
+    with pytest.raises(ValueError, match=r"""if these are quantities, kinds=\{'c': "whole"\} says so; drop"""): table(pd.DataFrame(dict(c=[f'+{i*i}' for i in range(60)], b=few)))
+
+@pytest.mark.parametrize('header, names', [('a,,column 2', ['a', 'column 2.1', 'column 2']), ('a,,', ['a', 'column 2', 'column 3']), (',a,', ['column 1', 'a', 'column 3'])])
+def test_columns_without_a_name_are_called_by_their_place(header, names, tmp_path):
+    data = text_table(tmp_path, header + '\n' + ''.join(f'{i*1.1},{i*.3},{i*.7}\n' for i in range(60)))
+    assert [c.name for c in data.columns] == names
+    again = pd.DataFrame(data.items(data.x).to_numpy(), columns=header.split(','))
+    assert torch.allclose(data.scale(again), data.x, atol=1e-5)
+
+def test_several_empty_columns_without_a_name_are_left_out(tmp_path):
+    assert [c.name for c in text_table(tmp_path, 'a,b,,\n' + ''.join(f'{i},{i*i},,\n' for i in range(9))).columns] == ['a', 'b']
+
+def test_a_frame_whose_columns_are_called_by_numbers_is_scored_against_itself():
+    numbered = pd.DataFrame(rng.normal(size=(60, 3)))
+    assert metrics(numbered, numbered)['n'] == 60 and torch.equal(get_data(numbered).scale(numbered), get_data(numbered).x)
+
+@pytest.mark.parametrize('drop, left', [('a, b', ['c', 'd']), ('a, b,d', ['c']), ('d, a, b', ['c']), ('c,d', ['a, b']), (['a, b'], ['c', 'd']), ('c,', ['a, b', 'd'])])
+def test_a_name_with_a_comma_is_a_name(drop, left):
+    commas = pd.DataFrame({'a, b': few, 'c': few**2, 'd': few**3})
+    assert [c.name for c in table(commas, drop=drop).columns] == left
+    with pytest.raises(ValueError, match='drop names \'a\', but the columns are "a, b", c, d'): table(commas, drop='a,c')
+
+def test_a_command_takes_a_name_with_a_comma(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({'a, b': few, 'c': few**2, 'd': few**3}).to_csv('t.csv', index=False)
+    settings = dict(steps=0, device='cpu', engine='eager', batch_size=32, g_hidden='8', d_hidden='8', quiet=True)
+    for i, (names, left) in enumerate([('a, b', ['c', 'd']), ('a, b,c', ['d'])]):
+        gan_train('t.csv', drop=names, out=f'run{i}', **settings)
+        gan_sample(f'run{i}', n=3, out=f's{i}.csv')
+        assert [*pd.read_csv(f's{i}.csv').columns] == left
+    with pytest.raises((ValueError, SystemExit), match="drop names 'x'"): gan_train('t.csv', drop='c,x', out='other', **settings)

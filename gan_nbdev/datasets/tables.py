@@ -8,6 +8,7 @@ __all__ = ['Column', 'plain_column', 'choices_of', 'Columns', 'Table', 'table']
 # %% ../../nbs/datasets/06_tables.ipynb #8b860182
 from collections import Counter, namedtuple
 from copy import copy
+from itertools import count
 from numbers import Number
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .frames import read_frame, without_index
+from .frames import read_frame, table_suffix, typed_suffixes, without_index
 from .samples import Samples
 from ..support.calls import remembers_file
 from ..support.checks import check_room, one_line
@@ -29,29 +30,60 @@ _kinds = 'number', 'whole', 'boolean', 'category', 'date', 'constant'
 _units = dict(day='D', second='s', microsecond='us')   # of dates
 _text = 'str', 'object', 'string'   # pandas' types of it
 _few, _most = 10, 1000   # values of a column of whole numbers, of a category
-_formats = 'ISO8601', '%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%Y/%m/%d', '%d %b %Y', '%b %d, %Y'
+_days = ('%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%m-%d-%Y', '%Y/%m/%d', '%Y.%m.%d', '%d.%m.%y', '%y.%m.%d', '%d/%m/%y', '%m/%d/%y', '%y/%m/%d',
+         '%d %b %Y', '%d %B %Y', '%d. %B %Y', '%d-%b-%Y', '%d-%B-%Y', '%d-%b-%y', '%d/%b/%Y', '%b %d, %Y', '%B %d, %Y', '%b %d %Y', '%B %d %Y')
+_times = '', ' %H:%M', ' %H:%M:%S', ' %H:%M:%S.%f', ' %I:%M %p', ' %I:%M:%S %p'
+_formats = [day + time for time in _times for day in _days]   # beside ISO's
+_like_date = (r'(?i)(?:[a-z]+,? )?(?:\d\d?([./_-])\d\d?\1\d{4}|\d{4}([./_-])\d\d?\2\d\d?|\d\d?/\d\d?/\d\d|\d\d([._-])\d\d\3\d\d'   # 1.10.12 is a version
+              r'|\d\d?[./ -]+MONTH[./ -]+(?:\d{4}|\d\d)|MONTH \d\d?,? \d{4})(?:\D.*)?').replace('MONTH', '(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*')
 
-def _far_away(text, format):
-    "A date that pandas 2 cannot hold? (pandas 3 can.)"
-    try: pd.to_datetime(text, format=format)
+def _like_dates(s): return bool(s.astype(str).str.fullmatch(_like_date).all())
+
+def _is_date(text, format):
+    "Is this a date of that form, be it one that pandas 2 cannot hold? (pandas 3 can.)"
+    try: return not pd.isna(pd.to_datetime(text, format=format))
     except pd.errors.OutOfBoundsDatetime: return True
-    except ValueError: pass
-    return False
+    except ValueError: return False
 
-def _dates(s, name, notes, format=None):
-    "A column of texts as dates, and the form in which they were found; or None"
+def _as_dates(s, format): return pd.to_datetime(s, format=format, errors='coerce', utc=True)
+
+def _dates(s, name, notes, given=None, known=True):
+    "A column of texts as dates, and the form in which they were found, the given or a known one; or None"
     if not s.astype(str).str.contains(r'\d').all(): return None
-    for i, o in enumerate([format] if format else _formats):
-        found = pd.to_datetime(s, format=o, errors='coerce', utc=True)
+    forms = [*[given]*(given is not None), *['ISO8601']*known, *(_formats if known and _like_dates(s) else [])]
+    forms = [o for o in forms if _is_date(s.iloc[0], o)]
+    for i, o in enumerate(forms):
+        found = _as_dates(s, o)
         if (missed := found.isna()).any():
-            if not all(_far_away(v, o) for v in s[missed].unique()): continue
+            if not all(_is_date(v, o) for v in s[missed].unique()): continue
             raise ValueError(f'column {name!r} has dates from other centuries, as {s[missed].iloc[0]}, but only those '
                              f'from 1678 to 2261 can be learned: drop=[{name!r}]')
         if s.astype(str).str.contains(r':.*(?:[+-]\d\d:?\d\d|Z)$').any(): notes.append(f'{name!r} comes back in UTC, without its time zone')
-        others = [] if format or not i else [p for p in _formats[i+1:] if pd.to_datetime(s, format=p, errors='coerce').notna().all()]
-        if others: notes.append(f'{name!r} is read as dates of the form {o}, and could be {others[0]}: date_format=… says which')
+        if o not in (given, 'ISO8601'):
+            other = next((p for p in forms[i+1:] if (d := _as_dates(s, p)).notna().all() and not d.equals(found)), None)
+            if other: notes.append(f'{name!r} is read as dates of the form {o}, and could be {other}: date_format=… says which')
+            elif given: notes.append(f'{name!r} is read as dates of the form {o}, for {given} does not fit')
+            if '%y' in o: notes.append(f'{name!r} has years of two digits: they are taken for {found.min():%Y} to {found.max():%Y}')
         return found.dt.tz_localize(None), o
     return None
+
+def _spelled(s, format):
+    "Whole numbers as texts, with the zeros first that dates of that form have"
+    if s.dtype.kind not in 'iuf' or not (s == s.round()).all() or (abs(s) > 2**53).any(): return s
+    return s.astype('int64').astype(str).str.zfill(len(pd.Timestamp(2000, 10, 10, 10, 10, 10).strftime(format)))
+
+def _check_form(format, frame, kinds):
+    "A form of dates that no column has is refused"
+    asked = {o: kinds.get(o) for o in frame if kinds.get(o) in (None, 'date')}
+    texts = {o: t for o, k in asked.items() if str((t := _spelled(frame[o], format) if k else frame[o]).dtype) in _text}
+    missed = {o: [v for v in s.unique() if not _is_date(v, format)] for o, s in texts.items()}
+    if not all(missed.values()): return
+    like = [o for o in texts if asked[o] or len(missed[o]) < texts[o].nunique() or _like_dates(texts[o])]
+    spelled = {o: _spelled(frame[o], format).unique() for o in asked if o not in texts and frame[o].dtype.kind in 'iuf'}
+    whole = [o for o, held in spelled.items() if all(isinstance(v, str) and _is_date(v, format) for v in held)]
+    said = f': {like[0]!r} holds {missed[like[0]][0]!r}' if like else '; numbers are dates only where kinds says so'
+    if whole: said = f': the numbers in {whole[0]!r} are dates if kinds={{{whole[0]!r}: "date"}} says so'
+    raise ValueError(f'date_format={format!r} fits no column{said}')
 
 def _numbers(s):
     "A column of texts as numbers, those that are none missing"
@@ -88,11 +120,13 @@ def _kind(s, name, kind, notes, date_format):
         raise ValueError(f'kinds[{name!r}] must be one of {", ".join(_kinds)}, not {kind!r}')
     dtype, n, values = str(s.dtype), len(s), s.nunique()
     if getattr(s.dtype, 'ordered', False): dtype = 'ordered category'
+    if kind == 'date' and date_format: s = _spelled(s, date_format)
     text, form = str(s.dtype) in _text, 'ISO8601'
-    if text and (kind == 'date' or kind is None and (date_format or not _zeros_first(s))):
-        if found := _dates(s, name, notes, date_format): (s, form), text = found, False
+    if text and kind in (None, 'date'):
+        if found := _dates(s, name, notes, date_format, kind == 'date' or not _as_written(s)): (s, form), text = found, False
     if kind == 'date' and s.dtype.kind != 'M':
-        raise ValueError(f'column {name!r} holds no dates that can be read: date_format=… says what they look like')
+        also = f', and {date_format} does not' if date_format else ''
+        raise ValueError(f'column {name!r} holds no dates that can be read: date_format=… says what they look like{also}')
     if s.dtype.kind == 'M' and kind not in (None, 'date', 'constant'):
         raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds dates')
     if kind == 'constant' and values > 1:
@@ -112,8 +146,8 @@ def _kind(s, name, kind, notes, date_format):
     if kind is None and is_bool or kind == 'boolean': return Column(name, 'boolean', (False, True), 'bool'), s.astype(bool)
     if kind == 'constant': return Column(name, kind, _values(s.iloc[:1]), str(s.dtype) if s.dtype.kind == 'M' else dtype), s
     if kind in ('number', 'whole') and text and _numbers(s).notna().all(): s, text = _numbers(s), False
-    if kind is None and text and _zeros_first(s):
-        notes.append(f'{name!r} has numbers that begin with 0: read as text (kinds={{{name!r}: "whole"}} otherwise)')
+    if kind is None and text and _as_written(s):
+        notes.append(f'{name!r} has numbers that begin with {"0" if s.str.fullmatch("0[0-9]+").any() else "+"}: read as text (kinds={{{name!r}: "whole"}} otherwise)')
     if kind in ('number', 'whole') and (text or isinstance(s.dtype, pd.CategoricalDtype)):
         raise ValueError(f'kinds[{name!r}] cannot be {kind!r}: the column holds {_first(s)}')
     if kind == 'whole' and (s != s.round()).any():
@@ -127,7 +161,7 @@ def _kind(s, name, kind, notes, date_format):
             raise ValueError(f'column {name!r} goes from {s.min()} to {s.max()}, too far or too close together for numbers of 64 bits: '
                              f'drop=[{name!r}]')
         return Column(name, kind, (), dtype), s
-    return _category(s, name, dtype, notes), s
+    return _category(s, name, dtype, [] if kind else notes), s
 
 def _finest(dates):
     "The unit of which all are a whole number"
@@ -136,9 +170,14 @@ def _finest(dates):
 def _category(s, name, dtype, notes):
     values = s.unique()
     ordered = [o for o in s.dtype.categories if o in {*values}] if isinstance(s.dtype, pd.CategoricalDtype) else sorted(values)
+    text = str(s.dtype) in _text
+    dates = text and _like_dates(pd.Series(ordered)) and 'if these are dates, date_format=… says what they look like'
     if len(ordered) > max(20, len(s)/2) or len(ordered) > _most:
+        also = f'; {dates}' if dates else ''
+        if text and _as_written(s) and _numbers(s).notna().all(): also = f'; if these are quantities, kinds={{{name!r}: "whole"}} says so'
         raise ValueError(f'column {name!r} has {len(ordered):,} different values in {len(s):,} rows ({str(ordered[0])[:20]!r}, …): '
-                         f'names, not categories; drop=[{name!r}] leaves it out')
+                         f'names, not categories{also}; drop=[{name!r}] leaves it out')
+    if dates and len(ordered) > _few: notes.append(f'{name!r} is read as {len(ordered):,} categories: {dates}')
     return Column(name, 'category', _values(ordered), dtype)
 
 def _first(s): return repr(_values(s.iloc[:1])[0])
@@ -156,21 +195,32 @@ def _counts(s):
     except (ValueError, TypeError): return False
     return len(s) > 1 and v.iloc[0] in (0, 1) and bool((v.diff().iloc[1:] == 1).all())
 
+def _called(names):
+    "What a table calls the columns of a frame: by texts, those without a name by their place"
+    names = [str(o) for o in names]
+    taken, out = {*names}, []
+    for i, o in enumerate(names, 1):
+        if not o.strip(): o = next(p for k in count() if (p := f'column {i}' + f'.{k}'*(k > 0)) not in taken)
+        taken.add(o)
+        out.append(o)
+    return out
+
 def _check_once(names, said='two columns are called {!r}'):
     if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(said.format(twice[0]))
 
-def _tidy(frame, notes, gone=()):
+def _tidy(frame, notes, drop=()):
     "Without blank rows, columns that hold nothing, and an index"
     frame = frame.copy(deep=False)
     if frame.columns.nlevels > 1: raise ValueError('columns must have one name each, not several levels: frame.columns = …')
-    frame.columns = [str(o) for o in frame.columns]
+    unnamed = [not o.strip() or o.startswith('Unnamed: ') for o in map(str, frame.columns)]
+    frame.columns = _called(frame.columns)
     _check_once(frame.columns)
+    unnamed, gone = frame.columns[unnamed], _listed(drop, frame.columns)
     blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
     if empty.any() and len(frame.columns) > 1:   # of one column, it is a cell that is missing
         notes.append(f'{int(empty.sum()):,} blank rows are left out')
         frame = frame[~empty].reset_index(drop=True)
-    unnamed = [o for o in frame.columns if not o.strip() or o.startswith('Unnamed: ')]
     for o in unnamed:
         if frame[o].isna().all(): notes.append('a column without name and values is left out (separators at the end of lines)')
         elif o == frame.columns[0] and _counts(frame[o]): notes.append('the first column has no name and counts the rows: taken for an index, left out')
@@ -178,17 +228,26 @@ def _tidy(frame, notes, gone=()):
         frame = frame.drop(columns=o)
     for o in frame.columns:
         if o not in gone and _counts(frame[o]) and len(frame) > 2: notes.append(f'{o!r} counts the rows: drop=[{o!r}] leaves it out')
-    return frame.rename(columns={o: f'column {i + 1}' for i, o in enumerate(frame.columns) if not o.strip()})
+    return frame
 
-def _listed(names):
-    "One name or several, as texts; those of columns may be numbers"
-    if names is None or isinstance(names, str): return [names] if names else []
-    return [*map(str, names)] if hasattr(names, '__iter__') else [str(names)]
+def _listed(names, columns):
+    "One name or several, as texts; those of columns may be numbers. In one text commas are between them, or within the longest that are there"
+    if names is None: return []
+    if not isinstance(names, str): return [*map(str, names)] if hasattr(names, '__iter__') else [str(names)]
+    if names in columns: return [names]
+    out, parts = [], names.split(',')
+    while parts:
+        n = next((n for n in range(len(parts), 0, -1) if ','.join(parts[:n]).strip() in columns), 1)
+        out.append(','.join(parts[:n]).strip())
+        parts = parts[n:]
+    return [o for o in out if o]
+
+def _all(frame): return ', '.join(f'"{o}"' if ',' in o else o for o in frame.columns)[:120]
 
 def _names(what, names, frame):
-    names = _listed(names)
+    names = _listed(names, frame.columns)
     for o in names:
-        if o not in frame: raise ValueError(f'{what} names {o!r}, but the columns are {", ".join(frame.columns)[:120]}')
+        if o not in frame: raise ValueError(f'{what} names {o!r}, but the columns are {_all(frame)}')
     return names
 
 def _changed_kinds(frame):
@@ -209,9 +268,10 @@ def _of_each_type(s):
         first.setdefault(next((i for i, t in enumerate(_types) if isinstance(v, t)), None), short(plain(v)))
     return [*first.values()]
 
-def _zeros_first(s):
-    "Are there numbers like 007, which would lose something as numbers?"
-    return bool(s.str.fullmatch(r'0\d+').any())
+def _as_written(s):
+    "Are there numbers like 007 or, where none is negative, +49, which would lose something as numbers?"
+    def any_like(pattern): return bool(s.str.fullmatch(pattern, na=False).any())
+    return any_like(r'0\d+') or any_like(r'\+\d+') and not any_like(r'-[.,\d].*')
 
 def _complete(frame, missing, notes, texts=()):
     "The rows in which nothing is missing, if that is asked for"
@@ -224,7 +284,7 @@ def _complete(frame, missing, notes, texts=()):
         empty = int(gone.sum())
         if text:
             numbers = _numbers(s)
-            if name not in texts and not _zeros_first(s) and gone.sum() < len(s) and numbers.notna().sum() > .5*(~gone).sum():   # numbers, but for some cells
+            if name not in texts and not _as_written(s) and gone.sum() < len(s) and numbers.notna().sum() > .5*(~gone).sum():   # numbers, but for some cells
                 odd = s[numbers.isna() & ~gone]
                 if len(odd): said.append(f'{len(odd):,} in {name!r} are no numbers ({str(odd.iloc[0])[:20]!r} in row {odd.index[0] + 1})')
                 frame[name], gone = numbers, gone | numbers.isna()
@@ -261,12 +321,13 @@ def choices_of(columns # of a `Table`
     return tuple((int(a), w) for a, w, c in zip(starts, widths, columns) if c.kind in ('category', 'boolean'))
 
 def _untexted(s, c):
-    "Texts as the dates or numbers that those of the table became"
+    "Texts as the dates or numbers that those of the table became, and numbers as dates"
+    form = (*c.values[1:], 'ISO8601')[0]
+    if c.kind == 'date' and form != 'ISO8601': s = _spelled(s, form)
     if str(s.dtype) not in _text: return s
     if c.kind == 'date':
-        form = (*c.values[1:], 'ISO8601')[0]
         there = s.where(s.str.contains(r'\d'))   # 'now' is one to pandas
-        what, found = f'dates of the form {form}', pd.to_datetime(there, format=form, errors='coerce', utc=True).dt.tz_localize(None)
+        what, found = f'dates of the form {form}', _as_dates(there, form).dt.tz_localize(None)
     elif any(isinstance(o, str) for o in c.values): return s
     else: what, found = 'numbers', _numbers(s)
     if (bad := found.isna()).any(): raise ValueError(f'{c.name!r} must hold {what}, not {s[bad].iloc[0]!r}')
@@ -367,7 +428,7 @@ class Table(Samples):
         label:str=None,          # the column that is each row's class, told to the networks
         missing:str='refuse',    # 'drop' leaves out rows in which something is missing
         kinds:dict=None,         # kind by name, where the one that is found does not suit
-        date_format:str=None,    # as '%d/%m/%Y'; None: found
+        date_format:str=None,    # as '%d/%m/%Y', tried before the known ones
         scale='standard',        # of the numbers, as in `Samples`
         name:str='table',        # what it is called in reports
         notes=(),                # sentences to begin with
@@ -379,10 +440,10 @@ class Table(Samples):
         label = None if label is None else str(label)
         if date_format is not None: text('date_format', date_format)
         if hasattr(scale, 'tolist'): scale = scale.tolist()
-        frame = _tidy(frame, self.notes, _listed(drop))
+        frame = _tidy(frame, self.notes, drop)
         if not len(frame): raise ValueError('the table has no rows')
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
-        if not keep: raise ValueError(f'columns names no columns: {columns!r}; it may name {", ".join(frame.columns)[:120]}')
+        if not keep: raise ValueError(f'columns names no columns: {columns!r}; it may name {_all(frame)}')
         _check_once(keep, 'columns names {!r} twice')
         gone = _names('drop', drop, frame)
         keep = [o for o in keep if o not in gone]
@@ -391,7 +452,7 @@ class Table(Samples):
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
         self.notes += _changed_kinds(frame[keep])
         for o in kinds: _names('kinds', [o], frame)
-        texts = {o for o in keep if kinds.get(o, 'category' if o == label else None) == 'category'}
+        texts = {o for o in keep if kinds.get(o, 'category' if o == label else None) in ('category', 'date')}
         frame, self.missing = _complete(frame[keep].copy(), missing, self.notes, texts)
         labels, self.label = None, None
         if label is not None:
@@ -404,6 +465,7 @@ class Table(Samples):
             if len(c.values) < 2: raise ValueError(f'label {label!r} has one value only, {c.values[0]!r}')
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)
             self.class_names = tuple(map(str, c.values))
+        if date_format: _check_form(date_format, frame, kinds)
         seen = [_kind(frame[o], o, kinds.get(o), self.notes, date_format) for o in frame]
         self.columns = [c for c, _ in seen]
         self.choices, width = choices_of(self.columns), sum(_widths(self.columns))
@@ -443,6 +505,7 @@ class Table(Samples):
         return self.way.frame(rows(x, self.dim), y)
     def scale(self, x):
         if not isinstance(x, pd.DataFrame): return super().scale(x)
+        x = x.set_axis(_called(x.columns), axis=1)
         if lost := [c.name for c in self.columns if c.name not in x]: raise ValueError(f'the table lacks the column {lost[0]!r}')
         learned = {c.name for c in self.columns}
         _check_once(o for o in x.columns if o in learned)
@@ -483,7 +546,7 @@ def table(
     label:str=None,          # the column that is each row's class, told to the networks
     missing:str='refuse',    # 'drop' leaves out rows in which something is missing
     kinds:dict=None,         # kind by name, where the one that is found does not suit
-    date_format:str=None,    # as '%d/%m/%Y'; None: found
+    date_format:str=None,    # as '%d/%m/%Y', tried before the known ones
     scale='standard',        # 'unit' (each column to [0, 1]), None, or for numbers alone (shift, factor)
     sep:str=None,            # of text: one character between cells; None: found from the file
     decimal:str=None,        # of text: '.' or ','; None: found
@@ -498,17 +561,20 @@ def table(
         check_room(what.size, memory, 'the table')
         notes = []
         found = Table(without_index(what, notes), **how, notes=notes)
-        found.notes += [f'{o!r} holds numbers as texts: it comes back as numbers' for o in _untold(found, what, kinds)]
+        found.notes += _untold(found, what, kinds)
         return found
     if not isinstance(what, (str, Path)): raise ValueError(f'table takes a path or a DataFrame, not {type(what).__name__}: get_data takes arrays')
-    texts = [str(o) for o, k in kinds.items() if k == 'category'] if isinstance(kinds, dict) else []
-    frame, notes = read_frame(what, sep, decimal, encoding, header, memory, texts)
-    try: return Table(frame, **how, name=_stem(what), notes=notes)
+    def of(kind): return [str(o) for o, k in kinds.items() if k == kind] if isinstance(kinds, dict) else []
+    frame, notes = read_frame(what, sep, decimal, encoding, header, memory, of('category'), of('date') if date_format else [])
+    try: found = Table(frame, **how, name=_stem(what), notes=notes)
     except ValueError as e: raise ValueError(f'{what}: {e}') from None
+    if table_suffix(what) in typed_suffixes: found.notes += _untold(found, frame, kinds)
+    return found
 
 def _untold(found, frame, kinds):
-    "Columns of texts that became numbers, though nobody asked for that"
+    "Of columns of texts that became numbers, though nobody asked for that"
     numbers = {c.name for c in found.columns if not any(isinstance(v, str) for v in c.values)} - {*map(str, kinds or ())}
-    return [str(o) for o, s in frame.items() if str(o) in numbers and pd.api.types.infer_dtype(s) == 'string']
+    texts = [o for o, (_, s) in zip(_called(frame.columns), frame.items()) if o in numbers and pd.api.types.infer_dtype(s) == 'string']
+    return [f'{o!r} holds numbers as texts: it comes back as numbers' for o in texts]
 
 def _stem(path): return str(path).replace('\\', '/').split('/')[-1].split('.')[0] or 'table'
