@@ -479,6 +479,14 @@ def written(frame, path):
         path, **dict(csv=dict(index=False), xlsx=dict(index=False), jsonl=dict(orient='records', lines=True)).get(path.suffix[1:], {}))
     return path
 
+@pytest.mark.parametrize('form', ['%Y%m%d', '%d%m%Y'])
+def test_numbers_that_are_dates_may_have_gaps(form, tmp_path):
+    what = pd.DataFrame(dict(c=days.strftime(form).astype(float), b=few))
+    what.loc[4, 'c'] = np.nan   # pandas writes .0 behind the others
+    for o in (what, written(what, tmp_path/'t.csv')):
+        data = table(o, kinds=dict(c='date'), date_format=form, missing='drop')
+        assert (data.items(data.x).c == days.delete(4)).all() and torch.allclose(data.scale(what.dropna()), data.x)
+
 def test_a_column_called_dates_that_has_none_is_refused():
     two = pd.DataFrame(dict(c=['x', 'y']*30, d=days.strftime('%Y-%m-%d'), b=few))
     with pytest.raises(ValueError, match="column 'c' holds no dates that can be read: .*, and %Y-%m-%d does not"):
@@ -533,8 +541,9 @@ def test_numbers_that_are_texts_in_a_file_are_told(suffix, tmp_path):
     data = table(written(texts, tmp_path/f't.{suffix}'))
     assert data.columns[0].values == ('+490', '10', '20') and any("'code' has numbers that begin with +: read as text" in o for o in data.notes)
     assert ("'acct' holds numbers as texts: it comes back as numbers" in data.notes) == (suffix != 'csv')
-    signed = table(written(texts.assign(code=['+3', '-2', '0']*20), tmp_path/f't.{suffix}'))
-    assert signed.columns[0].values == (-2, 0, 3)
+    for cells, values in ((['+3', '-2', '0'], (-2, 0, 3)), (['+3', '+.5', '0'], None)):
+        signed = table(written(texts.assign(code=cells*20), tmp_path/f't.{suffix}'))
+        assert signed.columns[0].values == values if values else signed.columns[0].kind == 'number'
 
 def test_a_refusal_of_numbers_as_written_says_how_to_have_them_as_numbers():
     with pytest.raises(ValueError, match=r"""if these are quantities, kinds=\{'c': "whole"\} says so; drop"""): table(pd.DataFrame(dict(c=[f'+{i*i}' for i in range(60)], b=few)))

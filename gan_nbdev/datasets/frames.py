@@ -132,7 +132,7 @@ def _kinds_of_cells():
     "What says how numbers are written, as patterns of a cell"
     yield 'zero first', r'0\d+'
     yield 'plus first', r'\+\d+'
-    yield 'minus first', r'-[.,\d].*'
+    yield 'quantity', r'(?:-[.,\d]|\+?\d*[.,]\d).*'
     yield 'short', r'[-+]?\d{1,3}'
     yield 'long', r'[-+]?\d{4,}'
     for sign in '.,':
@@ -265,7 +265,7 @@ def _text(path, sep, decimal, encoding, header, memory, texts, dates, notes):
                 if name not in words and (o := _said(part[name])): words[name] = o
     if lines.left_out: notes.append(f'lines after the first row that begin with # and are no rows are left out: {lines.left_out:,}')
     decimal = decimal or _decimal([*seen.values()], sep, notes)
-    def as_written(o): return o in dates or 'zero first' in seen[o] or 'plus first' in seen[o] and 'minus first' not in seen[o]   # as in a table
+    def as_written(o): return o in dates or 'zero first' in seen[o] or 'plus first' in seen[o] and 'quantity' not in seen[o]   # as in a table
     zeros = {o: str for i, o in enumerate(names) if as_written(o) and not (i and halves)}
     kept = [o for o in words if o in texts]
     parts, n, how = [], 0, how | dict(decimal=decimal, dtype=zeros)

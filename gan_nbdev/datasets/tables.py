@@ -31,7 +31,7 @@ _units = dict(day='D', second='s', microsecond='us')   # of dates
 _text = 'str', 'object', 'string'   # pandas' types of it
 _few, _most = 10, 1000   # values of a column of whole numbers, of a category
 _days = ('%d.%m.%Y', '%d/%m/%Y', '%m/%d/%Y', '%d-%m-%Y', '%m-%d-%Y', '%Y/%m/%d', '%Y.%m.%d', '%d.%m.%y', '%y.%m.%d', '%d/%m/%y', '%m/%d/%y', '%y/%m/%d',
-         '%d %b %Y', '%d %B %Y', '%d. %B %Y', '%d-%b-%Y', '%d-%B-%Y', '%d-%b-%y', '%d/%b/%Y', '%b %d, %Y', '%B %d, %Y', '%b %d %Y', '%B %d %Y')
+         '%d %b %Y', '%d %B %Y', '%d. %b %Y', '%d. %B %Y', '%d-%b-%Y', '%d-%B-%Y', '%d-%b-%y', '%d/%b/%Y', '%b %d, %Y', '%B %d, %Y', '%b %d %Y', '%B %d %Y')
 _times = '', ' %H:%M', ' %H:%M:%S', ' %H:%M:%S.%f', ' %I:%M %p', ' %I:%M:%S %p'
 _formats = [day + time for time in _times for day in _days]   # beside ISO's
 _like_date = (r'(?i)(?:[a-z]+,? )?(?:\d\d?([./_-])\d\d?\1\d{4}|\d{4}([./_-])\d\d?\2\d\d?|\d\d?/\d\d?/\d\d|\d\d([._-])\d\d\3\d\d'   # 1.10.12 is a version
@@ -68,9 +68,11 @@ def _dates(s, name, notes, given=None, known=True):
     return None
 
 def _spelled(s, format):
-    "Whole numbers as texts, with the zeros first that dates of that form have"
-    if s.dtype.kind not in 'iuf' or not (s == s.round()).all() or (abs(s) > 2**53).any(): return s
-    return s.astype('int64').astype(str).str.zfill(len(pd.Timestamp(2000, 10, 10, 10, 10, 10).strftime(format)))
+    "Whole numbers, also those in texts, as texts with the zeros first that dates of that form have"
+    if s.dtype.kind in 'iuf' and (s == s.round()).all() and (abs(s) <= 2**53).all(): s = s.astype('int64').astype(str)
+    if str(s.dtype) not in _text: return s
+    width = 0 if format.startswith('%Y') else len(pd.Timestamp(2000, 10, 10, 10, 10, 10).strftime(format))
+    return s.where(~s.str.fullmatch(r'\d+|\d{4,}\.0', na=False), s.str.removesuffix('.0').str.zfill(width))
 
 def _check_form(format, frame, kinds):
     "A form of dates that no column has is refused"
@@ -269,9 +271,9 @@ def _of_each_type(s):
     return [*first.values()]
 
 def _as_written(s):
-    "Are there numbers like 007 or, where none is negative, +49, which would lose something as numbers?"
+    "Are there numbers like 007 or, where none is negative or a fraction, +49, which would lose something as numbers?"
     def any_like(pattern): return bool(s.str.fullmatch(pattern, na=False).any())
-    return any_like(r'0\d+') or any_like(r'\+\d+') and not any_like(r'-[.,\d].*')
+    return any_like(r'0\d+') or any_like(r'\+\d+') and not any_like(r'-[.,\d].*|\+?\d*[.,]\d.*')
 
 def _complete(frame, missing, notes, texts=()):
     "The rows in which nothing is missing, if that is asked for"
@@ -280,7 +282,7 @@ def _complete(frame, missing, notes, texts=()):
     for name in frame:
         s = frame[name] = plain_column(frame[name], name)
         gone, text = s.isna(), str(s.dtype) in _text
-        if text: gone |= s.map(lambda o: not str(o).strip(), na_action='ignore').fillna(True).astype(bool)
+        if text: gone |= s.astype(str).str.strip() == ''
         empty = int(gone.sum())
         if text:
             numbers = _numbers(s)
