@@ -671,6 +671,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._listed': ( 'datasets/tables.html#_listed',
                                                                                   'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._missed': ( 'datasets/tables.html#_missed',
+                                                                                  'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._names': ( 'datasets/tables.html#_names',
                                                                                  'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._numbers': ( 'datasets/tables.html#_numbers',

@@ -217,7 +217,8 @@ def _as_options(text):
         name, value = m[1], m[2].strip('[]').replace("'", '').replace('"', '')
         if m[2][0] == '{': return f"--set 'data.{name}={m[2].replace(chr(39), chr(34))}'"
         if ' ' in value: value = f'"{value}"'
-        return f'--{name.replace("_", "-")} {value}' if name in own else f'--set data.{name}={value.lower()}'
+        if value in ('True', 'False'): value = value.lower()
+        return f'--{name.replace("_", "-")} {value}' if name in own else f'--set data.{name}={value}'
     text = re.sub(rf"\b({'|'.join([*own, *_others])})=(\[.*?\]|\{{.*?\}}|(['\"]).*?\3|True|False|…)", option, text)
     return text.replace('; skip_bad leaves', '; --skip-bad leaves')
 

@@ -303,9 +303,10 @@ def without_index(frame:pd.DataFrame, # any
                  ) -> pd.DataFrame: # its rows are counted from 0
     "A frame without its index, which is said unless that only counts the rows"
     index, n = frame.index, len(frame)
-    said = repr(', '.join(str(o) for o in index.names if o is not None)[:60])
-    if said == "''" and n and not any(index.equals(pd.RangeIndex(i, n + i)) for i in (0, 1)): said = f'{", ".join(map(str, index[0] if index.nlevels > 1 else index[:1]))[:60]}, …,'
-    if said != "''": notes.append(f'the index {said} is left out (reset_index() makes it a column)')
+    named = ', '.join(str(o) for o in index.names if o is not None)[:60]
+    first = ', '.join(map(str, index[0] if index.nlevels > 1 else index[:1]))[:60] if n else ''
+    counts = not n or any(index.equals(pd.RangeIndex(i, n + i)) for i in (0, 1))
+    if named or not counts: notes.append(f'the index {repr(named) if named else first + ", …,"} is left out (reset_index() makes it a column)')
     return frame.reset_index(drop=True)
 
 def _parquet(path, memory, notes):

@@ -74,17 +74,23 @@ def _spelled(s, format):
     width = 0 if format.startswith('%Y') else len(pd.Timestamp(2000, 10, 10, 10, 10, 10).strftime(format))
     return s.where(~s.str.fullmatch(r'\d+|\d{4,}\.0', na=False), s.str.removesuffix('.0').str.zfill(width))
 
+def _missed(s, format):
+    "The first text that is no date of that form, or None, and whether there are others that are"
+    try: left = s[_as_dates(s, format).isna()]
+    except ValueError: left = s   # it is no form
+    return next((v for v in left.unique() if not _is_date(v, format)), None), len(left) < len(s)
+
 def _check_form(format, frame, kinds):
     "A form of dates that no column has is refused"
-    asked = {o: kinds.get(o) for o in frame if kinds.get(o) in (None, 'date')}
-    texts = {o: t for o, k in asked.items() if str((t := _spelled(frame[o], format) if k else frame[o]).dtype) in _text}
-    missed = {o: [v for v in s.unique() if not _is_date(v, format)] for o, s in texts.items()}
-    if not all(missed.values()): return
-    like = [o for o in texts if asked[o] or len(missed[o]) < texts[o].nunique() or _like_dates(texts[o])]
-    spelled = {o: _spelled(frame[o], format).unique() for o in asked if o not in texts and frame[o].dtype.kind in 'iuf'}
-    whole = [o for o, held in spelled.items() if all(isinstance(v, str) and _is_date(v, format) for v in held)]
-    said = f': {like[0]!r} holds {missed[like[0]][0]!r}' if like else '; numbers are dates only where kinds says so'
-    if whole: said = f': the numbers in {whole[0]!r} are dates if kinds={{{whole[0]!r}: "date"}} says so'
+    said = '; numbers are dates only where kinds says so'
+    for o in reversed([o for o in frame if kinds.get(o) in (None, 'date')]):
+        is_text, asked = str(frame[o].dtype) in _text, kinds.get(o) == 'date'
+        s = frame[o] if is_text and not asked else _spelled(frame[o], format)
+        if str(s.dtype) not in _text: continue
+        missed, others = _missed(s, format)
+        if missed is None and (is_text or asked): return
+        if missed is None: said = f': the numbers in {o!r} are dates if kinds={{{o!r}: "date"}} says so'
+        elif asked or is_text and (others or _like_dates(s)): said = f': {o!r} holds {missed!r}'
     raise ValueError(f'date_format={format!r} fits no column{said}')
 
 def _numbers(s):
