@@ -104,7 +104,7 @@ def gan_train(
             if resume: run = _resumed(out, data, recipe, lr, changes)
             elif config: run = _again(config, data, lr, changes)
             else: run = _new(data, recipe, lr, changes)
-        return _train(run, out, checkpoint_every, quiet)
+        return _train(run, out, checkpoint_every, quiet, resume)
 
 # %% ../nbs/11_cli.ipynb #365f4921
 @call_parse
@@ -299,17 +299,22 @@ def _name(data, config):
     return (p.name if p.is_dir() else p.stem) or 'data'
 
 # %% ../nbs/11_cli.ipynb #ab91c756
-def _train(run, out, every, quiet):
+def _train(run, out, every, quiet, resume):
     "Do what is left of the plan, and write the folder; the exit status"
+    from gan_nbdev.run_folders import run_files
     from gan_nbdev.support.processes import meet, rank, stop_of_all
     from gan_nbdev.support.safety import on_interrupt
     run.keep(out, every)
+    another = not resume and run_files(out)   # which a run that does not begin leaves
     meet()   # all have looked at the folder before one writes there
     t, start, before = run.trainer, time.perf_counter(), _seconds_so_far(out, run.iteration)
     if rank() == 0: print(f'{_as_options(str(t.data))}\n{_plan(run)} on {t.device}, writing to {out}')
     with on_interrupt(lambda *_: t.stop('terminated'), signal.SIGTERM): run.go_on(not quiet)
     if stop_of_all(t.stopped == 'terminated' or None): return 143   # as soon as one is
     if rank(): return 130 if t.stopped else None   # the first process writes
+    if t.stopped and another and not run.iteration:
+        print(f'{out} keeps the run that it had')
+        return 130
     seconds = {} if before is None else dict(seconds=round(before + time.perf_counter() - start, 1))
     with on_interrupt(signal.SIG_IGN):   # for a second or two: impatience must not lose the run
         measured = run.measure() | seconds

@@ -264,6 +264,11 @@ def test_a_real_compiler(tmp_path):
     assert said[0] == 130 and 'interrupted at iteration 0; everything so far is kept' in said[1]
     about = json.loads((tmp_path/'a/metrics.json').read_text())
     assert (about['iterations'], about['stopped']) == (0, 'interrupted')
+    def there(): return {o: o.read_bytes() for o in (tmp_path/'a').rglob('*') if o.is_file()}
+    before = there()
+    for signum, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):   # another run, that does not begin, leaves it as it is
+        assert stop_while_it_compiles(begin(tmp_path, '--steps', '9', '--seed', '4', '--force', '--out', 'a'), signum)[0] == status
+        assert there() == before
     for name, more in dict(a=['--resume'], b=[]).items():
         r = commands.run('gan-train', *small_ring, '--steps', '40', '--quiet', '--out', name, *more, cwd=tmp_path,
                          TORCHINDUCTOR_CACHE_DIR=str(tmp_path/'made'))

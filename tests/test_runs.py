@@ -284,6 +284,76 @@ def test_a_run_that_fails_in_its_first_iteration_leaves_the_folder_as_it_was(tmp
     assert state(Run.open(tmp_path/'run')) == state(run)
 
 
+class _Stops:
+    def before_fit(self, trainer, n): trainer.stop()
+
+
+@pytest.mark.parametrize('n, hooks', [(0, []), (5, [_Stops()])], ids=['nothing to do', 'stopped'])
+def test_a_run_that_makes_no_iteration_leaves_the_folder_as_it_was(tmp_path, n, hooks):
+    new().fit(3, progress=False).save(tmp_path/'run')
+    before, run = files(tmp_path/'run'), new()
+    run.trainer.hooks += hooks
+    run.keep(tmp_path/'run').fit(n, progress=False)
+    assert files(tmp_path/'run') == before
+    run.keep(tmp_path/'other').fit(n, progress=False)   # where there is nothing, it is kept
+    assert run.iteration == 0 and state(Run.open(tmp_path/'other')) == state(run)
+
+
+@pytest.mark.parametrize('longer', [False, True])
+def test_a_run_that_goes_on_in_the_folder_of_another_replaces_all_of_it(tmp_path, longer):
+    own(0).keep(tmp_path/'a').fit(5, progress=False).save(tmp_path/'a', replace=True)
+    own(1).fit(20 if longer else 2, progress=False).save(tmp_path/'b')
+    a, before = Run.open(tmp_path/'a'), files(tmp_path/'b')
+    a.trainer.hooks.append(_Fails(FloatingPointError()))
+    with pytest.raises(FloatingPointError): a.keep(tmp_path/'b').fit(5, progress=False)
+    assert files(tmp_path/'b') == before
+    a = Run.open(tmp_path/'a').keep(tmp_path/'b')
+    a.fit(5, progress=False)
+    assert state(Run.open(tmp_path/'b')) == state(a) and not (tmp_path/'b/config.json').exists()
+    with pytest.warns(UserWarning, match='was not finished'): load_run(tmp_path/'b')
+
+
+def test_what_is_kept_goes_where_it_was_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path); monkeypatch.setenv('HOME', str(tmp_path/'home'))
+    run = new().keep('here', every=5)
+    run.trainer.hooks.append(Checkpoints('there'))
+    run.fit(5, progress=False)
+    (tmp_path/'sub').mkdir(); monkeypatch.chdir(tmp_path/'sub')
+    run.fit(5, progress=False)
+    for folder in ('here/checkpoints', 'there'): assert checkpoint_files(tmp_path/folder)[-1][0] == 10
+    own(0).keep('~/mine').fit(1, progress=False)
+    assert Run.open('~/mine').iteration == Run.open(tmp_path/'home/mine').iteration == 3
+
+
+def test_a_kill_while_rows_are_replaced_leaves_one_run_or_the_other(tmp_path, monkeypatch):
+    import os, shutil
+    from pathlib import Path
+    old = own(0).fit(3, progress=False)
+    old.save(tmp_path/'old')
+    for way in ('keep', 'save'):
+        n, new = 0, own(1)
+        shutil.copytree(tmp_path/'old', tmp_path/way)
+        def killed(f):
+            def call(*args, **kwargs):
+                nonlocal n
+                n += 1
+                shutil.copytree(tmp_path/way, tmp_path/f'{way}-{n}')
+                return f(*args, **kwargs)
+            return call
+        with monkeypatch.context() as m:
+            m.setattr(os, 'replace', killed(os.replace)); m.setattr(Path, 'unlink', killed(Path.unlink))
+            if way == 'keep': new.keep(tmp_path/way).fit(2, progress=False)
+            else: new.fit(2, progress=False).save(tmp_path/way, replace=True)
+        seen = set()
+        for i in range(1, n + 1):
+            r = Run.open(tmp_path/f'{way}-{i}')
+            seen.add(name := 'old' if torch.equal(r.trainer.data.x, old.trainer.data.x) else 'new')
+            if name == 'old': assert state(r) == state(old)
+            r.keep(tmp_path/f'{way}-{i}').fit(1, progress=False)
+            assert state(Run.open(tmp_path/f'{way}-{i}')) == state(r)
+        assert n > 8 and seen == {'old', 'new'} and not (tmp_path/way/'data-before.safetensors').exists()
+
+
 def test_rows_that_are_there_are_not_written_again(tmp_path):
     own(0).save(tmp_path/'run')
     rows = tmp_path/'run/data.safetensors'
@@ -301,6 +371,20 @@ def test_checkpoints_of_the_run_itself_stay(tmp_path):
     run.fit(1, progress=False)
     run.keep(tmp_path, every=5).save(tmp_path, replace=True)
     assert [i for i, _ in checkpoint_files(tmp_path/'checkpoints')] == [12, 13]
+
+
+def test_of_two_averages_none_is_taken_for_the_samples(tmp_path):
+    from gan_nbdev.trainer import EMA
+    def kept(more):
+        run = Run(experiment('ring', **small, ema=5))
+        run.trainer.hooks[:0] = more(run.trainer.gan)
+        with pytest.warns(UserWarning, match='was not finished'): return load_run(run.keep(tmp_path/'run').fit(4, progress=False) and tmp_path/'run')[0], run
+    class Counts:
+        def state_dict(self): return dict(n=1)
+        def load_state_dict(self, s): pass
+    gan, run = kept(lambda gan: [Counts()])
+    assert all(map(torch.equal, gan.generator.parameters(), run.trainer.ema.gan.generator.parameters()))
+    with pytest.raises(ValueError, match='keeps 2 averages'): kept(lambda gan: [EMA(gan, 10_000)])
 
 
 def test_a_picture_that_cannot_be_drawn_costs_no_run(tmp_path, monkeypatch):
@@ -325,6 +409,7 @@ def test_a_folder_that_another_writes_is_not_saved_to(tmp_path):
         with pytest.raises(ValueError, match='is being written by process'): run.save(tmp_path/'run')
         with pytest.raises(ValueError, match='is being written by process'):
             gan_train('ring', steps=1, out=tmp_path/'run')
+        with pytest.raises(ValueError, match='is being written by process'): new().keep(tmp_path/'run').fit(1, progress=False)
     finally: done.set(); thread.join()
     assert not (tmp_path/'run').exists()
     run.save(tmp_path/'run')

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..algorithm import Rule
 from .parts import describe, describe_rule
 from ..support.chance import Lent
-from ..support.checks import warn, whole_number
+from ..support.checks import path_of, warn, whole_number
 from ..support.kinds import leaves
 from ..support.processes import rank
 from ..support.safety import write_atomically
@@ -380,7 +380,7 @@ class Checkpoints:
     def __init__(self, folder,       # made if missing
                  every:int=1000,     # iterations between checkpoints, ≥ 1
                  notes=None):        # kept in each: what JSON can write, or a function that gives it
-        self.folder, self.every, self.notes = Path(folder), whole_number('every', every, 1), notes
+        self.folder, self.every, self.notes = path_of(folder).absolute(), whole_number('every', every, 1), notes
         self.saved = self._outside = None
 
     def before_fit(self, trainer, n):
