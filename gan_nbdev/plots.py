@@ -347,7 +347,7 @@ def _smooth(y, w):
 def _curve(ax, y, colour, label):
     t, style = np.arange(1, len(y) + 1), dict(color=palette[colour])
     ax.plot(t, y, lw=.5, alpha=.25, **style)
-    ax.plot(t, _smooth(y, max(1, len(y)//50)), lw=1.5, label=label, **style)
+    ax.plot(t, _smooth(y, max(1, len(y)//50)), lw=1.5, label=label, marker='o'*(len(y) == 1), **style)
 
 def plot_losses(history:dict, # as `trainer.history`: arrays 'd_loss' and 'g_loss', (t,)
                 ax=None,      # axes to draw on
@@ -382,8 +382,8 @@ def plot_more(history:dict, # as `trainer.history`: terms, figures, what was log
     ax = _axes(ax)
     styles = cycle(product(('-', '--', ':', '-.'), _others))
     for (k, v), (style, colour) in zip(((k, v) for k, v in history.items() if k not in known), styles):
-        t = np.flatnonzero(~np.isnan(v))
-        ax.plot(t + 1, v[t], style, lw=.8, color=colour, label=drawn_words(k))
+        t = np.flatnonzero(np.isfinite(v))
+        ax.plot(t + 1, v[t], style, lw=.8, color=colour, label=drawn_words(k), marker='o'*(len(t) == 1))
     ax.set(xlabel='iteration')
     if ax.lines: _legend_above(ax)
     return ax

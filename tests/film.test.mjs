@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { bare, load } from "./dom.mjs";
 
 const read = (name) => readFileSync(new URL(`../gan_nbdev/lab/static/${name}.js`, import.meta.url), "utf-8");
 const source = read("common") + read("lab").split("\nexport default")[0] + read("film");
@@ -132,6 +133,40 @@ test("D at a place is the byte of its cell; outside there is none", () => {
     [0, 0.2, 1, undefined],
   );
   assert.equal(reel("images")[0].at({ x: [0.5, 0.5] }).D, 0.2);
-  assert.equal(reel("images")[0].at({ x: [0.9, 0.9], near: true }).D, undefined);
   assert.equal(reel("plane", true)[0].at({ x: [0.5, 0.5] }).D, undefined); // a critic's number is no probability
+});
+
+test("a film of one moment stays at it", async () => {
+  const heat = Object.assign([new Uint8Array(4)], { shape: [4] });
+  const info = { fixed: {}, scene: { kind: "plane" }, iterations: [3], said: [["x"]], frame: ["heat"], curves: [] };
+  const model = new film.Reel(info, { heat });
+  model.send({ do: "speed", speed: 500 });
+  model.send({ do: "play" });
+  await new Promise((done) => setTimeout(done, 30));
+  clearInterval(model.clock);
+  assert.deepEqual([model.i, model.state.playing, model.state.iteration, model.state.said], [0, false, 3, ["x"]]);
+});
+
+test("of images, D is that of the picture under the pointer, with the nearest beside and without", async () => {
+  const { Player, Reel, Stage } = await load(["common", "lab", "film"], ["Player", "Stage"]);
+  const answers = [Uint8Array.from({ length: 64 }, (_, i) => 4 * i)];
+  const box = [[0, 1], [0, 1]]; // prettier-ignore
+  const model = new Reel({ iterations: [0], said: [[]], scene: { kind: "images", box, cells: 100 } }, { answers });
+  const D = (near, w, h, px, py) => {
+    const player = bare(Player, Stage, { layers: { near } });
+    const [stage] = player.stages;
+    Object.assign(stage, { scene: model.info.scene, frame: { near } });
+    Object.assign(stage.canvas, { clientWidth: w, clientHeight: h });
+    player.send("at", { who: 0, x: stage.view().back(px, py) });
+    return model.at(player.asked[0]).D;
+  };
+  for (let i = 0; i < 64; i++) {
+    const told = Math.round((4 * i) / 2.55) / 100;
+    const [column, row] = [(i % 8) + 0.5, Math.floor(i / 8) + 0.5];
+    assert.equal(D(true, 500, 275, (column * 246) / 8, (row * 246) / 8), told);
+    assert.equal(D(false, 300, 300, (column * 300) / 8, (row * 300) / 8), told);
+    assert.equal(D(false, 400, 200, 100 + (column * 200) / 8, (row * 200) / 8), told); // in the middle
+  }
+  assert.equal(D(true, 500, 275, 400, 100), undefined); // a real item
+  assert.equal(D(true, 500, 275, 100, 260), undefined); // under the pictures
 });

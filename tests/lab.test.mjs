@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { bare, load } from "./dom.mjs";
 
 const file = (name) => readFileSync(new URL(`../gan_nbdev/lab/static/${name}.js`, import.meta.url));
 const source = Buffer.concat([file("common"), file("lab")]);
@@ -87,6 +88,11 @@ test("the ends of an axis can be told apart", () => {
   assert.deepEqual(lab.ticks(-1.386, -1.372), ["-1.386", "-1.372"]);
   assert.deepEqual(lab.ticks(0, 8.64), ["0", "8.6"]);
   assert.deepEqual(lab.ticks(0, 12345), ["0", "12,345"]);
+  assert.deepEqual(lab.ticks(5000.1, 5000.4), ["5,000.1", "5,000.4"]);
+  assert.deepEqual(lab.ticks(1e6, 1e6 + 1), ["1,000,000", "1,000,001"]);
+  assert.deepEqual(lab.ticks(0, 1e-9), ["0", "1e-9"]);
+  assert.deepEqual(lab.ticks(-1e-12, 3e-12), ["-1e-12", "3e-12"]);
+  assert.deepEqual(lab.ticks(0.3, 0.3), ["0.3", "0.3"]);
 });
 
 test("numbers are short", () => {
@@ -109,14 +115,6 @@ test("arrays come out of the middle of a buffer, aligned or not", () => {
   assert.deepEqual(a.shape, [1, 2]);
 });
 
-test("a curve falls apart where it is not told", () => {
-  assert.deepEqual(lab.stretches([NaN, 1, 2, Infinity, 3, NaN]), [
-    [1, 3],
-    [4, 5],
-  ]);
-  assert.deepEqual([lab.stretches([]), lab.stretches([1, 2])], [[], [[0, 2]]]);
-});
-
 test("the nearest moment", () => {
   assert.equal(lab.nearest([0, 10, 40], 22), 1);
   assert.equal(lab.nearest([0, 10, 40], 99), 2);
@@ -131,4 +129,152 @@ test("a picture keeps its proportions", () => {
 test("colours", () => {
   assert.deepEqual(lab.rgb("#0072B2"), [0, 114, 178]);
   assert.deepEqual(lab.rgb("rgb(1, 2, 3)"), [1, 2, 3]);
+});
+
+// ---- the window, on a page that is none
+
+const { App, Curve, Stage } = await load(["common", "lab"], ["App", "Curve", "Stage"]);
+const { NaN: not } = Number;
+
+function curve(key, names, record) {
+  const tips = [];
+  const app = bare(App, Stage, { tip: (text) => tips.push(text) });
+  const c = new Curve(app, [key, key, names, null, "hint", null]);
+  c.paint([record]);
+  c.read(200);
+  const lines = c.canvas.pen.strokes.filter(([colour]) => colour === "V").map(([, points]) => points.length);
+  return [lines, c.head.textContent, tips[0]];
+}
+
+test("what is told now and then is a line all the same; title and tip say the last of it", () => {
+  const n = 100;
+  const told = (...at) => Float32Array.from({ length: 3 * n }, (_, i) => (at.includes(i % n) ? (i % n) + 1 : not));
+  const step = Float32Array.from({ length: n }, (_, i) => i + 1);
+  const [lines, title, tip] = curve("terms", [], { step, at: [], fid: told(9, 19, 89) });
+  assert.deepEqual(lines, [3]);
+  assert.match(title, /fid 90/);
+  assert.match(tip, /fid (20|90)$/);
+});
+
+test("what is told once is a dot", () => {
+  const step = Float32Array.of(1, 2, 3);
+  const once = Float32Array.of(not, 0.2, not, not, 0.6, not, not, 0.5, not); // least, most, last
+  const record = { step, at: Float32Array.of(0), jsd: Float32Array.of(0.5), fid: once, same: once.map((v) => v && 1) };
+  const [lines, title] = curve("jsd", [["jsd", "", "value"]], record);
+  assert.equal(lines[0], 2); // the two sides of an arc
+  assert.match(title, /0.5/);
+  const [dots, told] = curve("terms", [], record);
+  assert.equal(dots[0], 2);
+  assert.match(told, /fid 0.5/);
+});
+
+test("an axis goes on to the end of the run, where a curve ends before", () => {
+  const step = Float32Array.of(10, 20, 30);
+  const app = bare(App, Stage);
+  const c = new Curve(app, ["terms", "", [], null, "", null]);
+  c.paint([{ step, at: [], v: Float32Array.of(1, 2, not, 1, 2, not, 1, 2, not) }]);
+  assert.ok(c.canvas.pen.words.includes("iteration 30"));
+  c.paint([{ step, at: [], v: new Float32Array(9).fill(not) }]);
+  assert.ok(c.el.hidden);
+});
+
+function shown(scene, frames, more) {
+  const app = bare(App, Stage, more);
+  const parts = (all) => Object.keys(all).map((k) => [k, "uint8", [1]]);
+  const tell = (m, all) =>
+    app.message(
+      { who: 0, ...m, parts: parts(all) },
+      Object.values(all).map((v) => Uint8Array.of(v)),
+    );
+  tell({ do: "scene", names: [], ...scene }, {});
+  frames.forEach(([m, all]) => tell({ do: "frame", ...m }, all));
+  return app.stages[0];
+}
+
+const box = [
+  [0, 1],
+  [0, 1],
+];
+
+test("a new frame keeps of the last one what the game is in numbers, and no array", () => {
+  const first = [
+    { iteration: 5, critic: false, numbers: { value: -1 } },
+    { heat: 10, star: 200 },
+  ];
+  const { frame } = shown({ kind: "plane", layers: ["heat"], box }, [
+    first,
+    [{ iteration: 55, critic: true }, { heat: 20 }],
+  ]);
+  assert.deepEqual([frame.iteration, frame.heat[0], frame.star, frame.numbers], [55, 20, undefined, { value: -1 }]);
+});
+
+const layer_names = [
+  ["fakes", "fakes"],
+  ["star", "best D"],
+  ["near", "nearest"],
+];
+
+test("a screen reader hears the layers of this scene, by their labels", () => {
+  const more = { fixed: { layer_names }, layers: { fakes: true, star: true, near: true } };
+  const label = (layers) => {
+    const stage = shown({ kind: "plane", layers, box }, [[{ iteration: 5 }, {}]], more);
+    stage.describe();
+    return stage.canvas.attrs["aria-label"];
+  };
+  assert.match(label(["near"]), /Layers: nearest\. /);
+  assert.match(label(["fakes", "star"]), /Layers: fakes, best D\. /);
+  assert.match(label([]), /Layers: none\. /);
+});
+
+test("arrow keys carry the probe to the edge, and no further", () => {
+  const stage = shown({ kind: "images", layers: [], box }, []);
+  const press = (key) => stage.canvas.heard.keydown({ key, preventDefault() {} });
+  for (let i = 0; i < 60; i++) press("ArrowRight");
+  for (let i = 0; i < 60; i++) press("ArrowDown");
+  assert.deepEqual(stage.spot, [1, 0]);
+  clearTimeout(stage.later);
+});
+
+test("a place is read off as finely as the picture is wide", () => {
+  const stage = shown({ kind: "table", layers: [], box: [[5000, 5001], [0, 1e-6]] }, []); // prettier-ignore
+  stage.spot = [5000.123456, 1.23456e-7];
+  stage.told({});
+  assert.equal(stage.readout.textContent, "x₁ = 5,000.123   x₂ = 1.23e-7");
+});
+
+test("noise of any mean and spread lies in the picture", () => {
+  const z = Object.assign(
+    Float32Array.from({ length: 512 }, (_, i) => i / 2),
+    { shape: [512, 1] },
+  ); // 0 to 255
+  const stage = shown({ kind: "plane", layers: [], box: [[-1, 1], [-1, 1]] }, []); // prettier-ignore
+  stage.scene.z = z;
+  const at = stage.placed(z);
+  assert.ok(Math.abs(at[0] + at[1022]) < 1e-6 && at[1022] > 0.4 && at[1022] < 1);
+  assert.ok(at.every((v, i) => i % 2 === 0 || v === 0));
+  const one = Object.assign(Float32Array.of(255.5), { shape: [1, 1] });
+  assert.equal(stage.placed(one)[0], at[1022]);
+  assert.deepEqual(lab.spread(Object.assign([1, 5, 3, 5], { shape: [2, 2] }), 1), [5, 1]);
+});
+
+test("the same refusal twice is read twice, once what was asked for is answered", () => {
+  const app = bare(App, Stage, { window: "w", toggled() {}, play: {} });
+  const hear = (heard, error) => {
+    app.state = { settings: {}, heard: { w: heard }, error, said: [], moments: [0] };
+    try {
+      app.sync();
+    } catch {} // the rest of the window is not there
+  };
+  hear(0, "");
+  app.send("set", { k: 1000 });
+  hear(1, "k is too large");
+  app.send("set", { k: 1000 });
+  assert.equal(app.error.textContent, "");
+  hear(1, "k is too large"); // of before
+  assert.equal(app.error.textContent, "");
+  hear(2, "k is too large");
+  assert.deepEqual(app.error.changes, ["k is too large", "", "k is too large"]);
+  app.send("layers", { layers: [] });
+  hear(3, "k is too large");
+  assert.equal(app.error.changes.length, 3);
 });

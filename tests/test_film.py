@@ -71,6 +71,19 @@ def test_a_film_that_a_hook_ends(monkeypatch):
     t.hooks.append(Enough())
     assert record(t, 40, frames=3).iterations[-1] == 7
 
+def test_a_film_of_one_moment(tmp_path):
+    class No:
+        def before_fit(self, trainer, n): trainer.stop('no')
+    t = experiment('ring', **small).trainer()
+    t.hooks.append(No())
+    film = record(t, 40, frames=3)
+    assert repr(film) == 'Film of ring: one moment, at iteration 0' and film.picture() and film.save(tmp_path/'x.gif').exists()
+
+def test_noise_of_any_range_is_in_the_film():
+    film = record(experiment('ring', noise=dict(name='uniform', dim=3, low=0., high=255.), **small).trainer(), 2, frames=2)
+    z, (low, unit) = film.still['z'][:, :2], film._units()['z']
+    assert z.max() > 200 and (low <= z.min(0)).all() and (low + 65535*unit >= z.max(0)).all() and (unit < .1).all()
+
 def test_filming_changes_nothing():
     "One training, stopped to look at by its own blocks"
     a, b = (experiment('ring', **small).trainer() for _ in range(2))

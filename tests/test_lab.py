@@ -874,6 +874,14 @@ def test_no_run_is_lost_to_a_picture(session):
     data.off = False
     ask(s, 'play'); until(lambda: s.error == ''); ask(s, 'pause')
 
+def test_a_closed_lab_answers_each_press(lab):
+    "Or a window would wait for it, and say nothing the second time"
+    o = lab(**small)
+    o.close()
+    for count in (1, 2):
+        o._heard(None, dict(do='step', window='w', count=count), [])
+        assert o.widget.state['heard']['w'] == count and 'is closed' in o.widget.state['error']
+
 def test_a_window_that_is_gone_costs_nothing(session):
     def gone(*_): raise OSError('closed')
     s = session(tell=gone, line_s=0.)

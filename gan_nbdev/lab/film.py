@@ -45,6 +45,7 @@ class Film:
     def __len__(self): return len(self.frames)
     def __repr__(self):
         a, b = self.iterations[0], self.iterations[-1]
+        if len(self) == 1: return f'Film of {self.name}: one moment, at iteration {a:,}'
         return f'Film of {self.name}: {len(self)} moments from iteration {a:,} to {b:,}'
 
 # %% ../../nbs/lab/15_film.ipynb #2c3cf952
@@ -71,8 +72,10 @@ def _units(self:Film):
     place = box[:, 0] - 30*wide, wide/1024
     if self.scene['kind'] == 'series': place = tuple(o[1] for o in place)   # values; moments are all there
     pull = 1/np.float64(self.scene['pull'])   # an arrow of this size is drawn half as long
+    z = self.still['z'][:, :2]
+    noise = z.min(0), np.where(np.ptp(z, 0) > 0, np.ptp(z, 0), 1)/4095
     most = max([o[k].max() for o in self.frames for k in 'pq' if k in o], default=1)
-    return dict(real=place, fakes=place, lines=place, manifold=place, z=(-30, 1/512),
+    return dict(real=place, fakes=place, lines=place, manifold=place, z=noise,
                 arrows=(-200*pull, pull/64), p=(0, most/65000), q=(0, most/65000))
 
 # %% ../../nbs/lab/15_film.ipynb #7aca0ba3

@@ -126,7 +126,9 @@ def _tell(self:Lab, what, info, arrays):
 @patch
 def _heard(self:Lab, _, asked, buffers):
     what, window, count = asked.pop('do'), asked.pop('window', None), asked.pop('count', 0)
-    if self.session.closed and what not in ('ping', 'hello'): self.close()
+    if self.session.closed and what not in ('ping', 'hello'):
+        if window: self.session.heard[window] = count
+        self.close()
     elif what == 'ping': self.widget.send(dict(do='pong'))
     elif what == 'at': self.session.probe(**asked)
     elif not self.session.closed:
@@ -176,7 +178,7 @@ def picture(self:Lab,
         left.set_aspect('auto')
         left.set(xlim=scene.box[0], ylim=scene.box[1])
         left.set_box_aspect(1)   # as in the window
-    if not self.run.iteration: plot_value(dict(value=[0.]), right)
+    if not self.run.iteration: plot_value(dict(value=[]), right)
     else: (plot_value if 'value' in t.history else plot_more)(t.history, right)
     fig.suptitle(drawn_words(title), fontsize=9)
     return as_image(fig)

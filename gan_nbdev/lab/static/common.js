@@ -60,11 +60,15 @@ export function short(v) {
   return String(Number(v.toPrecision(3)));
 }
 
-/** The ends of an axis, with as many digits as it takes to tell them apart. */
-export function ticks(lo, hi) {
-  const places = clamp(1 - Math.floor(Math.log10(hi - lo)), 0, 8);
-  return [lo, hi].map((v) => (Math.abs(v) >= 1000 ? short(v) : String(Number(v.toFixed(places)))));
+/** A number with as many digits as it takes to tell it from others between `lo` and `hi`. */
+export function apart(v, [lo, hi], more = 0) {
+  const places = clamp(1 + more - Math.floor(Math.log10(hi - lo)), 0, 100);
+  const o = Number(v.toFixed(places));
+  return Math.abs(o) < 1000 ? String(o) : o.toLocaleString("en", { maximumFractionDigits: Math.min(places, 20) });
 }
+
+/** The ends of an axis, with as many digits as it takes to tell them apart. */
+export const ticks = (lo, hi) => [lo, hi].map((v) => apart(v, [lo, hi]));
 
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
 export function unpack(parts, buffers) {
@@ -127,7 +131,7 @@ function slider(label, what, oninput, more) {
   return h("input", { type: "range", step: "any", "aria-label": label, "data-do": what, oninput: act, ...more });
 }
 
-const alarm = (text) => h("p.gl-error", { role: "alert", hidden: true }, text);
+const alarm = (text) => h("p.gl-error", { role: "alert", hidden: !!text }, text);
 
 /** Code, and the button that copies it: for Ctrl-C too, where the clipboard is out of reach. */
 function copied(label) {

@@ -316,7 +316,6 @@ class App extends Frame {
     this.lost.hidden = true;
     this.flush();
     if (!this.held && !this.queue.length) this.hand = null;
-    this.error.hidden = !n.error;
     this.error.textContent = n.error;
     if (!this.editing) this.seed.value = n.seed;
     if (!this.told.textContent) this.told.textContent = n.said;

@@ -9,22 +9,18 @@ export function unfold(parts, bytes) {
   let at = 0;
   for (const [name, size, frames, shape, grid, low, unit] of parts) {
     const each = shape.reduce((a, b) => a * b, 1),
-      n = frames * each,
-      cols = low.length;
+      n = frames * each;
     const whole = new Uint8Array(n * size);
     for (let k = 0; k < size; k++) for (let i = 0; i < n; i++) whole[i * size + k] = bytes[at + k * n + i];
     at += n * size;
     const q = size === 4 ? new Float32Array(whole.buffer) : size === 2 ? new Uint16Array(whole.buffer) : whole;
-    if (size === 2)
-      q.forEach((v, i) => {
-        q[i] = (v >>> 1) ^ -(v & 1);
-      });
+    if (size === 2) q.forEach((v, i) => (q[i] = (v >>> 1) ^ -(v & 1)));
     let stride = n; // the differences add up, modulo 2 to the bits
     for (const long of size < 4 ? [frames, ...(grid ? shape.slice(0, 2) : [])] : []) {
       stride /= long;
       for (let i = 0; i < n; i++) if (Math.floor(i / stride) % long) q[i] += q[i - stride];
     }
-    const told = unit ? Float32Array.from(q, (v, i) => low[i % cols] + v * unit[i % cols]) : q;
+    const told = unit ? Float32Array.from(q, (v, i) => low[i % low.length] + v * unit[i % low.length]) : q;
     out[name] = Array.from({ length: frames }, (_, f) => told.subarray(f * each, (f + 1) * each));
     out[name].shape = shape;
   }
@@ -46,7 +42,7 @@ export class Reel {
     this.arrays = arrays;
     this.fixed = info.fixed;
     this.heard = {};
-    this.i = info.iterations.length - 1;
+    this.i = this.last = info.iterations.length - 1;
     this.tell({});
   }
 
@@ -62,15 +58,8 @@ export class Reel {
 
   tell(news) {
     const { iterations, said } = this.info;
-    this.state = {
-      playing: false,
-      speed: 8,
-      moments: iterations,
-      ...this.state,
-      ...news,
-      iteration: iterations[this.i],
-      said: said[this.i],
-    };
+    const now = { iteration: iterations[this.i], said: said[this.i] };
+    this.state = { playing: false, speed: 8, moments: iterations, ...this.state, ...news, ...now };
     if (this.heard["change:state"]) this.heard["change:state"]();
   }
 
@@ -90,13 +79,12 @@ export class Reel {
   }
 
   send(m) {
-    const last = this.info.iterations.length - 1;
     if (m.do === "hello") {
       this.emit({ do: "scene", ...this.info.scene }, ["real", "z"], 0);
-      this.show(last);
+      this.show(this.last);
       this.emit({ do: "curves" }, this.info.curves, 0);
     } else if (m.do === "play") {
-      if (this.i === last) this.show(0);
+      if (this.i === this.last) this.show(0);
       this.tell({ playing: true });
       this.roll();
     } else if (m.do === "speed") {
@@ -117,19 +105,17 @@ export class Reel {
   roll() {
     clearInterval(this.clock);
     this.clock = setInterval(() => {
-      this.show(this.i + 1);
-      if (this.i === this.info.iterations.length - 1) this.send({ do: "pause" });
+      this.show(Math.min(this.i + 1, this.last));
+      if (this.i === this.last) this.send({ do: "pause" });
     }, 1000 / this.state.speed);
   }
 
-  /** D at a place; on images, of the fake there. */
-  at({ x, near }) {
+  /** D at a place; on images, of the fake there: a place in their square, downwards. */
+  at({ x }) {
     const { kind, box, cells } = this.info.scene,
       { heat, answers } = this.arrays;
-    const [c, r, v, n] =
-      kind === "images"
-        ? [cell(x[0], [0, near ? 0.5 : 1], 8), cell(1 - x[1], [0, near ? 0.5 : 1], 8), answers, 8]
-        : [cell(x[0], box[0], cells), kind === "line" ? 0 : cell(x[1], box[1] || box[0], cells), heat, cells];
+    const [v, n] = kind === "images" ? [answers, 8] : [heat, cells];
+    const [c, r] = [cell(x[0], box[0], n), kind === "line" ? 0 : cell(x[1], box[1], n)];
     if (!this.answers() || !v || c < 0 || r < 0) return {};
     const D = Math.round((v[this.i][r * n + c] / 255) * 100) / 100;
     const half = (o) => Math.floor(o / 2), // the best D is known in cells twice as wide
@@ -193,7 +179,12 @@ class Player extends App {
   }
 
   send(what, args = {}) {
-    if (what === "at") args = { ...args, near: this.layers.near };
+    const [{ canvas, frame, scene }] = this.stages;
+    if (what === "at" && scene.kind === "images") {
+      const { clientWidth: w, clientHeight: hgt } = canvas;
+      const [left, side] = square(w, hgt, this.layers.near && frame.near);
+      args = { x: [(args.x[0] * w - left) / side, ((1 - args.x[1]) * hgt) / side] };
+    }
     super.send(what, args);
   }
 

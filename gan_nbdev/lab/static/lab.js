@@ -32,15 +32,18 @@ export function outside(xy, box) {
   return xy.length ? (2 * n) / xy.length : 0;
 }
 
-/** The stretches [from, to) of `y` that are finite. */
-export function stretches(y) {
-  const out = [];
-  y.forEach((o, i) => {
-    if (!Number.isFinite(o)) return;
-    if (i && Number.isFinite(y[i - 1])) out[out.length - 1][1] = i + 1;
-    else out.push([i, i + 1]);
-  });
-  return out;
+/** Mean and standard deviation of column `k` of an array; 1 where it is constant. */
+export function spread(v, k) {
+  const [n, d] = v.shape;
+  const column = Array.from({ length: n }, (_, i) => v[i * d + k]);
+  const mean = column.reduce((a, b) => a + b, 0) / n;
+  return [mean, Math.sqrt(column.reduce((a, b) => a + (b - mean) ** 2, 0) / n) || 1];
+}
+
+/** Where fakes lie in a picture, which they share with the items nearest to them: the left edge and the side, pixels. */
+export function square(w, hgt, near) {
+  const side = Math.min(near ? w / 2 - 4 : w, hgt);
+  return [near ? 0 : (w - side) / 2, side];
 }
 
 /** The index of the number in `sorted` that is nearest to `v`. */
@@ -134,7 +137,7 @@ class Stage {
         if (!step || !this.scene) return;
         e.preventDefault();
         const at = this.spot || this.box().map(([a, b]) => (a + b) / 2);
-        this.probe(this.box().map(([a, b], i) => at[i] + (step[i] * (b - a)) / 40));
+        this.probe(this.box().map(([a, b], i) => clamp(at[i] + (step[i] * (b - a)) / 40, a, b)));
       },
     };
     for (const [what, act] of Object.entries(on)) c.addEventListener(what, act);
@@ -194,7 +197,7 @@ class Stage {
     }
     const words = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const read = Object.entries(words).filter(([k]) => at[k] !== undefined && at[k] !== null);
-    const place = axisNames(names, this.scene.box).map((o, i) => `${o} = ${short(this.spot[i])}`);
+    const place = axisNames(names, this.scene.box).map((o, i) => `${o} = ${apart(this.spot[i], this.scene.box[i], 2)}`);
     const said = at.log_D === undefined ? [] : [verdict(at.D)];
     put(this.readout, [...place, ...read.map(([k, n]) => `${n} ${short(at[k])}`), ...said].join("   "));
   }
@@ -246,13 +249,15 @@ class Stage {
     ["least", "", "most"].forEach((o, i) => put(this.ends[i], this.critic() ? o : ["D = 0, fake", "½", "1, real"][i]));
   }
 
-  /** Noise in the picture: ±3 of the prior fills the box. */
+  /** Noise in the picture: ±3 standard deviations of the prior fill the box. */
   placed(z) {
     const [n, d] = z.shape;
     const make = () => {
       const out = new Float32Array(2 * n);
       this.box().forEach(([a, b], k) => {
-        for (let i = 0; i < n; i++) out[2 * i + k] = (a + b) / 2 + ((k < d ? z[i * d + k] : 0) * (b - a)) / 6.5;
+        const [mean, sd] = k < d ? spread(this.scene.z, k) : [0, Infinity];
+        const far = (v) => (((v - mean) / sd) * (b - a)) / 6.5;
+        for (let i = 0; i < n; i++) out[2 * i + k] = (a + b) / 2 + far(z[i * d + (k % d)]);
       });
       return out;
     };
@@ -344,8 +349,8 @@ class Stage {
   paintImages(p, { shape }, f, on) {
     const near = on.near && f.near;
     if (!f.pictures) return;
-    const side = near ? Math.min(p.w / 2 - 4, p.h) : Math.min(p.w, p.h);
-    p.grid(pictures(f.pictures, 64, shape), 8, near ? 0 : (p.w - side) / 2, side);
+    const [left, side] = square(p.w, p.h, near);
+    p.grid(pictures(f.pictures, 64, shape), 8, left, side);
     if (near) {
       p.grid(pictures(f.near, 64, shape), 8, p.w - side, side);
       p.text("fakes", 2, side + 14, { size: 12 });
@@ -411,9 +416,10 @@ class Stage {
     const now = performance.now();
     if (this.app.state.playing && now - (this.described || 0) < 1500) return;
     this.described = now;
-    const on = Object.keys(this.app.layers).filter((k) => this.app.layers[k]);
+    const seen = ([k]) => this.app.layers[k] && this.scene.layers.includes(k);
+    const on = this.app.fixed.layer_names.filter(seen).map(([, label]) => label);
     const what = `${this.caption.textContent || "The game"} at iteration ${this.frame.iteration}`;
-    this.canvas.setAttribute("aria-label", `${what}. Layers: ${on.join(", ")}. Arrow keys move a probe.`);
+    this.canvas.setAttribute("aria-label", `${what}. Layers: ${on.join(", ") || "none"}. Arrow keys move a probe.`);
   }
 }
 
@@ -444,14 +450,17 @@ class Curve {
     return x.length - 1;
   }
 
-  /** One line of one run: where it is measured, what it is there, and from least to most where it stands for many. */
+  /** One line of one run: where it is told, what it is there, and from least to most where it stands for many. */
   one(run, who, [name, label, colour]) {
-    if (!run?.[name]?.length) return [];
-    const x = measured.includes(name) ? run.at : run.step;
-    const n = x.length;
-    const band = n && run[name].length === 3 * n ? [0, 1, 2].map((k) => run[name].subarray(k * n, (k + 1) * n)) : null;
-    const [y, dash] = [band ? band[2] : run[name], who ? [4, 3] : []];
-    return [{ x, y, band, label, colour: this.app.ink.now()[colour], dash }];
+    const at = (measured.includes(name) ? run?.at : run?.step) || [];
+    const v = run?.[name] || [];
+    const last = v.length - at.length; // where the row of what it is begins
+    const told = [...at.keys()].filter((i) => Number.isFinite(v[last + i]));
+    if (!told.length) return [];
+    const row = (of, from) => told.map((i) => of[from + i]);
+    const band = last ? [row(v, 0), row(v, at.length)] : null;
+    const how = { colour: this.app.ink.now()[colour], dash: who ? [4, 3] : [] };
+    return [{ x: row(at, 0), y: row(v, last), end: at.at(-1), band, label, ...how }];
   }
 
   paint(runs) {
@@ -484,7 +493,7 @@ class Curve {
   lines(p) {
     const all = this.drawn.flatMap((s) => s.band || [s.y]);
     const ends = bounds(this.guide === null ? all : [...all, [this.guide]], this.limits);
-    const end = Math.max(1, ...this.drawn.map((s) => s.x[s.x.length - 1] || 0));
+    const end = Math.max(1, ...this.drawn.map((s) => s.end));
     const v = view([[0, end], ends], p.w - 44, p.h - 18);
     const [X, Y] = [(x) => 40 + v.x(x), (y) => 6 + v.y(y)];
     this.X = X;
@@ -501,13 +510,10 @@ class Curve {
     if (this.guide !== null) path([0, end], [this.guide, this.guide], p.c.guide, 1.2, { dash: [2, 3] });
     for (const { x, y, band, colour, dash } of this.drawn) {
       const wide = band && band[0].some((o, i) => o < band[1][i]);
-      for (const part of stretches(y)) {
-        const cut = (o) => [...o.slice(...part)];
-        const fill = dash.length ? 0.2 : 0.4;
-        const [there, back] = [cut(x), cut(x).reverse()];
-        if (!wide) path(there, cut(y), colour, 1.5, { dash });
-        else path([...there, ...back], [...cut(band[0]), ...cut(band[1]).reverse()], colour, 0.8, { dash, fill });
-      }
+      const fill = dash.length ? 0.2 : 0.4;
+      if (x.length < 2) p.line(colour, 3, (g) => g.arc(X(x[0]), Y(y[0]), 1.5, 0, 7));
+      if (!wide) path(x, y, colour, 1.5, { dash });
+      else path([...x, ...[...x].reverse()], [...band[0], ...[...band[1]].reverse()], colour, 0.8, { dash, fill });
     }
   }
 
@@ -732,6 +738,7 @@ class App extends Frame {
   send(what, args = {}) {
     if (["at", "hello", "ping"].includes(what)) return this.model.send({ do: what, ...args });
     this.warned = null;
+    if (!["line", "layers"].includes(what)) put(this.error, ""); // what is refused again is read again
     this.model.send({ do: what, window: this.window, count: ++this.sent, ...args });
   }
 
@@ -1022,7 +1029,7 @@ class App extends Frame {
       if (!m.who && this.slow) this.slow.clear(); // its pictures were of another scene
       this.kinds(m);
     } else if (m.do === "frame" && stage) {
-      stage.frame = { ...stage.frame, ...m, ...arrays }; // numbers do not come in each one
+      stage.frame = { numbers: stage.frame?.numbers, ...m, ...arrays }; // which do not come in each one
       if (!m.who && this.slow) {
         this.slow.newest = stage.frame;
         this.slow.frame(stage.frame);
@@ -1084,8 +1091,7 @@ class App extends Frame {
     this.play.title = s.playing ? "Stop after this iteration" : "Train, until you press Pause";
     this.root.classList.toggle("gl-playing", s.playing);
     this.root.classList.toggle("gl-given", s.given);
-    this.error.hidden = !s.error;
-    put(this.error, s.error);
+    if (!late) put(this.error, s.error);
     if (!this.warned) put(this.note, s.note);
     this.past.hidden = !s.past;
     put(this.past, `↶ Run before, at ${short(s.past || 0)}`);
