@@ -141,9 +141,10 @@ def frame(self:Scene,
     if 'manifold' in layers:
         out['manifold'] = self.points(gan.generate(self.lattice.flatten(0, 1).to(gan.device)))
     if self.kind == 'line' and not self.known: out |= self._shares(gan)
-    star = 'star' in layers and self.kind == 'plane' and (game is None or 'value' in game.shows)
-    if self.known and (self.kind == 'line' or star):
+    best = game is None or 'value' in game.shows   # in other games it is another one
+    if self.known and (self.kind == 'line' or best and self.kind == 'plane' and 'star' in layers):
         out |= self._star(gan)
+    if not best: out.pop('star', None)
     return out
 
 @patch
