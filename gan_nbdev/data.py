@@ -31,6 +31,13 @@ class Sampler:
             raise ValueError(f'{self} must draw a float32 tensor of shape (n, {self.dim}), not {what}')
         return x if device is None else x.to(device)
 
+# %% ../nbs/01_data.ipynb #0bf26e24
+def _check_steps(what, spread, at, steps):
+    "`ValueError` unless float32 has so many steps within `spread`, where numbers are as large as `at`"
+    step = at.abs()*torch.finfo(torch.float32).eps
+    for s,one,a in zip(*(o[spread < steps*step][:1].tolist() for o in (spread, step, at))):
+        raise ValueError(f'{what} must be at least {steps*one:.3g} around {a:g}, where float32 has steps of about {one:.3g}, not {s:g}')
+
 # %% ../nbs/01_data.ipynb #336b2088
 class Source:
     "Minibatches drawn afresh each time: no position to remember"
@@ -115,6 +122,7 @@ class GaussianMixture(Distribution):
         w,chol = probabilities(weights, k), cholesky_factors(std, cov, k, d)
         for what,o,low in (('means', means, -math.inf), ('standard deviations', chol.diagonal(dim1=1, dim2=2), 0)):
             if len(bad := o[(o.float() <= low) | o.float().isinf()]): raise ValueError(f'{what} must fit float32, not {bad[0].item()}')
+        _check_steps('standard deviations', chol.norm(dim=2), means, 10)
         self.dim,self._terms,self._cache = d, k*d, {}
         self.means,self.weights,self.chol = means.float(), w.float(), chol.float()
         # short cuts for sampling: equal weights, one std for all, axis-parallel components
@@ -259,6 +267,7 @@ def uniform(
         raise ValueError(f'low must be below high, not {low!r} and {high!r}')
     if max(-low, high, high - low) > torch.finfo(torch.float32).max:
         raise ValueError(f'low, high and the width between them must fit float32, not {low!r} and {high!r}')
+    _check_steps('high − low', *torch.tensor([[high - low], [max(abs(low), abs(high))]], dtype=torch.float64), 100)
     return Noise('uniform', dim, _uniform, low=low, high=high)
 
 def sphere(

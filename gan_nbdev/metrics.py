@@ -159,7 +159,7 @@ def js_divergence(p:Tensor, # masses of k cells, ≥ 0, sum 1
 
 # %% ../nbs/05_metrics.ipynb #a10470d1
 def cell_shares(x:Tensor,      # points, (n, d)
-                extent:Tensor, # the box: lowest and highest value per axis, lowest first, (d, 2)
+                extent:Tensor, # the box: lowest and highest value per axis, both inside, lowest first, (d, 2)
                 bins:int,      # cells per axis, ≥ 1
                ) -> Tensor:    # shares, float64, (bins**d + 1,); the last is "outside"
     "Share of the points in each cell of the box, axis 0 running slowest, and outside the box"
@@ -172,8 +172,8 @@ def cell_shares(x:Tensor,      # points, (n, d)
     for part in x.split(2**15):   # what fits the processor's cache
         cell, outside = 0, False
         for v, (lo, hi) in zip(part.double().T, extent):
-            i = ((v - lo)/(hi - lo)*bins).floor().clamp(-1, bins).long()   # clamp: 1e30 is no integer
-            cell, outside = cell*bins + i, outside | (i < 0) | (i >= bins)
+            i = ((v - lo)/(hi - lo)*bins).floor().clamp(0, bins - 1).long()   # clamp: 1e30 is no integer, and the highest value is inside
+            cell, outside = cell*bins + i, outside | (v < lo) | (v > hi)
         counts += torch.where(outside, len(counts) - 1, cell).bincount(minlength=len(counts))
     return counts.double()/len(x)
 

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from .support.calls import remembers
 from .support.chance import Lent
 from .support.checks import naming, seed_number, whole_number
-from .support.kinds import short
+from .support.kinds import plain, short
 from .support.tensors import class_numbers, in_pieces, probabilities, random_generator, real_tensor
 
 # %% ../nbs/02_networks.ipynb #1b75143d
@@ -57,8 +57,8 @@ def _sizes(name, v):
     return tuple(whole_number(f'{name}[{i}]', n, 1) for i, n in enumerate(v))
 
 def _pick(kind, name, table):
-    if name not in table:
-        raise ValueError(f'unknown {kind} {name!r}: choose one of {", ".join(table)}')
+    if not isinstance(name, str) or name not in table:
+        raise ValueError(f'unknown {kind} {short(name)}: choose one of {", ".join(table)}')
     return table[name]
 
 # %% ../nbs/02_networks.ipynb #bae4c5fd
@@ -78,7 +78,7 @@ inits = dict(torch=_torch_init, xavier=_no_bias(nn.init.xavier_uniform_),
 def _initialiser(init, seed):
     "A function that fills one `nn.Linear`"
     if callable(init): return lambda lin: (lin.reset_parameters(), init(lin))   # which may leave some as torch has them
-    if isinstance(init, Real):
+    if isinstance(init, Real) and not isinstance(init, bool):
         if not (math.isfinite(init) and init > 0):
             raise ValueError(f'init must be above 0 when it is a number, not {init}')
         f = _no_bias(nn.init.uniform_, a=-float(init), b=float(init))
@@ -165,18 +165,19 @@ def mlp(n_in:int,                # inputs, ≥ 1
 
 # %% ../nbs/02_networks.ipynb #ec93d9af
 def _check_choices(choices, n_out):
-    end = 0
-    for first, n in choices:
-        if not (end <= first and n >= 2 and first + n <= n_out):
-            raise ValueError(f'choices must be (first, how many) in order, within {n_out} outputs, not {short(choices)}')
+    end, wrong = 0, ValueError(f'choices must be (first, how many) in order, within {n_out} outputs, not {short(choices)}')
+    try: pairs = [(whole_number('first', first, 0), whole_number('how many', n, 2)) for first, n in choices]
+    except (TypeError, ValueError): raise wrong from None
+    for first, n in pairs:
+        if not end <= first <= n_out - n: raise wrong
         end = first + n
-    return choices
+    return pairs
 
 def _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout):
     _at_least_1(n_in=n_in, n_out=n_out, pieces=pieces)
     if norm not in (None, 'batch'): raise ValueError(f"norm must be None or 'batch', not {norm!r}")
     for name, p in (('dropout', dropout), ('input_dropout', input_dropout)):
-        if not 0 <= p < 1: raise ValueError(f'{name} must lie in [0, 1), not {p}')
+        if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= p < 1: raise ValueError(f'{name} must lie in [0, 1), not {short(plain(p))}')
 
 # %% ../nbs/02_networks.ipynb #50fd0eda
 def mlp_generator(noise_dim:int,     # length of z, ≥ 1

@@ -109,6 +109,7 @@ def _check(run, iterations, layers, **whole):
     if whole['cells'][0] % 2: raise ValueError(f'cells must be even, not {whole["cells"][0]}')
     if isinstance(run, Lab) and len(run.session.runs) > 1:
         raise ValueError('run must not be a Lab that compares two runs: go back to one')
+    if not isinstance(layers, (list, tuple, set)): raise ValueError(f'layers must be a list of names, not {layers!r}')
     if odd := [o for o in layers if o not in _grounds]:
         raise ValueError(f'unknown layer {odd[0]!r}: choose from {", ".join(_grounds)}')
     if iterations is None and (isinstance(run, Trainer) or not _recorded(_run(run))):
