@@ -29,7 +29,7 @@ from torch import Tensor
 from .datasets.files import get_data
 from .metrics import coverage
 from .support.checks import drawn_words, shape_words, warn, whole_number
-from .support.items import item_kind, kind_of, pictures, pixel_range, time_axis
+from .support.items import drawn_range, item_kind, kind_of, pictures, pixel_range, time_axis
 from .support.kinds import short
 from .support.record import curves
 from .support.tensors import finite_tensor, real_tensor
@@ -82,13 +82,13 @@ def mosaic(x,                # images, (n, …), data units
     return out
 
 # %% ../nbs/06_plots.ipynb #76dd76a7
-def image_grid(x,               # images, (n, h·w) or (n, *shape), data units; or points, (n, d)
-               shape,           # of one item, (d,) for points; or their data object, which knows black and white
+def image_grid(x,               # images, (n, h·w) or (n, *shape), data units; or other items
+               shape,           # of one item, (d,) for points; or their data object, which knows series, black and white
                ax=None,         # axes to draw on
                n_cols:int=None, # images side by side; None: about a square
               ) -> Axes:                # the axes
-    "Images on a grid; points are scattered, since they are their own picture"
-    if len(_form(shape)[0]) == 1: return plot_samples(x, ax=ax)
+    "Images on a grid; points and series as `plot_samples` draws them, since they are their own picture"
+    if _kind(shape) != 'image': return plot_samples(x, ax=ax, shape=shape)
     return _show(mosaic(x, shape, n_cols), ax)
 
 def _show(pic, ax):
@@ -121,8 +121,9 @@ def plot_samples(fake,        # G's samples, (n, d) or (n, …), the data's unit
 
 # %% ../nbs/06_plots.ipynb #f8ea19b9
 def _histogram(sets, ax):
-    sets = {k: o[np.isfinite(o)] for k, o in sets.items()}
-    bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
+    sets = {k: o[np.isfinite(o)].astype(float) for k, o in sets.items()}   # float32 would not hold 60 bins around 1e8
+    some = np.concatenate([*sets.values()])
+    bins = np.linspace(*(drawn_range(some.min(), some.max()) if len(some) else (0, 1)), 61)
     for name in reversed(sets):
         filled = name == 'generator'
         with np.errstate(invalid='ignore'):   # where no number is left
@@ -134,12 +135,14 @@ def _histogram(sets, ax):
 def _alike(a, b): return max(a, b) <= 5*min(a, b)   # may both axes have one unit?
 
 def _scatter(sets, ax):
+    d = sets['generator'].shape[1]
+    some = [np.concatenate([o[:, i][np.isfinite(o[:, i])] for o in sets.values()]) for i in range(min(d, 2))]
+    for o in some:
+        if len(o): drawn_range(o.min(), o.max())   # `ValueError` for what is too large
     for name in reversed(sets):
         style = dict(s=3, alpha=.6) if name == 'generator' else dict(s=9, alpha=.25)
         ax.scatter(*sets[name][:, :2].T, color=palette[name], label=name, linewidths=0, **style)
-    d = sets['generator'].shape[1]
     ax.set(xlabel='$x_1$', ylabel='$x_2$' + (f' (of {d})' if d > 2 else ''))
-    some = [np.concatenate([o[:, i][np.isfinite(o[:, i])] for o in sets.values()]) for i in range(min(d, 2))]
     spans = [np.ptp(o) if len(o) else 0 for o in some]
     if d == 2 and _alike(*spans): ax.set_aspect('equal', adjustable='datalim')
     _legend_above(ax)
@@ -208,10 +211,13 @@ def _named(ax, data, skip=0):
 def _of_table(sets, ax):
     "The first two columns of numbers, or else of dates, or the one that there is, or how often the values of the first column occur"
     columns = sets['generator'].columns   # the data's own have no class
+    for k, v in sets.items():
+        if len(twice := v.columns[v.columns.duplicated()]): raise ValueError(f'{dict(generator="fake", data="real")[k]} has several columns called {twice[0]!r}')
     shared = [o for o in columns if all(o in v for v in sets.values())]
     if not shared: raise ValueError(f'fake and real have no column in common: {", ".join(map(str, columns))[:120]}')
-    names = [o for o in shared if sets['generator'][o].dtype.kind in 'fiu']
-    dates = [] if names else [o for o in shared if sets['generator'][o].dtype.kind == 'M']
+    def all_of(kinds): return [o for o in shared if all(v[o].dtype.kind in kinds for v in sets.values())]
+    names = all_of('fiu')
+    dates = [] if names else all_of('M')
     names = names or dates
     names.sort(key=lambda o: all(v[o].nunique() < 2 for v in sets.values()))   # what never varies comes last
     if names:
@@ -265,8 +271,7 @@ def _box(data):
     if hasattr(data, 'extent'): return data.extent
     x = data.unscale(data.sample(2000, torch.Generator().manual_seed(0))).double()
     low, high = x.amin(0), x.amax(0)
-    room = torch.where(low < high, .3*(high - low), 1)
-    return torch.stack([low - room, high + room], 1)
+    return [drawn_range(*o, .3) for o in zip(low.tolist(), high.tolist())]
 
 def _check_gan(gan):
     if not hasattr(gan, 'generate'): raise ValueError(f'gan must be a GAN, as trainer.gan, not {short(gan)}')
@@ -277,7 +282,7 @@ def _prob(gan, x):
     if gan.pack > 1: raise ValueError(f'this D judges {gan.pack} items at once, so that no place has a probability of its own')
     if getattr(gan, 'classes', None): raise ValueError(f'this D is told one of {gan.classes} classes, so that no place has a probability of its own')
     if x.shape[1] != gan.dim: raise ValueError(f'gan must judge items of {x.shape[1]} numbers, as are drawn, not of {gan.dim}')
-    return gan.prob(x.to(gan.device)).float().cpu()
+    return gan.prob(x.float().to(gan.device)).float().cpu()
 
 def plot_probability(gan,           # a GAN over the plane
                      extent,        # box to draw, (2, 2): low and high per axis; or a data object or `DataFrame` in the plane
@@ -294,11 +299,11 @@ def plot_probability(gan,           # a GAN over the plane
         raise ValueError(f'extent must be a box, (2, 2), or data in the plane, not {short(extent)}')
     table = extent
     if data: extent, scale = _box(extent), scale or extent.scale
-    extent = finite_tensor('extent', extent).float().cpu()
+    extent = finite_tensor('extent', extent).cpu()   # float64 as far as model units: unix times need it
     if extent.shape != (2, 2): raise ValueError(f'extent must be (2, 2), not {tuple(extent.shape)}')
     if not (extent[:, 0] < extent[:, 1]).all(): raise ValueError(f'extent must be (lowest, highest) of each axis, not {extent.tolist()}')
     u, v = (np.linspace(*o.tolist(), n) for o in extent)
-    x = torch.cartesian_prod(*(torch.from_numpy(o).float() for o in (u, v)))
+    x = torch.cartesian_prod(*map(torch.from_numpy, (u, v)))
     p = _prob(gan, scale(x) if scale else x).reshape(n, n).T.numpy()
     ax = _axes(ax, (3.4, 2.6))
     im = ax.pcolormesh(u, v, p, cmap=d_map, vmin=0, vmax=1, shading='nearest', rasterized=True)
@@ -320,8 +325,8 @@ def plot_1d(gan,                            # a GAN over the line
     if not hasattr(data, 'log_prob') or not hasattr(data, 'extent'): raise ValueError(f'plot_1d needs a known density, which {data.name} has not')
     whole_number('n', n, 1)
     lo, hi = data.extent[0].tolist()
-    x = torch.linspace(lo, hi, 400)
-    p, d, ax = data.log_prob(x[:, None]).exp(), _prob(gan, x[:, None]), _axes(ax)
+    x, p = _fine(data, lo, hi)
+    d, ax = _prob(gan, x[:, None]), _axes(ax)
     ax.plot(x.numpy(), p.numpy(), ':', color=palette['data'], label='$p_{data}$')
     fake = _array(gan.sample(n, generator or _rng(gan)))
     counts, edges = np.histogram(fake, bins=80, range=(lo, hi))
@@ -333,16 +338,35 @@ def plot_1d(gan,                            # a GAN over the line
     ax.legend(handles=ax.get_legend_handles_labels()[0] + ax.right.lines, frameon=False, fontsize=8)
     return ax
 
+def _fine(data, lo, hi):
+    "Places from `lo` to `hi`, and the density there: as many as it takes, where modes are narrow"
+    def density(x): return data.log_prob(x[:, None]).exp()
+    seen = data.sample(1000, torch.Generator().manual_seed(0))[:, 0]   # where the modes are
+    x = torch.cat([torch.linspace(lo, hi, 400), seen.clamp(lo, hi)]).double().unique()
+    p = density(x)
+    for _ in range(40):   # halves the steps in which a straight line would miss mass
+        middle = (x[1:] + x[:-1])/2
+        q = density(middle)
+        off = (q - (p[1:] + p[:-1])/2).abs()*x.diff() > 1e-5
+        if not off.any(): break
+        x, order = torch.cat([x, middle[off]]).sort()
+        p = torch.cat([p, q[off]])[order]
+    return x, p
+
 def _rng(gan, seed=0): return torch.Generator(gan.device).manual_seed(seed)
 
 # %% ../nbs/06_plots.ipynb #610ba500
 def _smooth(y, w):
     "Mean of the last `w` values at each place (of all so far at the beginning), without those that are NaN"
     known = ~np.isnan(y := np.asarray(y, float))
-    s, n = (np.concatenate([[0.], np.cumsum(o)]) for o in (np.where(known, y, 0), known))
-    i = np.arange(1, len(s))
-    j = np.maximum(i - w, 0)
-    with np.errstate(invalid='ignore'): return (s[i] - s[j])/(n[i] - n[j])   # NaN where there is none
+    with np.errstate(invalid='ignore', over='ignore'):
+        return _sums(np.where(known, y, 0.), w)/_sums(known, w)   # NaN where there is none
+
+def _sums(y, w):
+    "Of the last `w` values at each place: what is left of the block before, and this one so far; a difference of two sums would never forget a huge value"
+    blocks = np.pad(y, (w, -len(y) % w)).reshape(-1, w)
+    left = blocks[:-1, :0:-1].cumsum(1)[:, ::-1]
+    return (np.pad(left, ((0, 0), (0, 1))) + blocks[1:].cumsum(1)).ravel()[:len(y)]
 
 def _curve(ax, y, colour, label):
     t, style = np.arange(1, len(y) + 1), dict(color=palette[colour])
@@ -416,7 +440,7 @@ def plot_interpolation(gan,                            # a GAN
     "Latent walks: a row of images each, or a dotted path (first two columns); model units without data object"
     image = shape is not None and _kind(shape) == 'image'
     x = interpolation(gan, n, rows, generator).cpu()
-    if hasattr(shape, 'unscale'): x = shape.unscale(x.flatten(0, 1)).unflatten(0, (rows, n)).float()
+    if hasattr(shape, 'unscale'): x = shape.unscale(x.flatten(0, 1)).unflatten(0, (rows, n)).double()
     if image: return image_grid(x.flatten(0, 1), shape, ax, n_cols=n)
     if x.shape[2] == 1: x = torch.cat([torch.linspace(0, 1, n).expand(rows, n)[..., None], x], 2)
     ax = _axes(ax)

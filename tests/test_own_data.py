@@ -23,6 +23,7 @@ from gan_nbdev.all import *
 from gan_nbdev.datasets.tables import table as read_table
 from gan_nbdev.cli import gan_eval, gan_sample, gan_train
 from gan_nbdev.engines.recorded import Recorded
+from gan_nbdev.measures.pairs import marginals_and_pairs
 from gan_nbdev.run_folders import read_record
 from gan_nbdev.study import combinations, study
 
@@ -651,6 +652,70 @@ def test_axes_of_other_units_do_not_squeeze_each_other():
     data = get_data(pd.DataFrame(dict(u=x[:, 0], v=1000*x[:, 1])))
     ax = plot_probability(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), data)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ('u', 'v', 'auto')
+
+
+def _far():
+    t = 1_700_000_000 + np.arange(600.)
+    return np.stack([t, np.sin(t)], 1)
+
+def test_unix_times_are_told_apart_in_every_plot():
+    data = Samples(_far())
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+    for what in (data, [[1.7e9, 1.7e9 + 600], [-1., 1.]], pd.DataFrame(_far(), columns=['t', 'v'])):
+        more = {} if hasattr(what, 'shape') else dict(scale=data.scale)
+        p = np.asarray(plot_probability(gan, what, **more).collections[0].get_array()).reshape(100, 100)
+        assert len(np.unique(p, axis=1).T) > 90
+    walk = np.concatenate([o.get_xdata() for o in plot_interpolation(gan, data, n=50).lines])
+    assert len({*walk}) > 150
+    dots = plot_fakes(data.unscale(data.x), data).collections[1].get_offsets()
+    assert len({*dots[:, 0]}) > 590
+
+@pytest.mark.parametrize('v', [[1e8, 1e8 + 8], [1e8]*10, [1e16], [1e20]*3, [1e38, -1e38, 3e38]], ids=str)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_a_histogram_of_numbers_that_are_nearly_equal_or_huge(v, dtype, recwarn):
+    ax = plot_samples(x := torch.tensor(v, dtype=dtype)[:, None])
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    assert low < x.double().min() and x.double().max() < high and len({*ax.patches[0].get_xy()[:, 0]}) == 61 and not recwarn
+
+def test_a_column_is_a_number_where_it_is_one_in_both():
+    ax = plot_samples(pd.DataFrame(dict(a=[1, 2, 3], b=[1, 2, 3])), pd.DataFrame(dict(a=['x', 'y', 'z'], b=[1, 2, 3])))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ('b', 'density')
+
+@pytest.mark.parametrize('std', [.5, .01, .001, 1e-5])
+def test_peaks_of_a_density_are_as_high_and_as_heavy_as_they_are(std):
+    data, gan = mixture_1d((-2., 1.), std, (.9, .1)), GAN(mlp_generator(1, 1, (8,)), mlp_discriminator(1, (8,)), normal(1))
+    ax = plot_1d(gan, data)
+    x, p = ax.lines[0].get_data()
+    assert len(x) == len(ax.right.lines[0].get_xdata()) < 5000
+    assert np.trapezoid(p, x) == pytest.approx(1, abs=.002)
+    for at, w in ((-2, .9), (1, .1)): assert p[abs(x - at) < 2*std].max() == pytest.approx(w/std/np.sqrt(2*np.pi), rel=.001)
+
+@pytest.mark.parametrize('huge', [1e17, 1e300, np.inf, -np.inf])
+def test_one_huge_loss_is_forgotten_after_a_while(huge, recwarn):
+    v = np.ones(1000); v[10] = huge
+    for ax in (plot_losses(dict(d_loss=v, g_loss=v)), plot_value(dict(value=v))):
+        smooth = ax.lines[1].get_ydata()
+        assert (smooth[:10] == 1).all() and (smooth[30:] == 1).all() and abs(smooth[10:30]).min() > 1e15
+    assert not recwarn
+
+def test_series_on_a_grid_are_lines():
+    waves = np.sin(np.arange(1200.).reshape(10, 60, 2)/9)
+    for data in (Samples(waves, kind='series'), Samples(waves[..., 0], kind='series')):
+        x = data.unscale(data.x)
+        got, want = ([o.get_ydata().tolist() for o in ax.lines] for ax in (image_grid(x, data), plot_samples(x, shape=data)))
+        assert len(got) == 10*np.prod(data.shape[1:], dtype=int) and got == want
+
+@pytest.mark.parametrize('gone', ['real', 'fake'])
+def test_missing_cells_make_no_histogram_smaller(gone):
+    rng = np.random.default_rng(0)
+    both = {k: pd.DataFrame(dict(a=rng.uniform(size=1000), c=rng.choice([*'xy'], 1000))) for k in ('real', 'fake')}
+    both[gone].loc[:599, ['a', 'c']] = np.nan
+    with_gaps = marginals_and_pairs(**both).axes
+    both[gone] = both[gone].dropna()
+    for a, b in zip(with_gaps[::3], marginals_and_pairs(**both).axes[::3]):
+        def tops(ax): return [np.max(o.get_xy()[:, 1]) if hasattr(o, 'get_closed') else o.get_height() for o in ax.patches]
+        assert tops(a) == pytest.approx(tops(b))
 
 
 def test_dates_are_drawn_as_dates_in_every_plane():

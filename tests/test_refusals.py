@@ -20,6 +20,8 @@ from gan_nbdev.experiments import experiment
 from gan_nbdev.games.began import Reconstruction
 from gan_nbdev.games.combinations import smoothed
 from gan_nbdev.games.table import games, make_game
+from gan_nbdev.lab import record
+from gan_nbdev.measures.pairs import marginals_and_pairs
 from gan_nbdev.measures.stacked import stacked
 from gan_nbdev.networks import GAN, mlp, mlp_discriminator, mlp_generator, start_at_mean
 from gan_nbdev.plots import (LivePlot, image_grid, interpolation, mosaic, plot_1d, plot_fakes, plot_interpolation, plot_losses,
@@ -106,6 +108,22 @@ refused = {
     'one width for a list': (lambda: mlp(2, 2, 128), 'hidden must be a list of whole numbers, not 128'),
     'one number for a shape': (
         lambda: GAN(mlp_generator(2, 4), mlp_discriminator(4), normal(2), shape=4), 'shape must be a list of whole numbers, not 4'),
+    **{f'{k}={v!r}': (lambda k=k, v=v: mlp(4, 4, **{k: v}), f'^{why}, not {re.escape(short(v))}$') for k, v, why in (
+        ('dropout', '0.5', r'dropout must lie in \[0, 1\)'), ('input_dropout', True, r'input_dropout must lie in \[0, 1\)'),
+        *[('choices', v, r'choices must be \(first, how many\) in order, within 4 outputs') for v in ([3], 3, [(0, 2.5)], [(0, 2), (1, 2)], [('a', 2)])])},
+    **{f'{k}={v!r}': (lambda k=k, v=v: mlp(4, 4, **{k: v}), f'^unknown {what} {re.escape(short(v))}: choose one of') for k, v, what in (
+        ('act', ['relu'], 'activation'), ('out', ['relu'], 'output activation'), ('init', True, 'init'), ('init', ['he'], 'init'))},
+    'a uniform that float32 makes one number': (lambda: uniform(2, 1e8, 1e8 + 1), r'^high − low must be at least .* around 1e\+08, .*, not 1$'),
+    **{f'a mixture that float32 makes a few numbers, {k}': (f, r'^standard deviations must be at least .* around -?1e\+08, .*, not 1$') for k, f in dict(
+        one=lambda: GaussianMixture([[1e8]], 1.), second=lambda: GaussianMixture([[0., 0.], [0., -1e8]], 1.), cov=lambda: GaussianMixture([[1e8, 0.]], cov=np.eye(2)),
+        line=lambda: mixture_1d([1e8], 1.)).items()},
+    'frames with two columns of one name': (
+        lambda: plot_samples(_frame, pd.DataFrame(np.ones((3, 2)), columns=[*'aa'])), "^real has several columns called 'a'$"),
+    **{f'{what} too large to draw': (lambda x=x: plot_samples(x), r'numbers from -1e\+308 to 1e\+308 are too large to be drawn$')
+       for what, x in (('a line', np.array([[1e308], [-1e308]])), ('a plane', np.array([[1e308, 0], [-1e308, 0]])), ('a column', pd.DataFrame(dict(a=[1e308, -1e308], b=[1, 2]))))},
+    'pairs too large to draw': (lambda: marginals_and_pairs(*[pd.DataFrame(dict(a=[1e308, -1e308]))]*2), 'are too large to be drawn$'),
+    'layers of a film in number': (lambda: record(_made(), 3, layers=5), '^layers must be a list of names, not 5$'),
+    'a layer of a film': (lambda: record(_made(), 3, layers='heat'), "^layers must be a list of names, not 'heat'$"),
     **{f'weights of seed {v}': (lambda v=v: mlp(2, 2, seed=v), f'seed must be a whole number of at least 0, not {v}') for v in (1.5, -1)},
     'a start at the mean of no sigmoid': (lambda: start_at_mean(torch.nn.Linear(2, 2), [.5, .5]), 'must be an mlp that ends in a sigmoid'),
     'shares that sum to 2': (lambda: _made(classes=4).gan.set_shares([.5]*4), 'must sum to 1, not 2'),

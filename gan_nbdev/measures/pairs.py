@@ -19,6 +19,7 @@ from ..datasets.tables import plain_column
 from .columns import column_numbers, is_category
 from ..plots import palette
 from ..support.checks import drawn_words, whole_number
+from ..support.items import drawn_range
 
 # %% ../../nbs/measures/02_pairs.ipynb #8be4d4ea
 _most = 7   # categories with a place of their own
@@ -43,9 +44,7 @@ class _Axis:
             # the box of the real values and some room; a few samples may lie outside, and are not shown
             v = column_numbers(real)
             v = v[np.isfinite(v)]
-            lo, hi = (v.min(), v.max()) if len(v) else (0., 1.)
-            room = .15*(hi - lo) or .5
-            self.low, self.high = lo - room, hi + room
+            self.low, self.high = drawn_range(*((v.min(), v.max()) if len(v) else (0, 1)), .15)
     def __call__(self, column):
         "Positions (n,), NaN where a cell is missing"
         there = column.notna().to_numpy()
@@ -83,6 +82,7 @@ def _marginal(ax, axis, sets):
     else:
         bins = np.linspace(axis.low, axis.high, 31)
         for kind, v in sets.items():
+            v = v[~np.isnan(v)]
             seen = v[(v >= axis.low) & (v <= axis.high)]
             style = dict(histtype='stepfilled', alpha=.5) if kind == 'generator' else dict(histtype='step')
             ax.hist(seen, bins, weights=np.full(len(seen), 1/max(len(v), 1)), color=palette[kind], **style)
