@@ -38,7 +38,8 @@ test("positions: low bytes, then high ones; signs take turns; low + step each", 
   const { xy } = film.unfold([["xy", 2, 2, [1, 2], false, [-1, 10], [0.5, 1]]], bytes);
   assert.deepEqual([...xy[0]], [149, 10 + 65535]); // 300, and −1, which is 65,535
   assert.deepEqual([...xy[1]], [149.5, 10 + 65533]);
-  assert.ok(xy[0] instanceof Float32Array);
+  const far = film.unfold([["xy", 2, 1, [2, 1], false, [1_700_000_000], [0.5]]], Uint8Array.of(2, 4, 0, 0));
+  assert.deepEqual([...far.xy[0]], [1_700_000_000.5, 1_700_000_001]); // which float32 cannot tell apart
 });
 
 test("curves come out as they went in, also in the middle of the bytes", () => {

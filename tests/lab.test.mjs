@@ -113,6 +113,8 @@ test("arrays come out of the middle of a buffer, aligned or not", () => {
   const { a } = lab.unpack([["a", "float32", [1, 2]]], [new DataView(bytes.buffer, 1, 8)]);
   assert.deepEqual([...a], [1, -2]);
   assert.deepEqual(a.shape, [1, 2]);
+  const far = new Float64Array([1_700_000_000, 1_700_000_001]); // which float32 cannot tell apart
+  assert.deepEqual([...lab.unpack([["a", "float64", [2]]], [new DataView(far.buffer)]).a], [...far]);
 });
 
 test("the nearest moment", () => {

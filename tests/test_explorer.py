@@ -64,7 +64,8 @@ def test_large_images_are_small_where_there_are_many():
 @pytest.mark.parametrize('form', forms.series)
 def test_series(form):
     e, t = explored(Samples(forms.series[form], kind='series'))
-    near = np.frombuffer(bytes_in(e.widget.now, 'near'), 'f4')
+    dtype = next(o[1] for o in e.widget.now['parts'] if o[0] == 'near')
+    near = np.frombuffer(bytes_in(e.widget.now, 'near'), dtype)
     assert e.widget.fixed['shape'][0] == 64 and 16.9 < abs(near).min() < abs(near).max() < 23.1
     whole(e)
     assert executed(e, trainer=t)

@@ -3,12 +3,12 @@ import itertools, json, shutil, subprocess, sys, threading, time
 from pathlib import Path
 
 import numpy as np
-import pytest, torch
+import pandas as pd, pytest, torch
 
 import forms
 from gan_nbdev.all import *
 from gan_nbdev.experiments import experiment
-from gan_nbdev.lab import Lab, record
+from gan_nbdev.lab import Explorer, Lab, record
 from gan_nbdev.lab.controls import control_values, controls, turned
 from gan_nbdev.lab.course import lessons
 from gan_nbdev.lab.eye import Eye
@@ -690,6 +690,35 @@ def test_data_of_ones_own_is_shown_in_its_own_units(lab, name):
         assert scene['names'] and (20 < first.mean() < 80 if scene['names'][0] == 'a' else 160 < first.mean() < 185)
         assert scene['box'][0][0] < first.mean() < scene['box'][0][1]
     assert o.picture() is not None
+
+def _times(n=600): return 1_700_000_000 + np.arange(float(n)), np.random.default_rng(0).normal(size=n)
+far = dict(table=lambda: pd.DataFrame(dict(t=_times()[0].astype(int), v=_times()[1])), plane=lambda: np.stack(_times(), 1),
+           line=lambda: _times()[0][:, None], three=lambda: np.stack([*_times(), _times()[1]], 1),
+           series=lambda: Samples(_times(6400)[0].reshape(100, 64)[:, np.random.default_rng(0).permutation(64)], kind='series'))
+
+@pytest.mark.parametrize('form', far)
+def test_unix_times_are_told_apart(lab, form):
+    "Of which float32 has one in 128"
+    o = lab(data=far[form](), **small)
+    (_, scene, still), (_, _, frame) = shows(o)
+    fakes, (low, high) = frame['lines' if form == 'series' else 'fakes'], scene['box'][form == 'series']
+    assert len({*still['real'][..., 0].ravel()}) > 300 and len({*fakes[..., 0].ravel()}) > 300
+    assert 500 < high - low < 20_000 and low < 1_700_000_000 < high
+    if form in ('table', 'plane', 'line'):
+        seen = Scene(o.trainer.gan, o.trainer.data, cells=100)
+        assert len({*seen.places[:, 0].tolist()}) == 100
+        at = [seen.probe(o.trainer.gan, o.trainer.game, [1_700_000_000 + t, 0.])['D'] for t in (300, 360)]
+        assert at[0] != at[1]
+    x = Explorer(o)
+    assert x.view.ground()['fakes'].dtype == (np.float32 if form == 'line' else np.float64)
+    assert x.view.box == scene['box']
+    assert o.picture() is not None and record(o, 2, frames=2).picture() is not None
+
+def test_a_large_constant_has_some_room():
+    x = np.stack([np.full(50, 1e17), np.random.default_rng(0).normal(size=50)], 1)
+    with pytest.warns(UserWarning, match='never vary'): data = Samples(x)
+    scene = Scene(GAN(mlp_generator(2, 2, (8,)), mlp_discriminator(2, (8,)), normal(2)), data)
+    assert len(scene.grid[:, 0].unique()) == 100
 
 @pytest.mark.parametrize('form', forms.images)
 def test_real_images_are_those_that_were_given(lab, form):

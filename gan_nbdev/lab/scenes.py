@@ -18,6 +18,7 @@ from .sights import Sight
 from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_divergence,
                                true_shares)
 from ..networks import evaluating
+from ..support.items import drawn_range
 from ..value import log_d, log_not_d
 
 # %% ../../nbs/lab/03_scenes.ipynb #12f7177b
@@ -39,22 +40,21 @@ class Scene:
         self.z = gan.noise.sample(dict(images=64, series=Sight.lines).get(self.kind, n), rng, 'cpu')
         self.measured_z = gan.noise.sample(2500, rng, 'cpu')
         self.known = isinstance(data, Distribution)
-        self.box = self._box() if box is None else torch.as_tensor(box).float()
+        self.box = self._box() if box is None else torch.as_tensor(box).double()   # what is near 10⁹ needs float64
         self.grid, self.lattice = self._grid(), _lattice(gan.noise)
-        self.places = None if self.grid is None else data.scale(self.grid)   # model units
+        self.places = None if self.grid is None else data.scale(self.grid).float()   # model units
         self.layers, self.about = self._layers(gan), _about(self.sight, gan)
         self._truth, self._floor, self._real_masses = None, None, None
 
     def _box(self):
         "Data units; square where the units of both axes are the same"
-        if self.kind == 'images': return torch.tensor([[0., 1.], [0., 1.]])
+        if self.kind == 'images': return torch.tensor([[0., 1.], [0., 1.]]).double()
         if not self.known:
             real = self.real.reshape(-1, 1) if self.kind == 'series' else self.real
-            low, high = real[:2**20].quantile(torch.tensor([.002, .998]), 0)
-            room = .25*torch.where(high > low, high - low, 1.)  # a constant column needs some, too
-            box = torch.stack([low - room, high + room], 1)
+            ends = real[:2**20].double().quantile(torch.tensor([.002, .998]).double(), 0)
+            box = torch.tensor([drawn_range(*o, .25) for o in ends.T.tolist()], dtype=torch.float64)
             return box if self.kind != 'series' else torch.cat([self._moments(), box])
-        box = torch.as_tensor(self.data.extent).float()[:2]
+        box = torch.as_tensor(self.data.extent).double()[:2]
         if len(box) == 1: return box
         half, middle = (box[:, 1] - box[:, 0]).max()/2, box.mean(1)
         return torch.stack([middle - half, middle + half], 1)
@@ -62,7 +62,7 @@ class Scene:
     def _grid(self):
         "Where D is asked, data units: row by row from the lowest"
         if self.kind not in ('line', 'plane') or not self.sight.whole: return None
-        axes = [lo + (torch.arange(self.cells) + .5)/self.cells*(hi - lo) for lo, hi in self.box]
+        axes = [lo + (torch.arange(self.cells).double() + .5)/self.cells*(hi - lo) for lo, hi in self.box]
         if self.kind == 'line': return axes[0][:, None]
         return torch.cartesian_prod(axes[1], axes[0]).flip(1)
 
@@ -130,7 +130,7 @@ def frame(self:Scene,
           gan,                # a `GAN`
           game,               # the game, a `Game`
           layers=('heat',),   # of 'heat', 'manifold', 'arrows', 'star', 'near'
-         ) -> dict:           # arrays by name, float32 in data units or bytes
+         ) -> dict:           # arrays by name, in data units as from `Sight.points`, or bytes
     "What is to be seen of `gan` now"
     fakes = gan.generate(self.z.to(gan.device))
     if self.kind == 'images': return self._images(gan, fakes, 'near' in layers)
@@ -150,7 +150,7 @@ def frame(self:Scene,
 @patch
 def points(self:Scene,
            x,  # items, model units, (n, dim)
-          ) -> np.ndarray: # float32, (n, 2), or (n, 1) on a line
+          ) -> np.ndarray: # (n, 2), or (n, 1) on a line
     "Items as points of the picture, data units"
     return self.sight.points(x)
 
@@ -235,7 +235,7 @@ def truth(self:Scene) -> torch.Tensor: # (cells/2, cells/2), or (cells/2,) on a 
 def _shares(self:Scene, gan):
     "The masses of real items and of fakes along a line on which no density is known"
     def masses(x):
-        return self._masses(cell_shares(torch.from_numpy(x).nan_to_num(1e9), self.box, self.cells//2)).numpy()
+        return self._masses(cell_shares(torch.from_numpy(x).double().nan_to_num(1e300), self.box, self.cells//2)).numpy()
     if self._real_masses is None: self._real_masses = masses(self.points(self.rows))
     return dict(p=self._real_masses, q=masses(self.points(gan.generate(self.measured_z.to(gan.device)))))
 
@@ -243,7 +243,7 @@ def _shares(self:Scene, gan):
 def _best(self:Scene, gan):
     "The best D in each cell, NaN where nothing is; and the masses"
     fakes = self.data.unscale(gan.generate(self.measured_z.to(gan.device))).cpu()
-    p, q = self.truth(), self._masses(cell_shares(fakes.nan_to_num(1e9), self.box, self.cells//2))
+    p, q = self.truth(), self._masses(cell_shares(fakes.double().nan_to_num(1e300), self.box, self.cells//2))
     return torch.where(p + q > 2e-6, p/(p + q), torch.nan), p, q
 
 @patch
@@ -258,7 +258,7 @@ def _best_at(self:Scene, gan, x):
     "The best D in the cell of x; `{}` where neither data nor fakes are, and beside the box"
     if not self.known or self.grid is None: return {}
     low, high = self.box.T
-    at = ((torch.tensor(x[:len(low)]) - low)/(high - low)*(self.cells//2)).floor().long()
+    at = ((torch.tensor(x[:len(low)], dtype=torch.float64) - low)/(high - low)*(self.cells//2)).floor().long()
     if at.min() < 0 or at.max() >= self.cells//2: return {}
     star = self._best(gan)[0][tuple(at.flip(0))].item()
     return {} if math.isnan(star) else dict(star=star)
@@ -287,9 +287,10 @@ def probe(self:Scene,
     "D, the best D, and the losses at one place"
     if self.kind in ('images', 'series'): return self._walk(gan, game, x)
     if not self.sight.whole: return {}
-    row = self.data.scale(torch.tensor([x[:self.data.dim]]).float())
+    at = torch.tensor([x[:self.data.dim]], dtype=torch.float64)
+    row = self.data.scale(at).float()
     out = self._answers(gan, game, row.to(gan.device)) if not gan.classes and gan.pack == 1 else {}
-    if self.known: out['p'] = self.data.log_prob(torch.tensor([x[:self.data.dim]])).exp().item()
+    if self.known: out['p'] = self.data.log_prob(at).exp().item()
     return out | (self._best_at(gan, x) if 'value' in game.shows else {})
 
 @patch

@@ -82,16 +82,18 @@ class Sight:
 @patch
 def points(self:Sight,
            x,  # items, (n, dim), model units
-          ) -> np.ndarray: # float32, (n, 2), or (n, 1) on a line, data units
+          ) -> np.ndarray: # (n, 2), or (n, 1) on a line, data units: float64 where the data are, else float32
     "The numbers that are drawn"
-    return self.data.unscale(x.detach()).cpu().float()[:, self.at].numpy()
+    return _exact(self.data.unscale(x.detach()).cpu())[:, self.at].numpy()
+
+def _exact(x): return x if x.dtype == torch.float64 else x.float()   # float32 would make one of neighbouring unix times
 
 @patch
 def drawn_lines(self:Sight,
                 x,  # items, (n, dim), model units
-               ) -> np.ndarray: # float32, (lines, moments, channels), data units
+               ) -> np.ndarray: # (lines, moments, channels), data units, of the same type
     "The first few series, at so many moments as can be told apart"
-    x = self.data.unscale(x[:self.lines].detach()).cpu().float().reshape(-1, *self.shape)
+    x = _exact(self.data.unscale(x[:self.lines].detach()).cpu()).reshape(-1, *self.shape)
     x = x[..., None] if x.ndim == 2 else x.movedim(1 + time_axis(self.shape), 1)
     return x[:, ::self.stride, :self.channels].numpy()
 

@@ -166,7 +166,7 @@ class View:
     def shown(self,
               x,             # items, model units
               small:bool=False, # images as they are drawn many at a time?
-             ) -> np.ndarray: # images as bytes, series and points as float32
+             ) -> np.ndarray: # images as bytes, series and points as from `Sight.points`
         "Images; or series in data units; or points, two columns, of which a line needs the first"
         if self.kind == 'images': return self.sight.bytes_of(x, small)
         if self.kind == 'series': return self.sight.drawn_lines(x)
@@ -197,9 +197,9 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
     if self.real is not None: sets['real'] = scene.real.numpy()
     if self.kind == 'line':
         edges = np.linspace(*scene.box[0].tolist(), 61)
-        sets = {k: np.histogram(v, edges, density=True)[0] for k, v in sets.items()}
+        sets = {k: np.float32(np.histogram(v, edges, density=True)[0]) for k, v in sets.items()}
     if scene.box.isfinite().all(): self.box = scene.box.tolist()   # data units
-    return out | {k: np.float32(v) for k, v in sets.items()}
+    return out | sets
 
 # %% ../../nbs/lab/13_view.ipynb #ba5de336
 @patch

@@ -72,7 +72,7 @@ export const ticks = (lo, hi) => [lo, hi].map((v) => apart(v, [lo, hi]));
 
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
 export function unpack(parts, buffers) {
-  const types = { float32: Float32Array, uint8: Uint8Array };
+  const types = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array };
   const one = ([name, type, shape], i) => {
     const b = buffers[i];
     const bytes = b.buffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : b.slice(0);

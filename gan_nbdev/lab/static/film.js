@@ -20,7 +20,7 @@ export function unfold(parts, bytes) {
       stride /= long;
       for (let i = 0; i < n; i++) if (Math.floor(i / stride) % long) q[i] += q[i - stride];
     }
-    const told = unit ? Float32Array.from(q, (v, i) => low[i % low.length] + v * unit[i % low.length]) : q;
+    const told = unit ? Float64Array.from(q, (v, i) => low[i % low.length] + v * unit[i % low.length]) : q;
     out[name] = Array.from({ length: frames }, (_, f) => told.subarray(f * each, (f + 1) * each));
     out[name].shape = shape;
   }
@@ -68,7 +68,7 @@ export class Reel {
     const f = this.heard["msg:custom"],
       there = names.filter((k) => this.arrays[k]);
     const now = there.map((k) => this.arrays[k][Math.min(i, this.arrays[k].length - 1)]);
-    const type = (o) => (o instanceof Float32Array ? "float32" : "uint8");
+    const type = (o) => o.constructor.name.replace("Array", "").toLowerCase();
     if (f) f({ who: 0, ...m, parts: there.map((k, j) => [k, type(now[j]), this.arrays[k].shape]) }, now);
   }
 

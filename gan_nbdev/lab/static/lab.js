@@ -253,7 +253,7 @@ class Stage {
   placed(z) {
     const [n, d] = z.shape;
     const make = () => {
-      const out = new Float32Array(2 * n);
+      const out = new Float64Array(2 * n);
       this.box().forEach(([a, b], k) => {
         const [mean, sd] = k < d ? spread(this.scene.z, k) : [0, Infinity];
         const far = (v) => (((v - mean) / sd) * (b - a)) / 6.5;
