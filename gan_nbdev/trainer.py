@@ -322,7 +322,7 @@ def fit(self:Trainer,
     if epochs is not None and n != self._iterations(epochs): raise ValueError('give n or epochs, not both')
     hooks = self.hooks + [Progress()]*(true_or_false('progress', progress) and rank() == 0)
     first, last = ([h for h in hooks if bool(getattr(h, 'last', 0)) == o] for o in (False, True))
-    hooks, size = first + last, 1
+    hooks, size, wrong = first + last, 1, []
     with _under_way(self), self.lending(), _stop_button(self):
         self.stopped, self.remade = None, 0
         self.check_optimisers()
@@ -338,13 +338,15 @@ def fit(self:Trainer,
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if wrong := self._call_due(hooks): break
                 if hooks: self.check_optimisers()
                 if self.iteration < end: engine = self._again(engine, end)   # of several processes all ask
                 if self.iteration >= 100: self._look_at_d()
                 size = int(min(2, 0.2/(time.perf_counter() - start))*size)
                 size = min(max(size, 1), engine.limit)
-            self.check_fakes()
-        finally: _call(hooks, 'after_fit', self)
+            if not wrong: self.check_fakes()
+        finally: wrong = wrong + _call_each(hooks, 'after_fit', self)
+        if wrong: raise wrong[0]
     return self
 
 # %% ../nbs/04_trainer.ipynb #62466ade
@@ -411,8 +413,6 @@ def _block(self:Trainer, engine, size, hooks):
         raise
     finally: self.logged.open = False
     self.write_down(mean_of_all(self._ended(engine, before[0])), before[0])
-    due = [h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0]
-    _call(due, 'after_block', self)
 
 @patch
 def _ended(self:Trainer, engine, game):
@@ -446,6 +446,22 @@ def _stops(self:Trainer):
 def _call(hooks, what, *args):
     for h in hooks:
         if hasattr(h, what): getattr(h, what)(*args)
+
+def _call_each(hooks, what, *args):
+    "Call all of them; the errors"
+    wrong = []
+    for h in hooks:
+        try: _call([h], what, *args)
+        except BaseException as e: wrong.append(e)
+    return wrong
+
+@patch
+def _call_due(self:Trainer, hooks):
+    "Call those that come after this block; an error, alone in a list, if the state is whole nevertheless, so that `after_fit` may keep it"
+    try: _call([h for h in hooks if not getattr(h, 'every', None) or self.iteration % h.every == 0], 'after_block', self)
+    except FloatingPointError: raise
+    except Exception as e: return [e]
+    return []
 
 def _next(t, every): return t + every - t % every
 

@@ -542,3 +542,29 @@ def test_killed_at_random_and_while_writing():
                        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(here.parent)})
     assert r.returncode == 0, r.stdout + r.stderr
     assert 'kills: 8\n' in r.stdout and 'bits that differ: 0' in r.stdout, r.stdout
+
+
+class _Fails:
+    def __init__(self, when, error=OSError): self.at, self.error = when, error; setattr(self, when, self.fail)
+    def fail(self, *_): raise self.error(f'failed in {self.at}')
+
+
+@pytest.mark.parametrize('when', ['after_block', 'after_fit'])
+def test_a_hook_that_fails_between_iterations_keeps_no_state_off_the_disk(tmp_path, when):
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+    first, second = _Fails(when), _Fails('after_fit', KeyError)
+    first.every = 20
+    t = Trainer(gan, ring(), batch_size=16, device='cpu', hooks=[first, second, Checkpoints(tmp_path, every=1000)])
+    with pytest.raises(OSError, match=f'failed in {when}'): t.fit(30, progress=False)
+    assert t.iteration == len(t.record) == {'after_block': 20, 'after_fit': 30}[when]
+    t.hooks = []
+    back = Trainer(GAN(mlp_generator(2, 2, (8,), seed=2), mlp_discriminator(2, (8,), seed=3), normal(2)), ring(), batch_size=16, device='cpu')
+    back.load(latest_checkpoint(tmp_path))
+    assert back.iteration == t.iteration and torch.equal(back.sample(5), t.sample(5))
+
+
+def test_a_state_that_an_error_struck_within_is_not_written(tmp_path):
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+    t = Trainer(gan, ring(), batch_size=16, device='cpu', hooks=[_Fails('after_iteration'), Checkpoints(tmp_path, every=1000)])
+    with pytest.raises(OSError): t.fit(30, progress=False)
+    assert [i for i, _ in checkpoint_files(tmp_path)] == [0]

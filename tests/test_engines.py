@@ -530,6 +530,47 @@ def test_a_member_that_failed_stands_where_it_would_alone(where):
         assert t.iteration == len(t.record) == 9 and deviation(t, fit(alone, 9)) < MANY[None]
 
 
+class _Breaks(type(ring())):
+    "Fails at one call, once it is armed"
+    left = None
+    def __init__(self): vars(self).update(vars(ring()))
+    def _draw(self, n, generator):
+        if self.left is not None:
+            self.left -= 1
+            if not self.left: raise OSError('the disk is gone')
+        return super()._draw(n, generator)
+
+
+@pytest.mark.parametrize('n', [2, 5])
+def test_members_keep_the_rows_before_an_error_and_go_on_in_step(n):
+    data = _Breaks()
+    ensemble = Ensemble([make(seed=i, data=data) for i in range(n)], 'eager').fit(4, progress=False)
+    data.left = 31*n + 1
+    with pytest.raises(OSError, match='the disk is gone'): ensemble.fit(100, progress=False)
+    made = [t.iteration for t in ensemble.trainers]
+    assert min(made) < 104 and made == [len(t.record) for t in ensemble.trainers]
+    ensemble.fit(10, progress=False)
+    assert {t.iteration for t in ensemble.trainers} == {max(made) + 10} == {len(t.record) for t in ensemble.trainers}
+
+
+def test_members_that_were_left_behind_and_moved_since_are_refused():
+    data = _Breaks()
+    ensemble = Ensemble([make(seed=i, data=data) for i in range(4)], 'eager').fit(4, progress=False)
+    data.left = 31*4
+    with pytest.raises(OSError): ensemble.fit(100, progress=False)
+    last = min(ensemble.trainers, key=lambda t: t.iteration)
+    assert last.iteration < max(t.iteration for t in ensemble.trainers)
+    fit(last, 500)
+    with pytest.raises(ValueError, match='must have the same iteration'): ensemble.fit(10, progress=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there may be a GPU')
+def test_members_have_no_cuda_graphs_without_a_gpu():
+    ensemble = Ensemble([make(seed=i) for i in range(2)], 'graphed')
+    with pytest.raises(ValueError, match='CUDA graphs need a GPU, not cpu'): ensemble.fit(3, progress=False)
+    assert {t.iteration for t in ensemble.trainers} == {0}
+
+
 def test_members_have_the_averages_that_each_has_alone():
     ensemble, solo = Ensemble(members(ema=5.), 'eager').fit(20, progress=False), members(ema=5.)
     for t, alone in zip(ensemble.trainers, solo):

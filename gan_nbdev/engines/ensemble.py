@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from .choice import check_engine, seconds_saved
 from .compiled import has_compiler, machine_code, simpler
-from .graphed import Graphed
+from .graphed import Graphed, check_gpu
 from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
 from ..support.chance import random_bits
@@ -172,14 +172,15 @@ def _lines_apart(a, b):
     lines = zip_longest(str(a).splitlines(), str(b).splitlines(), fillvalue='no more')
     return next(((a.strip(), b.strip()) for a, b in lines if a != b), (a, b))
 
-def _check_members(trainers, failed=()):
+def _check_members(trainers, failed=(), behind={}):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
     if other := [t for t in trainers if not isinstance(t, Trainer)]:
         raise ValueError(f'the members must be trainers, not {short(other[0])}')
     tensors = [{*map(id, (*t.gan.parameters(), *t.gan.buffers()))} for t in trainers]
     if len(set().union(*tensors)) < sum(map(len, tensors)): raise ValueError('the members must have networks of their own, but some share one, or a part of it')
-    at = next((t.iteration for i, t in enumerate(trainers) if i not in failed), None)
-    def kind(i): return _kind(trainers[i]) | (dict(iteration=at) if i in failed else {})   # those stay where they failed
+    apart = {*failed, *(i for i, n in behind.items() if trainers[i].iteration == n)}   # the former stay where they failed
+    at = next((t.iteration for i, t in enumerate(trainers) if i not in apart), None)
+    def kind(i): return _kind(trainers[i]) | (dict(iteration=at) if i in apart else {})
     first = kind(0)
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
@@ -208,7 +209,7 @@ class Ensemble:
         if not hasattr(trainers, '__iter__'): raise ValueError(f'an ensemble needs a list of trainers, not {short(trainers)}')
         self.trainers, self.engine, self.stopped = list(trainers), engine, None
         _check_members(self.trainers)
-        self.failed, self._made = {}, None   # why members ended early; the engine
+        self.failed, self._behind, self._made = {}, {}, None   # why members ended early; those that an error left behind; the engine
 
     def __getstate__(self): return vars(self) | dict(_made=None)   # it can be made again
     def __len__(self): return len(self.trainers)
@@ -234,7 +235,7 @@ class Ensemble:
             with interruptible(): pass   # between two of them
             made = Stacked(members, name == 'compiled', like.get(len(members)), len(self))
             like.setdefault(len(members), made)
-            stacks.append(Graphed(made) if cuda and name != 'eager' else made)
+            stacks.append(Graphed(made) if name == 'graphed' or cuda and name != 'eager' else made)
         return stacks
 
     def fit(self,
@@ -243,16 +244,20 @@ class Ensemble:
            ) -> 'Ensemble':     # itself
         "Train every member `n` more iterations; Ctrl-C ends it after the one in progress"
         whole_number('n', n, 0); true_or_false('progress', progress)
-        _check_members(self.trainers, self.failed)   # they may have changed since
+        _check_members(self.trainers, self.failed, self._behind)   # they may have changed since
         if not n: return self
-        for t in self.trainers: t.check_until(t.iteration + n - 1)
+        if self.engine == 'graphed': check_gpu(self.trainers[0].device)
+        at = self._farthest()
+        for t in self.trainers: t.check_until(at + n - 1)
         self.stopped, done, size = None, 0, 1
         with on_interrupt(lambda *_: self.stop('interrupted')):
-            with until_given_up(): stacks = self._engines(max(t.iteration for t in self.trainers) + n)
+            with until_given_up(): stacks = self._engines(at + n)
+            work = [*zip(stacks or (), self._groups())]   # None when it was given up
+            for one in work: self._catch_up(one, at)
             with tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar:
                 while done < n and not self.stopped:
                     start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
-                    made = self._block(stacks, size)
+                    made = self._block(work, size)
                     bar.update(made); done += made
                     # each stack works for a while before the next has its turn: fewer, longer turns
                     size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
@@ -290,21 +295,33 @@ class _Pace:
             return True
 
 @patch
-def _block(self:Ensemble, stacks, size):
+def _farthest(self:Ensemble):
+    "The iteration at which all are that neither failed nor were left behind"
+    return max((t.iteration for i, t in enumerate(self.trainers) if i not in self.failed), default=0)
+
+@patch
+def _catch_up(self:Ensemble, work, end):
+    "An error stops one stack where others may be farther"
+    going = [m for m in work[1] if not any(m is self.trainers[i] for i in self.failed)]
+    while going and (lag := end - going[0].iteration) and not self.stopped: self._block([work], min(lag, work[0].limit))
+
+@patch
+def _block(self:Ensemble, work, size):
+    stacks = [stack for stack, _ in work]
     t, threads, pace = self.trainers[0], self._side_by_side(stacks), _Pace(size)
-    groups, ended = [*zip(stacks, self._groups())], {i: self.trainers[i].iteration for i in self.failed}
+    ended = {i: self.trainers[i].iteration for i in self.failed}
     with t.computing(stacks[0].large):
         for stack in stacks: stack.begin(size)
         try:
             if threads == 1:
-                for work in groups: self._run(*work, pace)
+                for one in work: self._run(*one, pace)
             else:
-                with ThreadPoolExecutor(threads) as pool: [*pool.map(lambda work: self._run(*work, pace), groups)]
+                with ThreadPoolExecutor(threads) as pool: [*pool.map(lambda one: self._run(*one, pace), work)]
         finally:
-            rows = [stack.end() for stack in stacks]
+            rows = {id(m): o for stack, members in work for m, o in zip(members, stack.end().unbind(1))}
             for i, at in ended.items(): self.trainers[i].iteration = at   # the program took it along
-    rows = torch.cat(rows, 1).unbind(1)
-    self._each(lambda member, i: member.write_down(rows[i]))
+            self._each(lambda member, i: member.write_down(rows[id(member)]) if id(member) in rows else None)
+            self._behind = {i: t.iteration for i, t in enumerate(self.trainers) if i not in self.failed and t.iteration < self._farthest()}
     return pace.size
 
 @patch
