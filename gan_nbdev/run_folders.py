@@ -26,7 +26,7 @@ from .engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint,
                                            latest_checkpoint, read_checkpoint, versions)
 from .engines.parts import entry_of, part_form
 from .experiments import Experiment
-from .runs import Run, described_after
+from .runs import Run, check_act, described_after
 from .support.calls import call_of
 from .support.folders import check_writable, writing
 from .support.processes import processes, rank
@@ -42,7 +42,7 @@ _form, _schema = 'gan_nbdev run', 1
 @patch
 def record(self:Run) -> dict: # what JSON can write
     "All that is needed to repeat the run"
-    self.check_told()
+    self.check_kept()
     t, d = self.trainer, self.trainer.data
     if not hasattr(self, '_print'): self._print = fingerprint(d)   # takes a while for large data
     data = dict(name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded),
@@ -338,15 +338,6 @@ def keep(self:Run,
 # %% ../nbs/09_run_folders.ipynb #9b6c0254
 def _is_whole(v, low): return type(v) is int and low <= v < 2**63
 
-def _check_act(act):
-    kind = sorted(act) if isinstance(act, dict) else None
-    if kind == ['fit'] and _is_whole(act['fit'], 0): return
-    if kind == ['given'] and _is_whole(act['given'], 1): return
-    if kind == ['change'] and isinstance(act['change'], dict): return
-    if kind == ['alone', 'times'] and act['alone'] in ('d', 'g') and _is_whole(act['times'], 1):
-        return
-    raise ValueError(f"{str(act)[:80]} is no act: there are fit, alone and change")
-
 _facts = dict(name=(str, 'a text'), dim=(int, 'a whole number'), bounded=(bool, 'true or false'),
               shape=(list, 'a list of whole numbers'), fingerprint=(str, 'a text'))
 
@@ -384,7 +375,7 @@ def _check_record(c, where):
         for part in ('story', 'left'):
             if not isinstance(c.get(part), list):
                 raise ValueError(f'{part} must be a list of acts')
-            for act in c[part]: _check_act(act)
+            for act in c[part]: check_act(act)
         if not isinstance(c.get('device'), str): raise ValueError('device must be a text')
         described_after(Experiment(c.get('experiment')), c['story'] + c['left'])
     except ValueError as e: raise ValueError(f'{where}: {e}') from e

@@ -619,12 +619,7 @@ def change(self:Trainer,
            g_rule:Rule=None,     # G's gradient rule
           ) -> Trainer:          # itself
     "Change settings between two iterations; `ValueError`, and nothing changed, if they do not fit"
-    if game is not None: check_networks(game := find_game(game), self.gan)
-    new_k, new_k_g = self.k if k is None else k, self.k_g if k_g is None else k_g
-    check_players(game or self.game, new_k, d_rule, g_rule, new_k_g)
-    check_order(self.order, new_k, new_k_g)
-    if engine is not None: check_engine(engine)
-    if batch_size is not None: self._check_batch(batch_size)
+    game = self.check_change(game, k, k_g, batch_size, engine, d_rule, g_rule)
     new = dict(game=game, engine=engine)
     new |= {name: int(v) for name, v in dict(k=k, k_g=k_g, batch_size=batch_size).items() if v is not None}
     rules = [self._by_rule(who, rule) for who, rule in (('d', d_rule), ('g', g_rule)) if rule is not None]
@@ -636,6 +631,17 @@ def change(self:Trainer,
     return self
 
 # %% ../nbs/04_trainer.ipynb #f0a6de76
+@patch
+def check_change(self:Trainer, game=None, k=None, k_g=None, batch_size=None, engine=None, d_rule=None, g_rule=None):
+    "The game that is meant; `ValueError` for what `change` would refuse"
+    if game is not None: check_networks(game := find_game(game), self.gan)
+    new_k, new_k_g = self.k if k is None else k, self.k_g if k_g is None else k_g
+    check_players(game or self.game, new_k, d_rule, g_rule, new_k_g)
+    check_order(self.order, new_k, new_k_g)
+    if engine is not None: check_engine(engine)
+    if batch_size is not None: self._check_batch(batch_size)
+    return game
+
 @patch
 def _check_batch(self:Trainer, m):
     whole_number('batch_size', m, 1); _check_packs(self.gan, m)

@@ -16,7 +16,7 @@ from gan_nbdev.experiments import experiment
 from gan_nbdev.run_folders import load_run, read_record
 from gan_nbdev.runs import Run
 from gan_nbdev.support.folders import writing
-from gan_nbdev.trainer import Trainer
+from gan_nbdev.trainer import EarlyStop, Trainer
 
 small = {'device': 'cpu', 'batch_size': 16, 'generator.hidden': [8], 'discriminator.hidden': [8],
          'discriminator.dropout': 0.3, 'generator.norm': 'batch', 'steps': 60}
@@ -467,3 +467,23 @@ def test_python_m(tmp_path):
     r = m('ring', '--steps', 1, module='gan_nbdev.cli')
     assert (r.returncode, r.stderr.count('\n')) == (2, 1) and 'python -m gan_nbdev train' in r.stderr
     assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize('kept', [False, True])
+def test_a_run_with_a_hook_that_has_a_state_is_not_written(tmp_path, kept):
+    run = new()
+    run.trainer.hooks.append(EarlyStop(lambda trainer: 1.))
+    if kept: run.keep(tmp_path/'r')
+    else: run.fit(2, progress=False)
+    with pytest.raises(ValueError, match='run.trainer has the hook .*EarlyStop.* whose state'):
+        run.fit(2, progress=False) if kept else run.save(tmp_path/'r', measured={})
+    assert run.iteration == 2*(not kept) and not (tmp_path/'r/config.json').exists() and not (tmp_path/'r/checkpoints').exists()
+
+
+def test_a_run_that_a_hook_steered_is_not_saved(tmp_path):
+    class Halves:
+        def after_iteration(self, trainer): trainer.g_opt.param_groups[0]['lr'] /= 2
+    run = Run(experiment('ring', **{**small, 'g_rule': {'name': 'adam', 'lr': 1e-3}}))
+    run.trainer.hooks.append(Halves())
+    run.fit(2, progress=False)
+    with pytest.raises(ValueError, match='has g_rule.lr 0.00025, not 0.001, of which the story knows nothing'): run.save(tmp_path/'r', measured={})
