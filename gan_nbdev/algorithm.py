@@ -174,8 +174,9 @@ class Rule:
         return now | dict(momentum=5e-324) if callable(self.hypers.get('momentum')) and now['momentum'] == 0 else now
 
     def check_until(self, t:int): # iteration, ≥ 0
-        "`ValueError` for a scheduler of torch that ends before"
+        "`ValueError` for a scheduler of torch that ends before, and for a schedule of the library's that no rule takes then"
         for run in {v.run for v in self.hypers.values() if isinstance(v, _Followed)}: run.check_until(t)
+        self._checked({k: v(t) for k, v in self.hypers.items() if type(v) in (linear, exponential)}, t)   # which only rise, or only fall
 
     def step(self, opt:torch.optim.Optimizer): # with gradients
         "One step, with what is clipped before and after it"
@@ -236,7 +237,7 @@ class linear:
         self.n, self.begin = whole_number('n', n, 1), whole_number('begin', begin, 0)
     def __call__(self, t):
         part = min(max((t - self.begin)/self.n, 0), 1)
-        return self.start + (self.end - self.start)*part if part else self.start
+        return self.end if part == 1 else self.start + (self.end - self.start)*part if part else self.start
 
     def __repr__(self):
         return f'linear({self.start} → {self.end}, iterations {self.begin}–{self.begin + self.n})'
@@ -373,6 +374,7 @@ class Algorithm1:
 
     def step(self) -> tuple: # D's loss, G's loss, D's logits of x and of G(z) in its last step
         "One iteration: `k` steps of D, one of G (or `k_g`); or one of both at once"
+        for opt, rule in ((self.d_opt, self.d_rule), (self.g_opt, self.g_rule)): rule.tune(opt, self.iteration)   # what fails does so before either moves
         if self.order == 'simultaneous':
             said = self.both_step()
             self.iteration += 1

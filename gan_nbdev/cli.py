@@ -91,8 +91,7 @@ def gan_train(
     from gan_nbdev.support.folders import writing_together
     from gan_nbdev.support.safety import on_interrupt
     changes, begin = _changes(given, set or ()), _naming_options(given)
-    if lr is not None and (rate := min({'d_rule.lr', 'g_rule.lr'} & changes.keys(), default=None)):
-        raise ValueError(f'give --lr, which sets both rates, or --set {rate}={changes[rate]}, not both')
+    _check_once(data, lr, changes)
     if checkpoint_every is not None: whole_number('checkpoint_every', checkpoint_every, 1)
     _check_data(data)
     ways = ' (--out), --resume to go on with it, or --force to replace it'
@@ -230,7 +229,7 @@ def _widths(name, text):
 
 def _changes(given, more):
     "The changes that the options ask for"
-    from gan_nbdev.experiments import parse_entry
+    from gan_nbdev.experiments import check_once, parse_entry
     out = {k: v for k, v in given.items() if v is not None}
     for k in ('g_hidden', 'd_hidden'):
         if k in out: out[k] = _widths(k, out[k])
@@ -239,7 +238,15 @@ def _changes(given, more):
     for k, v in more.items() if isinstance(more, dict) else map(parse_entry, more):
         if k in named: raise ValueError(f'{k} is given twice, as {named[k]} and as {v}')
         named[k] = v
+    with _naming_options(given): check_once(named)
     return named
+
+def _check_once(data, lr, changes):
+    "Does --set say again what other options say?"
+    from gan_nbdev.experiments import set_by
+    def also(*entries): return min((f'--set {k}={v}' for k, v in changes.items() if set_by(k, v) & {*entries}), default=None)
+    if lr is not None and (o := also('d_rule.lr', 'g_rule.lr')): raise ValueError(f'give --lr, which sets both rates, or {o}, not both')
+    if data is not None and (o := also('data.name', 'data.file')): raise ValueError(f'give the data, {data}, or {o}, not both')
 
 @contextmanager
 def _naming_options(given):
@@ -361,7 +368,7 @@ def _again(config, data, lr, changes):
     from gan_nbdev.experiments import Experiment
     from gan_nbdev.run_folders import Run, read_record
     old = Experiment(read_record(config)['experiment'])
-    changes = {**_told(old, data), **changes}
+    changes = _joined(_told(old, data), changes)
     if lr is not None: changes |= old.changed(changes).rates(lr)
     return Run.again(config, changes)
 
@@ -371,6 +378,10 @@ def _told(old, data):
     now = told.get('data', {}).get('file')
     alike = was and now and Path(was).suffix.lower() == Path(now).suffix.lower()
     return {'data.file': now} if alike else told
+
+def _joined(told, changes):
+    "Both; options of data that are asked for take the place of those that a name brings along"
+    return {k: {o: v[o] for o in v if f'data.{o}' not in changes} if k == 'data' else v for k, v in told.items()} | changes
 
 # %% ../nbs/11_cli.ipynb #81747e94
 def _check_begun(out, data):
@@ -419,7 +430,7 @@ def _check_agrees(out, begun, data, recipe, lr, changes):
     if isinstance(game, dict) and 'name' in game:   # its other options are as in the run
         named = {f'game.{k}': v for k, v in game.items()} | {k: v for k, v in changes.items() if k != 'game'}
     else: named = changes
-    wanted = begun.changed({**_told(begun, data), **named})
+    wanted = begun.changed(_joined(_told(begun, data), named))
     if recipe: wanted = experiment(begun['data'], recipe, **{'steps': begun['steps'], **changes})
     if lr is not None: wanted = wanted.changed(wanted.rates(lr))
     if any(begun['data'].get(k) != wanted['data'].get(k) for k in ('name', 'file', 'own')):

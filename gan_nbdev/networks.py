@@ -142,6 +142,7 @@ def mlp(n_in:int,                # inputs, ≥ 1
     "A multilayer perceptron; `ValueError` for sizes, shares or names outside of what is allowed"
     hidden, seed = _sizes('hidden', hidden), None if seed is None else seed_number(seed)
     _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout)
+    if pieces != 5 and act != 'maxout': raise ValueError(f'pieces is of maxout units, but act is {act!r}: leave out pieces={pieces}')
     _check_classes(classes)
     dropout, input_dropout = float(dropout), float(input_dropout)   # NumPy's numbers become Python's
     layers, sizes = [nn.Dropout(input_dropout)]*(input_dropout > 0), (n_in + (classes or 0), *hidden)

@@ -236,10 +236,15 @@ def metrics(self:Study) -> list: # names
     return list(dict.fromkeys(k for r in self.runs if r in self.results
                               for k in self.results[r]['metrics']))
 
+@patch
+def _columns(self:Study, i):
+    "A setting by the names of its columns: one that a metric has is told apart"
+    return {f'setting.{k}' if k in self.metrics else k: v for k, v in self.settings[i].items()}
+
 @patch(as_prop=True)
 def rows(self:Study) -> list: # of dicts
     "One row for each run that is done: its setting, its seed, its metrics"
-    return [{**self.settings[i], 'seed': s, **{k: o['metrics'].get(k) for k in self.metrics},
+    return [{**self._columns(i), 'seed': s, **{k: o['metrics'].get(k) for k in self.metrics},
              'seconds': o['seconds'], 'failed': o['failed']}
             for i, s in self.runs if (o := self.results.get((i, s)))]
 
@@ -262,7 +267,7 @@ def table(self:Study,
     lost = [sum(j == i for j, _ in self.failed) for i in range(len(self.settings))]
     def row(m, i, v):
         mean, error, n = mean_and_error(v) if v else Estimate(math.nan, math.nan, 0)
-        return dict(metric=m, **self.settings[i], mean=mean, error=error, n=n, failed=lost[i],
+        return dict(metric=m, **self._columns(i), mean=mean, error=error, n=n, failed=lost[i],
                     values=v)
     return [row(m, i, v) for m in ([metric] if metric else self.metrics)
             for i, v in enumerate(self.values(m))]
@@ -294,7 +299,7 @@ def markdown(self:Study,
              metric:str=None # a name in `metrics`; None: all
             ) -> str: # a table
     "Mean ± standard error and every value, by metric and setting"
-    names, lost = list(self.settings[0]), bool(self.failed)
+    names, lost = list(self._columns(0)), bool(self.failed)
     def cells(r, said):
         return [r['metric'], *said.values(), Estimate(r['mean'], r['error'], r['n']),
                 *[r['failed']]*lost, ' '.join(map(_say, r['values']))]

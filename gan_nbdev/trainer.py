@@ -159,6 +159,7 @@ def _new_hooks(t, name, v):
 
 _assigned = {**dict.fromkeys(('game', 'k', 'k_g', 'batch_size', 'engine', 'd_rule', 'g_rule'), _changed),
              **dict.fromkeys(('data', 'seed', 'device', 'ema', 'rng'), _kept), 'hooks': _new_hooks,
+             'iteration': lambda t, name, v: v if isinstance(v, int) and int(v) >= 0 else whole_number(name, v, 0),   # a subclass stays one
              'threads': lambda t, name, v: None if v is None else thread_numbers(name, v),
              'accumulate': lambda t, name, v: check_order(t.order, accumulate=whole_number(name, v, 1)) and int(v),
              'order': lambda t, name, v: check_order(v, t.k, t.k_g, t.accumulate), 'precision': lambda t, name, v: check_precision(v) or v}
@@ -625,8 +626,10 @@ def change(self:Trainer,
     rules = [self._by_rule(who, rule) for who, rule in (('d', d_rule), ('g', g_rule)) if rule is not None]
     vars(self).update({name: v for name, v in new.items() if v is not None})
     self.source.m = self.batch_size
-    for names, opt, told in rules:
+    for names, opt, told, kept in rules:
         for group in opt.param_groups: group.update(told)
+        for s in opt.state.values():
+            for o in s.keys() - kept: del s[o]   # a later rule is not to find it
         vars(self).update(names)
     return self
 
@@ -651,7 +654,7 @@ def _check_batch(self:Trainer, m):
 
 @patch
 def _by_rule(self:Trainer, who, rule):
-    "The rule and its optimiser by name, the optimiser, and what that is told"
+    "The rule and its optimiser by name, the optimiser, what that is told, and what the rule keeps of each parameter"
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
     known = {id(p) for group in opt.param_groups for p in group['params']}
@@ -661,7 +664,7 @@ def _by_rule(self:Trainer, who, rule):
     twin.param_groups[0].update(told); twin.step()
     lacks = any(s and twin.state[p].keys() - s.keys() for s in opt.state.values())   # what the new rule keeps
     if type(opt) is not rule.optimiser or lacks or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
-    return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told
+    return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told, twin.state[p].keys()
 
 # %% ../nbs/04_trainer.ipynb #c7cd2bf8
 @patch
@@ -733,12 +736,13 @@ class EarlyStop:
         if not callable(metric): raise ValueError(f'metric must be a function of the trainer, not {short(metric)}')
         whole_number('every', every, 1); whole_number('patience', patience, 1)
         self.metric, self.every, self.patience = metric, every, patience
-        self.best, self.best_iteration, self.best_state = -math.inf, 0, None
+        self.best, self.best_iteration, self.best_state, self.looked = -math.inf, 0, None, False
 
     def before_fit(self, trainer, n):  # a run that is over stays so when it is resumed
-        if self.best > -math.inf: self._give_up(trainer)
+        if self.looked: self._give_up(trainer)
 
     def after_block(self, trainer):
+        self.looked = True
         if (m := one_number('metric', self.metric(trainer))) > self.best:
             self.best, self.best_iteration, self.best_state = m, trainer.iteration, 'this'
             state = trainer.state_dict()
@@ -752,8 +756,8 @@ class EarlyStop:
             trainer.stop(f'no rise above {self.best:.4g} since iteration {self.best_iteration}' if self.best_state else 'metric gave no number to rise from')
 
     def state_dict(self):
-        return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state')}
+        return {k: vars(self)[k] for k in ('best', 'best_iteration', 'best_state', 'looked')}
     def load_state_dict(self, s):
         best = self.best_state if s['best_state'] == 'this' else s['best_state']
         if best and best['iteration'] != s['best_iteration']: best = None   # one of another time
-        vars(self).update(s, best_state=best)
+        vars(self).update(dict(looked=s['best'] > -math.inf) | s, best_state=best)   # older ones do not say

@@ -399,3 +399,21 @@ def test_a_run_that_is_terminated_before_it_begins_leaves_nothing(tmp_path, monk
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as e: gan_train('ring', out=tmp_path/'r', quiet=True)
     assert e.value.code == 143 and not (tmp_path/'r').exists() and signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize('options, why', [
+    (dict(data='ring', set=['data.name=grid']), 'give the data, ring, or --set data.name=grid, not both'),
+    (dict(game='hinge', set=['game.name=minimax']), 'game and game.name ask for the same'),
+    (dict(lr=1e-3, set=['d_rule={"name":"adam","lr":0.05}']), 'give --lr, which sets both rates, or --set d_rule='),
+    (dict(noise_dim=4, set=['noise={"name":"uniform","dim":9}']), '--noise_dim and noise ask for the same'),
+    (dict(g_hidden='8', set=['generator={"hidden":[16],"act":"relu"}']), '--g_hidden and generator ask for the same'),
+    (dict(data='ring', set=['n=4', 'data.n=6']), 'ask for the same')], ids=str)
+def test_what_is_asked_for_twice_in_other_words_is_refused(tmp_path, options, why):
+    with pytest.raises(ValueError) as e: gan_train(out=tmp_path/'r', steps=1, **options)
+    assert why in str(e.value) and not (tmp_path/'r').exists()
+
+
+def test_an_option_of_data_takes_the_place_of_what_the_name_brings_along(tmp_path):
+    from gan_nbdev.cli import _joined
+    told = {'data': {'name': 'mnist', 'split': 'paper'}}
+    assert _joined(told, {'data.split': 'all', 'k': 2}) == {'data': {'name': 'mnist'}, 'data.split': 'all', 'k': 2}

@@ -173,7 +173,7 @@ nets = st.fixed_dictionaries(dict(hidden=st.lists(st.integers(1, 9), max_size=3)
     act=st.sampled_from(['relu', 'leaky_relu', 'tanh', 'maxout'])), optional=dict(norm=st.sampled_from([None, 'batch']),
     dropout=st.floats(0, .9), input_dropout=st.just(.1), pieces=st.integers(1, 4),
     seed=st.integers(0, 99),
-    init=st.sampled_from(['he', 'xavier', .05])))
+    init=st.sampled_from(['he', 'xavier', .05]))).map(lambda v: {k: o for k, o in v.items() if k != 'pieces' or v['act'] == 'maxout'})
 schedules = st.one_of(
     st.fixed_dictionaries(dict(kind=st.just('linear'), to=small, share=st.floats(.01, 1))),
     st.fixed_dictionaries(dict(kind=st.just('linear'), to=small, n=st.integers(1, 50)),
@@ -264,8 +264,8 @@ def test_changing_leaves_the_original():
     text, rule = e.json(), dict(name='adam', schedule=dict(lr=dict(kind='linear', to=0, share=.5)))
     e.changed({'d_rule.schedule.lr.to': 1e-4, 'generator.hidden': [3]})
     e.entries['generator']['hidden'].append(9); e['generator.hidden'].append(9)
-    e.changed({'d_rule': rule, 'd_rule.schedule.lr.to': 1e-4})
-    assert e.json() == text and rule['schedule']['lr']['to'] == 0
+    e.changed({'d_rule': rule, 'd_rule.schedule.eps': dict(kind='exponential', factor=.9)})
+    assert e.json() == text and [*rule['schedule']] == ['lr']
 
 # ---- changes on the way
 
@@ -469,3 +469,27 @@ def test_every_optimiser(name):
     e.trainer().fit(2, progress=False)
     rule = make_rule(e['d_rule'])
     assert describe_rule(rule) == e['d_rule'] and isinstance(rule, Rule)
+
+
+@pytest.mark.parametrize('changes', [
+    {'n': 4, 'data.n': 6}, {'data.n': 6, 'n': 4}, {'game': 'hinge', 'game.name': 'minimax'}, {'noise.dim': 4, 'noise': {'name': 'uniform', 'dim': 9}},
+    {'generator.hidden': [8], 'generator': {'hidden': [16], 'act': 'relu'}}, {'d_rule': adam(), 'd_rule.lr': 0.1},
+    {'d_rule.schedule.lr.factor': 0.9, 'd_rule.schedule': {'lr': {'kind': 'exponential', 'factor': 0.8}}}], ids=str)
+def test_two_changes_of_one_entry_are_refused_by_both_names(changes):
+    a, b = changes
+    for f in (lambda: experiment('ring').changed(changes), lambda: experiment('ring', **changes),
+              lambda: combinations(experiment('ring'), {k: [v] for k, v in changes.items()})):
+        with pytest.raises(ValueError, match=f'^({a} and {b}|{b} and {a}) ask for the same: give one of them$'): f()
+
+
+def test_changes_that_go_together_are_made():
+    e = experiment('ring').changed({'d_rule': 'sgd', 'd_rule.lr': .1, 'd_rule.schedule': {}, 'd_rule.schedule.lr': dict(kind='exponential', factor=.9),
+                                    'game': 'hinge', 'game.r1': 1., 'n': 4, 'data.std': .1})
+    assert (e['d_rule.lr'], e['game.r1'], e['data.n'], e['data.std']) == (.1, 1., 4, .1)
+
+
+@pytest.mark.parametrize('who, act', [('generator', 'relu'), ('discriminator', 'leaky_relu')])
+def test_pieces_of_units_that_have_none_are_refused(who, act):
+    with pytest.raises(ValueError, match=f'{who}.pieces is of maxout units, but {who}.act is {act}'): experiment('ring', **{f'{who}.pieces': 7})
+    with pytest.raises(ValueError, match='pieces is of maxout units'): library.mlp(2, 1, (8,), act, pieces=7)
+    assert experiment('ring', **{f'{who}.pieces': 7, f'{who}.act': 'maxout'})[f'{who}.pieces'] == 7

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
-import psutil, pytest, torch
+import numpy as np, psutil, pytest, torch
 from gan_nbdev.cli import gan_train
 from gan_nbdev.experiments import Experiment, experiment
 from gan_nbdev.run_folders import Run
@@ -507,3 +507,15 @@ def test_help_is_quick():
     code = ('import sys; sys.argv = ["gan-study"]; import gan_nbdev.study_command; '
             'assert not {"torch", "matplotlib", "dask"} & sys.modules.keys()')
     subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(root)}, check=True)
+
+
+def test_a_setting_that_has_the_name_of_a_metric_has_a_column_of_its_own(tmp_path):
+    np.save(tmp_path/'p.npy', np.random.default_rng(0).normal(size=(200, 2)))
+    base = experiment(tmp_path/'p.npy', steps=2, batch_size=16, device='cpu', engine='eager', **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    s = study([base.changed({'precision': p}) for p in ('float32', 'bf16')], 2, folder=tmp_path/'s', progress=False)
+    with open(tmp_path/'s/results.csv', newline='') as f: results = [*csv.DictReader(f)]
+    with open(tmp_path/'s/summary.csv', newline='') as f: summary = [*csv.DictReader(f)]
+    assert [r['setting.precision'] for r in results] == ['float32']*2 + ['bf16']*2 == [r['setting.precision'] for r in s.rows]
+    assert [float(r['precision']) for r in results] == [v for one in s.values('precision') for v in one]
+    assert {r['setting.precision'] for r in summary} == {'float32', 'bf16'} == {r['setting.precision'] for r in s.table('precision')}
+    assert '| setting.precision |' in s.markdown('precision') and s.label(1) == 'precision=bf16'

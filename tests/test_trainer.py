@@ -412,3 +412,30 @@ def test_an_ensemble_that_has_trained_can_be_pickled():
     again = pickle.loads(pickle.dumps(e))
     for o in (e, again): o.fit(2, progress=False)
     assert all(map(same, e.trainers, again.trainers))
+
+
+@pytest.mark.parametrize('order', ['alternating', 'simultaneous'])
+def test_a_schedule_that_fails_leaves_no_half_an_iteration(order):
+    tab = [1e-3]*7
+    t = make(ring(), adam(1e-3), order=order)
+    t.change(g_rule=adam(lambda i: tab[i]))
+    with pytest.raises(IndexError): t.fit(20, progress=False)
+    assert t.iteration == len(t.record) == 7
+    assert {s['step'].item() for opt in (t.d_opt, t.g_opt) for s in opt.state.values()} == {7}
+
+
+def test_a_schedule_of_the_library_that_no_rule_takes_in_the_end_is_refused_at_once():
+    t = make(ring()).change(g_rule=adam(linear(1e-3, -1e-4, 100)))
+    with pytest.raises(ValueError, match='lr must not fall below 0, but is -0.0001 at iteration 199'): t.fit(200, progress=False)
+    assert t.iteration == 0 and t.fit(50, progress=False).iteration == 50
+
+
+def test_a_rule_finds_nothing_that_an_earlier_one_kept():
+    t, fresh = (make(ring(), momentum_sgd(.05, .9)) for _ in range(2))
+    t.fit(5, progress=False).change(g_rule=momentum_sgd(.05, 0.)).fit(5, progress=False)
+    fresh.load_state_dict(t.state_dict())
+    for p in fresh.gan.generator.parameters(): fresh.g_opt.state[p].clear()
+    t.change(g_rule=momentum_sgd(.05, .9))
+    fresh.change(g_rule=momentum_sgd(.05, .9))
+    assert same(t.fit(5, progress=False), fresh.fit(5, progress=False))
+    assert t.fit(1, progress=False).iteration == 16

@@ -227,7 +227,10 @@ def part_entry(part:str,       # a name in `parts`
     if isinstance(v, str) and part not in ('generator', 'discriminator'): v = dict(name=v)
     if own: return dict(own=_one_line(checked(f'{part}.', v, part_form(part, v))['own']))
     if part.endswith('rule'): return _checked_rule(part, v, steps)
-    return checked(f'{part}.', v, part_form(part, v))
+    v = checked(f'{part}.', v, part_form(part, v))
+    if 'pieces' in v and v.get('act', 'maxout') != 'maxout':
+        raise ValueError(f'{part}.pieces is of maxout units, but {part}.act is {v["act"]}: leave {v["pieces"]} out')
+    return v
 
 def part_call(part:str,       # a name in `parts`
               v,              # its entry, complete
