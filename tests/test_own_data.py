@@ -188,7 +188,7 @@ def test_a_path_is_a_path_and_a_name_a_name(tmp_path, monkeypatch):
         for t in (e.changed({'data': what}).trainer(), e.trainer(what)): assert t.data.dim == 2 and len(t.data) == 30
     with pytest.warns(UserWarning, match='give ./digits'): assert experiment('digits').load_data().dim == 64
     gan_train('./digits', steps=2, out='a', **small)
-    gan_train('ring', steps=2, out='b', set=['data=./digits'], **small)
+    gan_train(steps=2, out='b', set=['data=./digits'], **small)
     assert [read_record(o)['data']['dim'] for o in 'ab'] == [36, 36]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
