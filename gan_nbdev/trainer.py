@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .algorithm import Algorithm1, Rule, check_order, check_players, check_said
-from .games.game import check_networks, pairs, recorded
+from .games.game import Game, check_networks, pairs, recorded
 from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
@@ -635,8 +635,16 @@ def change(self:Trainer,
 
 # %% ../nbs/04_trainer.ipynb #f0a6de76
 @patch
-def check_change(self:Trainer, game=None, k=None, k_g=None, batch_size=None, engine=None, d_rule=None, g_rule=None):
-    "The game that is meant; `ValueError` for what `change` would refuse"
+def check_change(self:Trainer,
+                 game=None,       # as for `change`, here and below
+                 k=None,          # steps of D
+                 k_g=None,        # steps of G
+                 batch_size=None, # minibatch size
+                 engine=None,     # a name
+                 d_rule=None,     # of D
+                 g_rule=None,     # of G
+                ) -> Game:        # that is meant; None: as it is
+    "`ValueError` for what `change` would refuse"
     if game is not None: check_networks(game := find_game(game), self.gan)
     new_k, new_k_g = self.k if k is None else k, self.k_g if k_g is None else k_g
     check_players(game or self.game, new_k, d_rule, g_rule, new_k_g)
