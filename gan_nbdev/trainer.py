@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from tqdm import tqdm
 
 from .algorithm import Algorithm1, Rule, check_order, check_players, check_said
-from .games.game import Game, check_networks, pairs, recorded
+from .games.game import Game, check_networks, pairs, recorded, shown
 from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
@@ -218,10 +218,11 @@ def log(self:Trainer,
         name:str, # of the column
         value):   # a number, or a tensor of one
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
-    if name in (*self.columns, 'iteration'): raise ValueError(f'{name!r} is a column of the record already')
+    name = str(name)
+    if name in (*self.columns, *shown, 'iteration'): raise ValueError(f'{name!r} is a column of the record already, in this game or another')
     value = one_number(name, value)
-    if self.logged.open: self.logged.now[str(name)] = value
-    else: self.record.amend(str(name), value)
+    if self.logged.open: self.logged.now[name] = value
+    else: self.record.amend(name, value)
 
 class Log:
     "What hooks and steps have logged since the last row of the record"

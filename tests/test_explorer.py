@@ -120,6 +120,48 @@ def test_words_and_slider_follow_the_ends_of_the_walk():
     assert do('anchor', end='a') == (0, 'now A of the walk') and do('anchor', end='b') == (1, 'now B of the walk')
     do('new', seed=7); assert do('anchor', end='a') == (0, 'drawn with seed 7, now A of the walk')
 
+def line(weight=1., bias=0.):
+    gan = GAN(mlp_generator(1, 1, (8,), seed=0), mlp_discriminator(1, (8,), seed=0), normal(1))
+    gan.generator[-1].weight.data.mul_(weight); gan.generator[-1].bias.data.add_(bias)
+    return gan
+
+@pytest.mark.parametrize('how', [{}, dict(weight=60.), dict(bias=1e4)])
+def test_on_a_line_what_lies_outside_counts(how):
+    "And where no fake is in sight, data are"
+    v = View(find_gan(line(**how), mixture_1d()))
+    arrays, ((low, high),) = v.ground(), v.box
+    for k, x in (('fakes', v.some()), ('real', v.real)):
+        inside = ((x >= low) & (x <= high)).float().mean().item()
+        assert arrays[k].sum()*(high - low)/60 == pytest.approx(inside, abs=.01)
+    assert arrays['real'].max() > .1
+
+def test_what_is_said_of_a_generator_that_has_diverged():
+    "First of this place, without data too; a few NaN hide no others"
+    for n in (1, 2):
+        gan = GAN(mlp_generator(n, n, (8,), seed=0), mlp_discriminator(n, (8,), seed=0), normal(n))
+        gan.generator[-1].weight.data.fill_(torch.nan)
+        e = Explorer(gan)
+        for do in ('', 'new', 'around'):
+            if do: e._heard(None, dict(do=do), [])
+            assert e.widget.now['error'] == 'G(z) is NaN or infinite: this generator has diverged'
+        e._heard(None, dict(do='new', seed=-1), []); e._heard(None, dict(do='around'), [])
+        assert 'seed must be' in e.widget.now['error']
+    class Some(torch.nn.Module):
+        def forward(self, z): return torch.where(z > 2, torch.nan, 3*z)
+    e = Explorer(GAN(Some(), mlp_discriminator(1, (8,), seed=0), normal(1)))
+    assert e.widget.now['error'] == '' and np.isfinite(e.view.box).all()
+    shade = e.view.around(e.latent)['map'].reshape(40, 40)[0]
+    assert np.isfinite(shade[:30]).all() and (shade[-3:] > 255).all()   # blank
+    whole(e)
+
+def test_the_pad_leads_away_from_0():
+    "Where there is no circle to move on"
+    for noise in (normal(3), normal(7)):
+        e = Explorer(GAN(mlp_generator(noise.dim, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=0), noise))
+        for i in range(noise.dim): e._heard(None, dict(do='set', i=i, value=0), [])
+        e._heard(None, dict(do='pad', at=[.3, .4]), [])
+        assert e.z.norm().item() == pytest.approx(.5*noise.dim**.5, rel=1e-4) and executed(e, gan=e.gan)
+
 def test_what_was_refused_stays_until_something_else_is_asked_for():
     "The window asks for the surroundings by itself"
     e, _ = explored('ring')

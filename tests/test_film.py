@@ -4,12 +4,13 @@ from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
-import pytest
+import pytest, torch
 
 import forms
 from gan_nbdev.all import *
 from gan_nbdev.lab import record
 from gan_nbdev.lab.rewinding import Rewindable
+from gan_nbdev.lab.scenes import Scene
 
 root = Path(__file__).resolve().parent.parent
 
@@ -62,6 +63,33 @@ def test_a_film_with_a_live_plot_prints_one_figure(monkeypatch):
     t.hooks.append(live)
     film = record(t, 40, frames=8)
     assert live.figures == 1 and film.iterations[0] == 0 and film.iterations[-1] == 40 and len(film) == 8
+
+def test_what_is_logged_is_no_part_of_a_picture():
+    "Names of arrays and of the Lab's figures: in a film they are curves, and nothing else"
+    class Logs:
+        every = 1
+        def after_block(self, t):
+            for name in ('real', 'fakes', 'heat', 'z', 'step', 'at', 'accuracy', 'modes'): t.log(name, 1000.)
+    t = experiment('two_moons', 'lab', **small).trainer()
+    t.hooks = [Logs()]
+    film = record(t, 5, frames=3, fakes=50, cells=10)
+    info, *_ = page(film)
+    names = [o[0] for o in info['parts']]
+    assert t.iteration == 5 and len(names) == len({*names}) and {' real', ' step'} <= {*info['curves']}
+    assert film.curves['at'].tolist() == film.iterations and film.curves['step'].tolist() == [1, 2, 3, 4, 5]
+    assert film.curves['accuracy'].max() <= 1 and 'modes' not in film.curves and film.picture()
+
+def test_a_film_has_blanks_where_d_says_nan():
+    class Half(torch.nn.Module):
+        def forward(self, x): return torch.where(x[:, :1] > 0, x[:, :1], torch.nan)
+    film = record(experiment('ring', 'lab', **small).trainer(), 2, frames=2, cells=10)
+    gan = GAN(mlp_generator(2, 2, (8,), seed=0), Half(), normal(2))
+    film.frames[1]['heat'] = Scene(gan, ring(), 50, 10).frame(gan, None)['heat']
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        _, frames = film._arrays()
+        assert film.picture() and page(film)
+    assert np.isfinite(frames['heat'][0]).all() and np.isinf(frames['heat'][1]).mean() == .5
 
 def test_a_film_that_a_hook_ends(monkeypatch):
     class Enough:

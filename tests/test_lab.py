@@ -476,6 +476,26 @@ def test_nothing_that_was_started_over_is_lost(session):
     with pytest.raises(FileNotFoundError): ask(s, 'set', **{'data.file': 'nowhere.csv'})
     assert s.run is of_lesson
 
+def test_measured_curves_come_back_with_their_run(session):
+    "After Reset; and after a comparison that was left, in which the run went on by another way"
+    heard = []
+    s = session(tell=lambda *told: heard.append(told))
+    def at(n):
+        heard.clear(); s.dirty = s.urgent = True
+        def told(): return [a for what, o, a in [*heard] if what == 'curves' and o['who'] == 0 and len(a['step']) == n]
+        until(told)
+        return [told()[-1][k].tolist() for k in ('at', 'jsd')]
+    for i in range(1, 4): ask(s, 'step', n=5); at(5*i)
+    before = at(15)
+    assert before[0] == [0, 5, 10, 15]
+    ask(s, 'reset'); at(0); ask(s, 'back'); assert at(15) == before
+    ask(s, 'reset'); ask(s, 'back'); assert at(15) == before
+    ask(s, 'compare', name='k', value=2)
+    for i in range(1, 4): ask(s, 'step', n=5); at(5*i)
+    before = at(15)
+    ask(s, 'uncompare'); ask(s, 'step', n=5); at(20); ask(s, 'rewind', iteration=0); ask(s, 'set', k=3); ask(s, 'step', n=7); at(7)
+    ask(s, 'back'); assert at(15) == before and len(before[0]) > 2
+
 def test_a_file_that_needs_an_option_says_where_it_goes(session, tmp_path):
     (tmp_path/'nan.csv').write_text('a,b\n1,2\n3,\n4,5\n2,2\n5,6\n')
     s = session()
@@ -572,6 +592,24 @@ def test_an_error_is_told_at_once(session):
     s = session(Rewindable(trainer=Trainer(gan, ring(), device='cpu')), tell=hear)
     ask(s, 'play')
     until(lambda: told and 'cannot be drawn. RuntimeError: too many' in told[-1][1])
+
+@pytest.mark.parametrize('what, how', [('step', {}), ('play', {}), ('line', {}), ('alone', dict(player='d'))])
+def test_of_two_runs_neither_moves_if_one_is_broken(session, what, how):
+    "And the window says which it is"
+    s = session(line_s=0.)
+    ask(s, 'step', n=1); ask(s, 'compare', name='k', value=2); ask(s, 'step', n=5)
+    for p in s.runs[1].trainer.gan.discriminator.parameters(): p.data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError): ask(s, 'step')
+    assert s.error.startswith("In the second run: D's loss") and s.runs[1].broken
+    at, before = [r.iteration for r in s.runs], weights(s.run)
+    for _ in range(2):
+        s.error = ''
+        try: ask(s, what, **how)
+        except ValueError: assert what in ('step', 'alone')
+        until(lambda: s.error and not s.playing)
+        assert s.error.startswith('In the second run: training failed here')
+        assert [r.iteration for r in s.runs] == at and torch.equal(weights(s.run), before)
+    ask(s, 'rewind', iteration=0); ask(s, 'step'); assert s.error == '' and [r.iteration for r in s.runs] == [1, 1]
 
 def test_nan(session):
     s = session()
@@ -789,8 +827,13 @@ def test_the_window_shows_the_settings_of_a_trainer():
             'discriminator.layers': 1, 'discriminator.width': 10, 'd_rule.name': 'sgd', 'd_rule.lr': .02, 'g_rule.lr': 1e-4, 'g_rule.momentum': .3}
     assert {k: now[k] for k in told} == told
 
-def test_a_game_without_v_has_a_picture(lab):
-    o = lab(game='wgan-gp', **small)
+def test_a_game_without_v_has_a_picture(lab, monkeypatch):
+    "Without V at its start, too"
+    o, figures = lab(game='wgan-gp', **small), []
+    with monkeypatch.context() as m:
+        m.setattr('gan_nbdev.lab.window.as_image', figures.append)
+        o.picture(); lab(**small).picture()
+    assert [ax.get_ylabel() for ax in (figures[0].axes[-1], figures[1].axes[1])] == ['', 'V (nats)']
     assert o.picture() and ask(o.session, 'step', n=3) is None and o.picture()
 
 def test_curves_have_a_gap_where_the_game_has_no_v():
@@ -808,6 +851,66 @@ def test_curves_have_a_gap_where_the_game_has_no_v():
     eye.history = {k: o[250:351] for k, o in run.trainer.history.items()}
     assert not {'value', 'd_real', 'd_fake'} & eye.curves().keys()
 
+class Logs:
+    "Figures whose names are the window's own"
+    every, names = 1, ('step', 'at', 'accuracy', 'jsd', 'floor', 'modes', 'modes_total', 'high_quality', 'missed', 'pull', 'real', 'fakes',
+                       'heat', 'z', 'p', 'q', '__proto__', 'constructor')
+    def after_block(self, t):
+        for i, name in enumerate(self.names): t.log(name, 1000. + i)
+
+def test_what_is_logged_may_have_any_name(session):
+    "In the window it lives apart from what the Lab measures and draws; the columns of games are no free names"
+    heard = []
+    run = Rewindable(trainer=Trainer(nets(), two_moons(), batch_size=32, device='cpu', hooks=[Logs()]))
+    s = session(run, tell=lambda *told: heard.append(told))
+    ask(s, 'step', n=3); until(lambda: any(what == 'curves' and len(a['step']) == 3 for what, _, a in [*heard]))
+    curves = [a for what, _, a in [*heard] if what == 'curves'][-1]
+    assert s.error == '' and curves['step'].tolist() == [1, 2, 3] and not {'modes', 'high_quality', 'real', 'fakes'} & {*curves}
+    for i, name in enumerate(Logs.names): assert curves[f' {name}'].tolist() == [[1000. + i]*3]*3
+    for name in ('accuracy', 'jsd', 'missed', 'floor'): assert curves[name].max() < 100
+    eye = Eye(run); eye.open(50, 20); eye.look(True); eye.measure()
+    assert eye.numbers()['pull'] < 1000
+    t = Trainer(nets(), ring(), batch_size=32, device='cpu', game='hinge')
+    for name in ('value', 'd_real', 'd_fake'):   # where all windows show those of other games
+        with pytest.raises(ValueError, match='already, in this game or another'): t.log(name, 1.)
+        with pytest.raises(ValueError, match='different names'): games['hinge'].with_(figures={name: lambda real: real.mean()}) and Trainer(
+            nets(), ring(), game=games['hinge'].with_(figures={name: lambda real: real.mean()}))
+
+@pytest.mark.parametrize('data', ['point', dict(name='drawn', strokes=[[[0., 0.]]])])
+def test_all_pictures_have_the_box_of_the_window(lab, monkeypatch, data):
+    figures, image = [], 'gan_nbdev.lab.window.as_image'
+    monkeypatch.setattr(image, figures.append)
+    o = lab(data=data, **small); o.picture()
+    eye = Eye(o.run); eye.open(50, 20)
+    box = eye.still()[0]['box']
+    ax = figures[0].axes[0]
+    assert box == [[-1.5, 1.5]]*2 == [[*ax.get_xlim()], [*ax.get_ylim()]] == Explorer(o).view.box
+
+def test_noise_at_any_place_of_a_picture_is_noise():
+    "Images, and series, whose fakes follow the pointer"
+    data = Samples(torch.rand(50, 8, 8))
+    for noise in (uniform(20), uniform(20, 0, 1), sphere(20), rademacher(20), normal(20)):
+        gan, seen = GAN(mlp_generator(20, 64, (8,), seed=0), mlp_discriminator(64, (8,), seed=0), noise), []
+        scene, generate = Scene(gan, data), gan.generate
+        gan.generate = lambda z, *a: (seen.append(z.clone()), generate(z, *a))[1]
+        for at in itertools.product([0., .3, .5, 1.], repeat=2): scene.probe(gan, games['non-saturating'], [*at])
+        z = torch.cat(seen)
+        assert torch.allclose(allowed_noise(noise, z), z, atol=1e-5) and len(z.unique(dim=0)) > 10
+
+def test_where_d_says_nan_the_ground_is_blank():
+    "As in `plot_probability`: no 'fake'; of a critic too, and only there"
+    class Half(torch.nn.Module):
+        def forward(self, x): return torch.where(x[:, :1] > 0, x[:, :1], torch.nan)
+    gan, wild = GAN(mlp_generator(2, 2, (8,), seed=0), Half(), normal(2)), nets()
+    for p in wild.discriminator.parameters(): torch.nn.init.constant_(p, torch.nan)
+    for game in ('non-saturating', 'hinge'):
+        for o, share in ((gan, .5), (wild, 0), (nets(), 1)):
+            heat = Scene(o, ring(), 50, 20).frame(o, games[game])['heat']
+            assert np.isfinite(heat).mean() == share and (heat[~np.isfinite(heat)] > 255).all()
+            assert heat.dtype == ('u1' if share == 1 else 'f4')
+        heat = Scene(gan, ring(), 50, 20).frame(gan, games[game])['heat']
+        assert heat[np.isfinite(heat)].max() > 150
+
 @pytest.mark.parametrize('game, judged, drawn, then', [
     ('non-saturating', 'how likely', 'noise', 'No data'), ('hinge', 'in most games', 'noise', 'No data'),
     *((o, 'in most games', 'compares', 'and the examples.') for o in ('relativistic', 'r3gan')),
@@ -824,6 +927,20 @@ def test_what_is_said_of_a_line_is_true_of_the_game(session, game, judged, drawn
     assert judged in said[4] and drawn in said[6] and then in said[7] and s.error == ''
     assert [o['line'] for o in told[:8]] == [2, 3, 4, 5, 6, *[6]*(drawn != 'noise'), 7, 8, *[2]*(drawn == 'noise' and len(told) > 7)]
     assert drawn == 'noise' or 'x⁽¹⁾' in told[5]['told']
+
+@pytest.mark.parametrize('name', ['images', 'plane'])
+def test_lines_of_a_gan_with_classes_are_told_without_the_labels(session, name):
+    "The minibatch brings its labels along"
+    heard, hear = [], lambda *told: heard.append(told)
+    data = Samples(torch.randn(90, 2), labels=torch.arange(90)%3)
+    run = Rewindable(lessons['digits'].experiment) if name == 'images' else Rewindable(experiment(data, 'lab', classes=3, **small), data)
+    s = session(run, tell=hear, line_s=0.)
+    until(lambda: any(what == 'frame' for what, *_ in [*heard]))
+    ask(s, 'speed', speed='slow'); ask(s, 'play'); until(lambda: s.run.iteration)
+    ask(s, 'pause')
+    told = {o['line']: (o['told'], arrays) for what, o, arrays in [*heard] if what == 'line' and o['line'] is not None}
+    assert run.trainer.gan.classes and s.error == '' and 'x⁽¹⁾' in told[3][0] and {*told} == {*range(2, 9)}
+    assert name == 'images' or told[3][1]['x'].shape == (32, 2)
 
 def test_lines_of_an_unrolled_game_are_told_of_its_fakes():
     "Not of the steps ahead, with noise or without; D(x) of one's own game is no D(G(z))"

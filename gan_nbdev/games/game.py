@@ -242,7 +242,7 @@ def check_game(game # anything
     asks('d_loss', game.d_loss, ('real', 'fake')); pairs(game)
     for k, f in (game.d_terms | game.figures).items(): asks(k, f)
     for f in (*game.d_before, *game.d_after, *game.needs): asks('what is done around d_loss', f)
-    names = recorded(game)
+    names = ('iteration', 'd_loss', 'g_loss', *shown, *game.d_terms, *game.g_terms, *game.figures)   # shown by this game or not
     if len({*names}) < len(names) or not {*game.shows} <= {*shown}:
         raise ValueError(f'the record of a game must have different names, and shows be among '
                          f'{", ".join(shown)}, not {", ".join(names)}')

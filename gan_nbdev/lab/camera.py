@@ -22,7 +22,7 @@ from ..support.checks import warn
 class _Camera:
     "Sees a run as the Lab does, and keeps what there is to see"
     def __init__(self, run, fakes, cells, layers):
-        self.eye, self.layers = Eye(run), layers
+        self.eye, self.layers = Eye(run, {}), layers   # its figures are those of its frames
         line = Sight(self.eye.data).kind == 'line'
         self.eye.open(fakes, 2*cells if line else cells, side=32)   # a line costs nothing, large images would
         self.scene, still = self.eye.still()

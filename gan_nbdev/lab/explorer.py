@@ -33,7 +33,7 @@ class Explorer:
         seed:int=0,   # of the first place, ≥ 0
         y:int=None,   # class of what G makes, in a GAN with classes; None: the first
     ):
-        found, self.count, self.error = find_gan(what, data), 0, ''
+        found, self.count, self.error, self.unseen = find_gan(what, data), 0, '', ''
         self.view, self.prelude = View(found, y), found.code
         window = window_class('explorer', ('lab', 'explorer'), ('fixed', 'now', 'around'))
         self.latent, self.widget = Latent(found.gan, seed), window()
@@ -58,7 +58,7 @@ class Explorer:
 def _fixed(self:Explorer):
     v, noise = self.view, self.latent.noise
     try: arrays = v.ground()
-    except Exception as e: arrays, self.error = {}, _why(e)
+    except Exception as e: arrays, self.unseen = {}, _why(e)
     coordinate, pad = noise_range(noise)
     items = 0 if v.real is None else len(v.real)
     shape = arrays['fakes'].shape[1:] if v.kind == 'series' and arrays else v.shape
@@ -83,7 +83,7 @@ def _show(self:Explorer):
         error = 'D(G(z)) is NaN: this discriminator has diverged' if diverged else ''
     except Exception as e: error = _why(e)
     self.count += 1
-    self.widget.now = _message(arrays, count=self.count, error=self.error or error,
+    self.widget.now = _message(arrays, count=self.count, error=self.error or error or self.unseen,
                                code=self.code(), z=l.z[0].tolist(), at=l.at, t=l.t, seed=l.seed,
                                said=l.said, **info)
 
@@ -102,8 +102,9 @@ def _seen(self:Explorer):
 @patch
 def _do(self:Explorer, what, **how):
     if what != 'around': return getattr(self.latent, what)(**how)
+    self.unseen = ''   # why there is no plane to see
     try: self.widget.around = _message(self.view.around(self.latent))
-    except Exception as e: self.error = _why(e)
+    except Exception as e: self.unseen = _why(e)
 
 @patch
 def _heard(self:Explorer, _, asked, buffers):

@@ -12,6 +12,7 @@ from copy import deepcopy
 import numpy as np
 from fastcore.basics import patch
 
+from ..games.game import shown
 from .scenes import Scene
 from ..metrics import Coverage, diagnose
 from ..value import LOG4
@@ -52,24 +53,20 @@ curve_table = [
 # %% ../../nbs/lab/05_eye.ipynb #677f7a0f
 class Eye:
     "What a window sees of one run"
-    pad = [[-1.5, 1.5], [-1.5, 1.5]]   # the box where one draws, data units
-
     def __init__(self,
-        run, # a `Rewindable`
+        run,          # a `Rewindable`
+        figures=None, # measured so far, by iteration; None: those of the run
     ):
-        self.run, self.figures, self.quiet = run, {}, not run.trainer.may_draw
+        self.run, self.kept, self.quiet = run, figures, not run.trainer.may_draw
         self.gan = deepcopy(run.trainer.gan).cpu().requires_grad_(False).eval()
         self.data, self.scene, self.sent, self.read = run.trainer.data, None, False, 0.   # read: when numbers are due
-        self.forks = len(run.forks)   # those that are known
 
     def open(self,
              fakes:int=1000,  # to show, and as many examples
              cells:int=100,   # places per axis where D is asked
              side:int=64):    # of each image, at most, pixels
         "Prepare the scene, which takes longer than a frame; call it once before `frame`"
-        data = self.run.experiment.entries['data']
-        box = self.pad if data.get('name') in ('drawn', 'point') else None
-        self.scene = Scene(self.gan, self.data, fakes, cells, box, side)
+        self.scene = Scene(self.gan, self.data, fakes, cells, side)
 
     def look(self,
              history:bool): # take the record as well?
@@ -78,9 +75,8 @@ class Eye:
         self.gan.load_state_dict(trainer.gan.state_dict())
         if trainer.ema: self.gan.generator.load_state_dict(trainer.ema.gan.generator.state_dict())
         self.iteration, self.game = trainer.iteration, trainer.game
-        self.last = {k: v for k, v in zip(trainer.record.names, trainer.record.last or ()) if math.isfinite(v)}
-        for at in self.run.forks[self.forks:]: self.figures = {i: f for i, f in self.figures.items() if i <= at}
-        self.forks = len(self.run.forks)
+        self.last = {k: v for k, v in zip(trainer.record.names, trainer.record.last or ()) if k in _own and math.isfinite(v)}
+        self.figures = self.run.figures if self.kept is None else self.kept
         if history: self.history = trainer.history
 
 # %% ../../nbs/lab/05_eye.ipynb #4eddefc1
@@ -115,12 +111,14 @@ def measure(self:Eye):
     "Measure the GAN of the last look"
     self.figures[self.iteration] = self.scene.measure(self.gan, self.game)
     if len(self.figures) > 500:
-        self.figures = {i: self.figures[i] for i in sorted(self.figures)[::2]}
+        for i in sorted(self.figures)[1::2]: del self.figures[i]
 
 @patch
 def curves(self:Eye) -> dict: # float32 arrays by name; 'step' and 'at' are iterations
-    "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last (NaN: none told); the figures, at `at`"
+    "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last (NaN: none told), terms and what was logged after a space; the figures, at `at`"
     return {k: np.float32(v) for k, v in (self._bands() | self._measured()).items()}
+
+_own = 'd_loss', 'g_loss', *shown   # all else in a record may have any name, also one of the window's
 
 @patch
 def _bands(self:Eye):
@@ -132,7 +130,7 @@ def _bands(self:Eye):
         last = np.maximum.accumulate(np.where(np.isnan(v), -1, np.arange(n)))[bins[1:] - 1]
         return np.stack([np.fmin.reduceat(v, bins[:-1]), np.fmax.reduceat(v, bins[:-1]),
                          np.where(last >= bins[:-1], v[last], np.nan)])
-    return dict(step=bins[1:], **{k: band(v) for k, v in told.items() if not n or not np.isnan(v).all()})
+    return dict(step=bins[1:], **{k if k in _own else f' {k}': band(v) for k, v in told.items() if not n or not np.isnan(v).all()})
 
 @patch
 def _measured(self:Eye):

@@ -20,6 +20,7 @@ from matplotlib.animation import FFMpegWriter
 from matplotlib.figure import Figure
 
 from .eye import curve_table, first_layers, layer_table
+from .scenes import shades
 from .widgets import (as_image, small_png, static_text, window_script,
                                    window_style)
 from ..plots import d_colours, d_map, palette
@@ -35,7 +36,7 @@ class Film:
         still:dict,      # arrays that do not change: 'real', 'z'
         iterations:list, # of the frames, rising
         frames:list,     # of dicts of arrays, as `Scene.frame` gives them
-        curves:dict,     # arrays by name, of the whole run
+        curves:dict,     # arrays by name, of the whole run, as `Eye.curves` gives them
         said:list        # the diagnosis of each frame, a list of sentences
     ):
         self.name, self.still, self.iterations = name, still, iterations
@@ -84,7 +85,7 @@ def _arrays(self:Film):
     "Frames (F, …) by name"
     frames = {k: np.stack([o[k] for o in self.frames]) for k in self.frames[0]
               if all(k in o for o in self.frames)}
-    if 'answers' in frames: frames['answers'] = np.rint(255*frames['answers']).astype(np.uint8)
+    if 'answers' in frames: frames['answers'] = shades(frames['answers'])
     if 'arrows' in frames:
         a = frames['arrows'][:, :len(self.still['real'])//4]
         size = np.linalg.norm(a*np.float32(self.scene['pull']), axis=-1, keepdims=True)

@@ -43,7 +43,7 @@ def beside(noise,     # the prior, a `Noise`
     if noise.dim < 2: raise ValueError(f'noise must have at least 2 numbers, not {noise.dim}')
     at = torch.as_tensor(at).double().reshape(-1, 2)
     ways = torch.randn(2, noise.dim, generator=torch.Generator().manual_seed(seed))
-    curved = _name(noise) in _round and noise.dim > 2
+    curved = _name(noise) in _round and noise.dim > 2 and z.any()   # no circle goes through 0
     known = torch.cat([z, ways] if curved else [ways]).double()
     frame = torch.linalg.qr(known.T)[0].T[-2:]
     if not curved: return allowed_noise(noise, z + (math.sqrt(noise.dim)*at @ frame).float())

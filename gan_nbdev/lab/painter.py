@@ -144,8 +144,7 @@ def slowly(self:Painter):
     self.judged, self.halfway = {}, True
     try:
         with self.turns:
-            self.run.slowly(self._line)
-            for run in self.runs[1:]: run.fit(1)
+            self.each(lambda run: run.slowly(self._line) if run is self.run else run.fit(1))
     finally: self.halfway = False
     if self.jobs or not (self.playing and self.speed == 'slow'):
         self.tell('line', dict(line=None, said='The iteration is complete.'), {})

@@ -56,7 +56,7 @@ class Rewindable(Run):
         super().__init__(described, data, device, trainer)
         self.given, self.device, self.memory = trainer, device, memory
         self.recording, self.broken = True, False   # a failure may leave half an iteration
-        self.front, self.gap, self.due, self.forks = None, 1, 0., []   # forks: after these, what was known was given up
+        self.front, self.gap, self.due, self.figures = None, 1, 0., {}   # figures: what an `Eye` has measured, by iteration
         self.first, self.before = self._moment(), deepcopy(self.trainer.record)
         self.moments = {self.iteration: self.first}
 
@@ -71,7 +71,7 @@ def _moment(self:Rewindable):
 @patch
 @contextmanager
 def _moving(self:Rewindable, training=False):
-    self._check_whole(); self.check_told()
+    self.check_whole(); self.check_told()
     self._settle()
     self._fork(training)
     try: yield
@@ -80,16 +80,17 @@ def _moving(self:Rewindable, training=False):
         raise
 
 @patch
-def _check_whole(self:Rewindable):
-    if self.broken: raise ValueError('training failed here: rewind to an earlier moment, or reset')
-
-@patch
 def _fork(self:Rewindable, training=False):
     "What was recorded after now will not come to pass; but training alone leads there again, if nothing else was done"
     kept = self.ahead(True) if training else []
-    if self.front is not None: self.forks.append(max(kept, default=self.iteration))
+    if self.front is not None: self._forget(max(kept, default=self.iteration))
     self.moments = {i: m for i, m in self.moments.items() if i <= self.iteration or i in kept}
     if not self.ahead(): self.front = None
+
+@patch
+def _forget(self:Rewindable, i):
+    "Figures after iteration `i` are of a course that was given up; another thread may still add one to the old dictionary"
+    self.figures = {k: v for k, v in self.figures.copy().items() if k <= i}
 
 @patch
 def ahead(self:Rewindable,
@@ -99,6 +100,12 @@ def ahead(self:Rewindable,
     def others(story): return [act for act in story if 'fit' not in act]
     now = others(self.story)
     return [i for i, m in self.moments.items() if i > self.iteration and not (training and others(m.story) != now)]
+
+# %% ../../nbs/lab/02_rewinding.ipynb #95e322e5
+@patch
+def check_whole(self:Rewindable):
+    "`ValueError` after a failure"
+    if self.broken: raise ValueError('training failed here: rewind to an earlier moment, or reset')
 
 # %% ../../nbs/lab/02_rewinding.ipynb #e8f02ea5
 @patch
@@ -206,11 +213,10 @@ def _put(self:Rewindable, m, record):
 def hold(self:Rewindable) -> object: # a function without arguments
     "What puts the run back to where it stands now, with the moments that it has"
     now, record = self._moment(), self.trainer.record
-    held = {k: getattr(self, k) for k in ('gap', 'front', 'broken')} | dict(moments={**self.moments})
+    held = ({k: getattr(self, k) for k in ('gap', 'front', 'broken')}
+            | {k: getattr(self, k).copy() for k in ('moments', 'figures')})
     def back():
-        if self.broken or self.story != now.story:
-            self._put(now, record)
-            self.forks.append(-1)   # another course, as a whole
+        if self.broken or self.story != now.story: self._put(now, record)
         vars(self).update(held)
     return back
 
@@ -265,7 +271,7 @@ def restarted(self:Rewindable,
     self._check_given(new)
     self._put(self.first, self.before)
     self.moments, self.gap, self.front = {self.iteration: self.first}, 1, None
-    self.forks.append(self.iteration)
+    self._forget(self.iteration)
     return self.change({k: new[k] for k in _differing(self.experiment, new)})
 
 @patch
@@ -298,7 +304,7 @@ def twin(self:Rewindable,
 @patch
 def code(self:Rewindable) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine; `ValueError` after a failure"
-    self._check_whole()
+    self.check_whole()
     return Run.code(self)
 
 # %% ../../nbs/lab/02_rewinding.ipynb #e835e248
@@ -308,7 +314,7 @@ def save(self:Rewindable,
          *args, **kwargs # as for `Run`
         ) -> Path:      # the folder
     "Write a run folder; `ValueError` if there is a run in it, or after a failure"
-    self._check_whole()
+    self.check_whole()
     free = (p for n in range(1, 10**6) if not (p := Path(f'runs/lab-{n}')).exists())
     return Run.save(self, next(free) if folder is None else folder, *args, **kwargs)
 
@@ -344,7 +350,7 @@ def _print(e): return sha1(json.dumps(e.entries, sort_keys=True).encode()).hexdi
 @patch
 def text(self:Rewindable) -> str: # one line
     "What `from_text` reads; `ValueError` for parts of one's own, or after a failure"
-    self._check_whole(); self.check_told()
+    self.check_whole(); self.check_told()
     if own := [o for o in parts if self.begun.is_own(o)]:
         raise ValueError(f'{own[0]} of your own does not fit into a text: save the run, or give the code')
     usual = _usual()

@@ -89,8 +89,7 @@ def do_alone(self:Session,
              player:str): # 'd' or 'g'
     "One step of one player"
     self.playing = False
-    with self.turns:
-        for run in self.runs: run.alone(player)
+    with self.turns: self.each(lambda run: run.alone(player))
     who, other = ('D', 'G') if player == 'd' else ('G', 'D')
     self.note = f'{who} moved once; {other} stood still. The iteration number counts turns of both.'
 

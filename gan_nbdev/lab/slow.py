@@ -45,10 +45,10 @@ def _told_parts(t, tell):
         tell('z', z=z)
         return z
     def draw_x():
-        x = t.source.next()
-        seen['x'] = gan.apart(x)[0]
-        tell('x', x=x)
-        return x
+        batch = t.source.next()
+        seen['x'] = gan.apart(batch)[0]   # without labels
+        tell('x', x=seen['x'])
+        return batch
     def untold(f):   # what D says before the loss is asked for, as in steps ahead
         @wraps(f)
         def f_untold(*args, **kw):

@@ -21,7 +21,7 @@ from ..datasets.files import get_data
 from ..datasets.samples import Scaling
 from ..datasets.tables import Columns
 from .latent import Latent, beside, between, noise_range
-from .scenes import Scene
+from .scenes import Scene, shades
 from .sights import Sight
 from .window import Lab
 from ..networks import GAN
@@ -179,11 +179,17 @@ def some(self:View) -> torch.Tensor: # (1000, dim), model units
     "A thousand fakes"
     return self.gan.sample(1000, torch.Generator().manual_seed(0))
 
+_undrawn = 'G(z) is NaN, infinite or too large to be drawn'
+
 @patch
 def _data(self:View):
     "Data for a `Scene`: where there are none, fakes must do"
     if hasattr(self.unit, 'sample'): return self.unit
-    real = self.some() if self.real is None else self.real
+    real = self.real
+    if real is None:
+        some = self.some()
+        real = some[some.isfinite().all(1)]   # a few NaN hide no others
+        if not len(real): raise FloatingPointError(_undrawn)
     return SimpleNamespace(**vars(self.unit) | dict(dim=self.gan.dim, sample=lambda n, rng: real[:n]))
 
 @patch
@@ -191,23 +197,24 @@ def ground(self:View) -> dict: # arrays by name; on a line, densities in 60 bins
     "Of points: data, fakes and D, as a `Scene` has them; it also finds the `box` to draw"
     if self.kind == 'images': return {}
     scene = Scene(self.gan, self._data())
-    f = scene.frame(self.gan, None)
+    if not scene.box.isfinite().all(): raise FloatingPointError(_undrawn)
+    f, self.box = scene.frame(self.gan, None), scene.box.tolist()   # data units
     out = {k: f[k] for k in ('heat',) if k in f and self.judged}
     sets = dict(fakes=f['lines' if self.kind == 'series' else 'fakes'])
     if self.real is not None: sets['real'] = scene.real.numpy()
     if self.kind == 'line':
-        edges = np.linspace(*scene.box[0].tolist(), 61)
-        sets = {k: np.float32(np.histogram(v, edges, density=True)[0]) for k, v in sets.items()}
-    if scene.box.isfinite().all(): self.box = scene.box.tolist()   # data units
+        edges = np.linspace(*scene.box[0].tolist(), 61)   # what lies outside counts, too
+        sets = {k: np.float32(np.histogram(v, edges)[0]/(len(v)*(edges[1] - edges[0]))) for k, v in sets.items()}
     return out | sets
 
 # %% ../../nbs/lab/13_view.ipynb #ba5de336
 @patch
 def _ground_of(self:View, x):
-    "What the pad is shaded by, in [0, 1]: D, or on a line the place, which says more there"
-    if self.kind != 'line' and self.judged: return self.prob(x).nan_to_num(0)
+    "What the pad is shaded by, in [0, 1] or NaN: D, or on a line the place, which says more there"
+    if self.kind != 'line' and self.judged: return self.prob(x)
+    if self.box is None: raise FloatingPointError(_undrawn)
     low, high = self.box[1 if self.kind == 'series' else 0]
-    return ((self.unit.unscale(x)[:, (self.sight.at or [0])[0]] - low)/(high - low)).clamp(0, 1).nan_to_num(0)
+    return ((self.unit.unscale(x)[:, (self.sight.at or [0])[0]] - low)/(high - low)).clamp(0, 1)
 
 @patch
 def around(self:View,
@@ -221,7 +228,7 @@ def around(self:View,
     if latent.flat: z = allowed_noise(latent.noise, at[:, :latent.noise.dim])
     else: z = beside(latent.noise, latent.base.z, latent.plane, at)
     x, ends = self.generate(z), (latent.a.z, latent.b.z)
-    there = self.shown(x, True) if images else self._ground_of(x).mul(255).round().byte().numpy()
+    there = self.shown(x, True) if images else shades(self._ground_of(x))
     walk = torch.cat([between(latent.noise, *ends, t.item()) for t in torch.linspace(0, 1, stops)])
     path = dict(path=walk.numpy()) if latent.noise.dim == 2 else {}
     return dict(map=there, walk=self.shown(self.generate(walk), True), **path)

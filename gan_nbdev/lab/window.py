@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ..experiments import Experiment, experiment
 from .controls import control_label, controls, fallen_rates, first_controls, told_controls
 from .course import lessons
-from .eye import Eye, curve_table, layer_table
+from .eye import curve_table, layer_table
 from .rewinding import Rewindable
 from .scenes import Scene
 from .session import Session
@@ -31,7 +31,7 @@ def _fixed(run):
     "All that the window needs to know once"
     return dict(
         controls=told_controls(run), live=[c.name for c in controls.values() if c.live],
-        lines=algorithm_lines, formulas=line_formulas, diagram=static_text('diagram.svg'), first=[(o, control_label(o)) for o in first_controls], pad=Eye.pad, palette=palette | d_colours,
+        lines=algorithm_lines, formulas=line_formulas, diagram=static_text('diagram.svg'), first=[(o, control_label(o)) for o in first_controls], pad=Scene.pad, palette=palette | d_colours,
         speeds=[*Session.speeds.items()], layer_names=layer_table, curves=curve_table,
         lessons=[(name, o.title) for name, o in lessons.items()])
 
@@ -178,8 +178,7 @@ def picture(self:Lab,
         left.set_aspect('auto')
         left.set(xlim=scene.box[0], ylim=scene.box[1])
         left.set_box_aspect(1)   # as in the window
-    if not self.run.iteration: plot_value(dict(value=[]), right)
-    else: (plot_value if 'value' in t.history else plot_more)(t.history, right)
+    (plot_value if 'value' in t.history else plot_more)(t.history, right)
     fig.suptitle(drawn_words(title), fontsize=9)
     return as_image(fig)
 

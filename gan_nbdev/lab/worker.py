@@ -211,7 +211,7 @@ def _train(self:Worker):
     left = self.until - self.run.iteration
     start, n = time.monotonic(), min(n, left) if left > 0 else n
     with self.turns:
-        for run in self.runs: run.fit(n, hook=self if alone else None)
+        self.each(lambda run: run.fit(n, hook=self if alone else None))
         if not alone and self.run.due_now():
             for run in self.runs: run.note(force=True)
     self._check_stop()
@@ -241,13 +241,25 @@ def _wait(self:Worker, when):
     while not (self.jobs or self.closed) and (left := when - time.monotonic()) > 0:
         self.rest(left)
 
+# %% ../../nbs/lab/08_worker.ipynb #698f14e5
+@patch
+def each(self:Worker,
+         f): # a function of a run
+    "Call it with each run, if none of two is broken; an error knows whose it is"
+    for act in (Rewindable.check_whole, f):
+        for run, name in zip(self.runs, ('first', 'second')):
+            try: act(run)
+            except Exception as e:
+                if len(self.runs) > 1: e.whose = f'In the {name} run: '
+                raise
+
 # %% ../../nbs/lab/08_worker.ipynb #1042b0c8
 @patch
 def explain(self:Worker,
             e:Exception # what was raised
            ) -> str:    # for the window
     "What went wrong, and what helps"
-    why = one_line(e)
+    why = getattr(e, 'whose', '') + one_line(e)
     if isinstance(e, FloatingPointError):
         return f'{why}. First rewind to an earlier moment, or reset.'
     if isinstance(e, (ValueError, OSError)): return why
@@ -276,10 +288,7 @@ def do_step(self:Worker,
             n:int=1): # iterations, ≥ 0
     "Train `n` iterations"
     self.playing, self.note = False, ''
-    with self.turns:
-        for run in self.runs:
-            run.fit(n)
-            run.note(force=True)
+    with self.turns: self.each(lambda run: run.fit(n).note(force=True))
     self._check_stop()
 
 @patch
