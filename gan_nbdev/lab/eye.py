@@ -51,6 +51,8 @@ curve_table = [
      'Share of the fakes within 3 standard deviations of a cloud', _share)]
 
 # %% ../../nbs/lab/05_eye.ipynb #677f7a0f
+_own = 'd_loss', 'g_loss', *shown   # all else in a record may have any name, also one of the window's
+
 class Eye:
     "What a window sees of one run"
     def __init__(self,
@@ -117,8 +119,6 @@ def measure(self:Eye):
 def curves(self:Eye) -> dict: # float32 arrays by name; 'step' and 'at' are iterations
     "The record in at most 240 stretches that end at `step`, (3, stretches): least, most, last (NaN: none told), terms and what was logged after a space; the figures, at `at`"
     return {k: np.float32(v) for k, v in (self._bands() | self._measured()).items()}
-
-_own = 'd_loss', 'g_loss', *shown   # all else in a record may have any name, also one of the window's
 
 @patch
 def _bands(self:Eye):
