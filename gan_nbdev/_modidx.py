@@ -2221,7 +2221,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._apart': ('run_folders.html#_apart', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._are_in': ('run_folders.html#_are_in', 'gan_nbdev/run_folders.py'),
-                                       'gan_nbdev.run_folders._average_in': ('run_folders.html#_average_in', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._averaged': ('run_folders.html#_averaged', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._began': ('run_folders.html#_began', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._check_apart': ('run_folders.html#_check_apart', 'gan_nbdev/run_folders.py'),

@@ -454,14 +454,8 @@ def _saved(folder):
     of = _iterations(record['story'] + record['left'])
     warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}')
     data, w = run_data(folder, record), state['gan']
-    if Experiment(record['experiment'])['ema']: w = _averaged(w, _average_in(state))
+    if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0].get('generator', state['hooks'][0]))   # no other hook has a state
     return record, {**w, **_scale(data)}, path
-
-def _average_in(state):
-    "The averaged generator among what hooks keep; older states have nothing beside it"
-    of = [s.get('generator', s) for s in state['hooks'] if 'generator' in s or all(map(torch.is_tensor, s.values()))]
-    if len(of) != 1: raise ValueError(f'the run was not finished, and keeps {len(of)} averages, where one makes the samples: Run.open goes on with it')
-    return of[0]
 
 def _check_sizes(e, dim, w, path):
     "Are there as many numbers as such networks have, at the least?"

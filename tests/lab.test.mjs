@@ -152,16 +152,29 @@ test("what is told now and then is a line all the same; title and tip say the la
   const n = 100;
   const told = (...at) => Float32Array.from({ length: 3 * n }, (_, i) => (at.includes(i % n) ? (i % n) + 1 : not));
   const step = Float32Array.from({ length: n }, (_, i) => i + 1);
-  const [lines, title, tip] = curve("terms", [], { step, at: [], fid: told(9, 19, 89) });
+  const [lines, title, tip] = curve("terms", [], { step, at: [], " fid": told(9, 19, 89) });
   assert.deepEqual(lines, [3]);
   assert.match(title, /fid 90/);
   assert.match(tip, /fid (20|90)$/);
 });
 
+test("what each iteration tells has a gap where the game had none", () => {
+  const step = Float32Array.of(1, 2, 3, 4, 5);
+  const value = Float32Array.from({ length: 15 }, (_, i) => (i % 5 === 2 ? not : -1));
+  assert.deepEqual(curve("value", [["value", "V", "value"]], { step, at: [], value })[0].slice(-2), [2, 2]);
+  assert.deepEqual(curve("terms", [], { step, at: [], " mine": value })[0], [4]);
+});
+
 test("what is told once is a dot", () => {
   const step = Float32Array.of(1, 2, 3);
   const once = Float32Array.of(not, 0.2, not, not, 0.6, not, not, 0.5, not); // least, most, last
-  const record = { step, at: Float32Array.of(0), jsd: Float32Array.of(0.5), fid: once, same: once.map((v) => v && 1) };
+  const record = {
+    step,
+    at: Float32Array.of(0),
+    jsd: Float32Array.of(0.5),
+    " fid": once,
+    " same": once.map((v) => v && 1),
+  };
   const [lines, title] = curve("jsd", [["jsd", "", "value"]], record);
   assert.equal(lines[0], 2); // the two sides of an arc
   assert.match(title, /0.5/);

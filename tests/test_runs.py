@@ -373,20 +373,6 @@ def test_checkpoints_of_the_run_itself_stay(tmp_path):
     assert [i for i, _ in checkpoint_files(tmp_path/'checkpoints')] == [12, 13]
 
 
-def test_of_two_averages_none_is_taken_for_the_samples(tmp_path):
-    from gan_nbdev.trainer import EMA
-    def kept(more):
-        run = Run(experiment('ring', **small, ema=5))
-        run.trainer.hooks[:0] = more(run.trainer.gan)
-        with pytest.warns(UserWarning, match='was not finished'): return load_run(run.keep(tmp_path/'run').fit(4, progress=False) and tmp_path/'run')[0], run
-    class Counts:
-        def state_dict(self): return dict(n=1)
-        def load_state_dict(self, s): pass
-    gan, run = kept(lambda gan: [Counts()])
-    assert all(map(torch.equal, gan.generator.parameters(), run.trainer.ema.gan.generator.parameters()))
-    with pytest.raises(ValueError, match='keeps 2 averages'): kept(lambda gan: [EMA(gan, 10_000)])
-
-
 def test_a_picture_that_cannot_be_drawn_costs_no_run(tmp_path, monkeypatch):
     run = new().fit(2, progress=False)
     run.save(tmp_path/'run')

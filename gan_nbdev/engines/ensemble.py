@@ -249,18 +249,17 @@ class Ensemble:
         if self.engine == 'graphed': check_gpu(self.trainers[0].device)
         at = self._farthest()
         for t in self.trainers: t.check_until(at + n - 1)
-        self.stopped, done, size = None, 0, 1
+        self.stopped, work, done, size = None, [], 0, 1
         with on_interrupt(lambda *_: self.stop('interrupted')):
-            with until_given_up(): stacks = self._engines(at + n)
-            work = [*zip(stacks or (), self._groups())]   # None when it was given up
+            with until_given_up(): work = [*zip(self._engines(at + n), self._groups())]
             for one in work: self._catch_up(one, at)
             with tqdm(total=n, unit='it', disable=not progress, mininterval=2) as bar:
                 while done < n and not self.stopped:
-                    start, size = time.perf_counter(), min(size, n - done, stacks[0].limit)
+                    start, size = time.perf_counter(), min(size, n - done, work[0][0].limit)
                     made = self._block(work, size)
                     bar.update(made); done += made
                     # each stack works for a while before the next has its turn: fewer, longer turns
-                    size = max(1, int(min(2, len(stacks)/5/(time.perf_counter() - start))*size))
+                    size = max(1, int(min(2, len(work)/5/(time.perf_counter() - start))*size))
             self._each(lambda member, i: member.check_fakes())
         return self
 

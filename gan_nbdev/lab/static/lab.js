@@ -459,7 +459,9 @@ class Curve {
     if (!told.length) return [];
     const row = (of, from) => told.map((i) => of[from + i]);
     const band = last ? [row(v, 0), row(v, at.length)] : null;
-    const how = { colour: this.app.ink.now()[colour], dash: who ? [4, 3] : [] };
+    const gap = (k) => at === run.step && name[0] !== " " && told[k] > told[k - 1] + 1; // of what each iteration tells
+    const cuts = [0, ...[...told.keys()].filter(gap)];
+    const how = { colour: this.app.ink.now()[colour], dash: who ? [4, 3] : [], cuts };
     return [{ x: row(at, 0), y: row(v, last), end: at.at(-1), band, label, ...how }];
   }
 
@@ -470,8 +472,7 @@ class Curve {
     this.el.hidden = !this.drawn.length && !(this.key === "losses" || (before && this.key === "value"));
     const p = new Pen(this.canvas, this.app.ink); // only now, since what is hidden has no size
     this.entitle(this.key === "losses" && runs.some((r) => Number.isFinite(r?.value?.at(-1))));
-    if (p.w && this.drawn.length) this.lines(p);
-    else if (p.w) this.frame(p);
+    if (p.w) this[this.drawn.length ? "lines" : "frame"](p);
   }
 
   /** The title, with the figures of now. */
@@ -495,8 +496,7 @@ class Curve {
     const ends = bounds(this.guide === null ? all : [...all, [this.guide]], this.limits);
     const end = Math.max(1, ...this.drawn.map((s) => s.end));
     const v = view([[0, end], ends], p.w - 44, p.h - 18);
-    const [X, Y] = [(x) => 40 + v.x(x), (y) => 6 + v.y(y)];
-    this.X = X;
+    const [X, Y] = [(this.X = (x) => 40 + v.x(x)), (y) => 6 + v.y(y)];
     this.end = (px) => v.back(px - 40, 0)[0];
     p.g.globalAlpha = 0.75;
     const [low, high] = ticks(...ends);
@@ -508,12 +508,14 @@ class Curve {
     const path = (x, y, colour, width, more) =>
       p.line(colour, width, (g) => y.forEach((o, i) => g.lineTo(X(x[i]), Y(o))), more);
     if (this.guide !== null) path([0, end], [this.guide, this.guide], p.c.guide, 1.2, { dash: [2, 3] });
-    for (const { x, y, band, colour, dash } of this.drawn) {
-      const wide = band && band[0].some((o, i) => o < band[1][i]);
-      const fill = dash.length ? 0.2 : 0.4;
-      if (x.length < 2) p.line(colour, 3, (g) => g.arc(X(x[0]), Y(y[0]), 1.5, 0, 7));
-      if (!wide) path(x, y, colour, 1.5, { dash });
-      else path([...x, ...[...x].reverse()], [...band[0], ...[...band[1]].reverse()], colour, 0.8, { dash, fill });
+    for (const { colour, dash, cuts, ...s } of this.drawn) {
+      const [wide, fill] = [s.band && s.band[0].some((o, i) => o < s.band[1][i]), dash.length ? 0.2 : 0.4];
+      cuts.forEach((from, i) => {
+        const [x, y, least, most] = [s.x, s.y, ...(s.band || [])].map((o) => o.slice(from, cuts[i + 1]));
+        if (x.length < 2) p.line(colour, 3, (g) => g.arc(X(x[0]), Y(y[0]), 1.5, 0, 7));
+        if (!wide) path(x, y, colour, 1.5, { dash });
+        else path([...x, ...x.reverse()], [...least, ...most.reverse()], colour, 0.8, { dash, fill });
+      });
     }
   }
 
