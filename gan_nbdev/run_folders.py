@@ -72,7 +72,7 @@ def _save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
     "Write rows so that `_load_rows` gives the same data, to the bit"
     rows, about = _rows_of(data)
-    if not _are_in(path, rows, about): write_atomically(path, lambda tmp: save_file(rows, tmp, about))
+    write_atomically(path, lambda tmp: save_file(rows, tmp, about))
 
 def _are_in(path, rows, about):
     "Does the file hold these already?"
@@ -259,10 +259,11 @@ def _keep_rows(self:Run, out):
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob('.data-*'): left.unlink()   # by a process that was killed
     rows, before = (out/name for name in _rows)
-    if _are_in(before, *_rows_of(self.trainer.data)): os.replace(before, rows)
-    if not rows.exists() or _are_in(rows, *_rows_of(self.trainer.data)): return _save_rows(self.trainer.data, rows)
+    mine = _rows_of(self.trainer.data)
+    if _are_in(before, *mine): os.replace(before, rows)
+    if _are_in(rows, *mine): return
     _save_rows(self.trainer.data, new := out/'.data-new.safetensors')
-    os.replace(rows, before)
+    if rows.exists(): os.replace(rows, before)
     os.replace(new, rows)
 
 @patch
