@@ -31,7 +31,7 @@ from .support.calls import call_of
 from .support.folders import check_writable, writing
 from .support.processes import processes, rank
 from .support.items import item_kind
-from .support.kinds import is_number, short
+from .support.kinds import is_number, is_whole, short
 from .support.safety import umask, write_atomically
 from .support.tensors import in_pieces
 from .support.checks import one_line, path_of, warn
@@ -337,8 +337,6 @@ def keep(self:Run,
     return self
 
 # %% ../nbs/09_run_folders.ipynb #9b6c0254
-def _is_whole(v, low): return type(v) is int and low <= v < 2**63
-
 _facts = dict(name=(str, 'a text'), dim=(int, 'a whole number'), bounded=(bool, 'true or false'),
               shape=(list, 'a list of whole numbers'), fingerprint=(str, 'a text'))
 
@@ -351,7 +349,7 @@ def _check_facts(d):
     for k, (kind, words) in _facts.items():
         if type(d.get(k)) is not kind:
             raise ValueError(f'data.{k} must be {words}, not {str(d.get(k))[:50]!r}')
-    if not all(_is_whole(o, 1) and o < 2**31 for o in d['shape']):
+    if not all(is_whole(o, 1) and o < 2**31 for o in d['shape']):
         said = str(d['shape'])[:50]
         raise ValueError(f'data.shape must be a list of whole numbers, not {said!r}')
     if d.get('kind') is not None: item_kind(tuple(d['shape']), d['kind'])

@@ -16,7 +16,7 @@ from .engines.checkpoints import fingerprint
 from .engines.parts import entry_of
 from .experiments import Experiment
 from .support.checks import true_or_false
-from .support.kinds import plain, short
+from .support.kinds import is_whole, plain, short
 from .trainer import stateful
 
 # %% ../nbs/08_runs.ipynb #6e87a272
@@ -176,15 +176,13 @@ def code(self:Run) -> str: # a cell
     return '\n'.join(lines)
 
 # %% ../nbs/08_runs.ipynb #6eca3cae
-def _is_whole(v, low): return type(v) is int and low <= v < 2**63
-
 def check_act(act): # anything
     "`ValueError` for what is no act of a story"
     kind = sorted(act) if isinstance(act, dict) else None
-    if kind == ['fit'] and _is_whole(act['fit'], 0): return
-    if kind == ['given'] and _is_whole(act['given'], 1): return
+    if kind == ['fit'] and is_whole(act['fit'], 0): return
+    if kind == ['given'] and is_whole(act['given'], 1): return
     if kind == ['change'] and isinstance(act['change'], dict): return
-    if kind == ['alone', 'times'] and act['alone'] in ('d', 'g') and _is_whole(act['times'], 1):
+    if kind == ['alone', 'times'] and act['alone'] in ('d', 'g') and is_whole(act['times'], 1):
         return
     raise ValueError(f"{str(act)[:80]} is no act: there are fit, alone and change")
 

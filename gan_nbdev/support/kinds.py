@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['number', 'data', 'above_0', 'share', 'proportion', 'text', 'Form', 'short', 'plain', 'Kind', 'is_number',
-           'one_number', 'whole', 'just', 'one_of', 'list_of', 'mapping', 'checked', 'leaves', 'form_of']
+           'one_number', 'whole', 'just', 'one_of', 'list_of', 'is_whole', 'mapping', 'checked', 'leaves', 'form_of']
 
 # %% ../../nbs/support/02_kinds.ipynb #6f3e383e
 import inspect, json, sys
@@ -94,6 +94,13 @@ share = Kind('a number in [0, 1)', lambda v: is_number(v) and 0 <= v < 1)
 proportion = Kind('a number in [0, 1]', lambda v: is_number(v) and 0 <= v <= 1)
 _flag = Kind('true or false', lambda v: isinstance(v, bool))
 text = Kind('a text that is not empty', lambda v: isinstance(v, str) and v != '')
+
+# %% ../../nbs/support/02_kinds.ipynb #4b02d911
+def is_whole(v,      # anything
+             low:int # the least
+            ) -> bool: # or not
+    "Is it a whole number from `low` on that 63 bits hold? `True` is none"
+    return type(v) is int and low <= v < 2**63
 
 # %% ../../nbs/support/02_kinds.ipynb #4a5847e7
 Form = namedtuple('Form', 'kinds defaults shown')
