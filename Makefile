@@ -37,8 +37,8 @@ js: ## format the windows' JavaScript; needs npm
 bench: $(VENV)-bench/.done ## measure speed and quality against others, nothing else running; writes benchmarks/*.md
 	for b in quality speed precision; do $(VENV)-bench/bin/python benchmarks/$$b.py || exit 1; done
 
-gpu: ## all that is to be known of a GPU in 9 minutes, by a python3 that has torch and JAX for it; writes benchmarks/gpu.md
-	$(or $(PYTHON),python3) benchmarks/gpu.py
+gpu: ## all that is to be known of a GPU in 9 minutes, by a python3 that has torch and JAX for it; writes gpu.md into benchmarks/ or OUT=folder
+	$(or $(PYTHON),python3) benchmarks/gpu.py $(if $(OUT),--out '$(OUT)/gpu.md')
 
 docs: quarto $(VENV)/.dev ## build the site into _docs/ and check it; needs Quarto
 	$(RUN) env PYTHONPATH=tools python tools/build_site.py

@@ -30,6 +30,8 @@ from gan_nbdev.datasets.files import mnist
 from gan_nbdev.networks import (Maxout, evaluating, mlp_discriminator, mlp_generator,
                                 paper_discriminator, paper_generator)
 
+os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # JAX would take most of a GPU, which it shares with torch
+
 try:
     import jax
     import optax
@@ -385,7 +387,7 @@ def jax_net(net, dot):
     return weights, f
 
 
-def float32_dot(x, w): return x @ w
+def float32_dot(x, w): return jnp.matmul(x, w, precision='highest')  # on a GPU JAX itself takes TF32
 
 
 def bfloat16_dot():
@@ -508,6 +510,11 @@ class JaxMany(Jax):
         return jax.vmap(self.iterations, in_axes=(0, 0, None))
 
 
+class JaxTF32(Jax):
+    "The same with products as JAX makes them by itself, on a GPU in TF32"
+    def dot(self): return jnp.matmul
+
+
 class JaxBfloat16(Jax):
     "The same with products in bfloat16; weights, sums and Adam stay in float32"
     def dot(self): return bfloat16_dot()
@@ -540,10 +547,10 @@ def present(candidates):
     return found
 
 
-os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # leave torch room on a GPU
 os.environ.setdefault('TENSORBOARD_LOGGING', '0')  # TorchGAN looks for both
 os.environ.setdefault('VISDOM_LOGGING', '0')
 lend_operators()
 contenders = present({
     'plain': Plain, 'lightning': Lightning, 'ignite': Ignite, 'fastai': Fastai,
-    'torchgan': TorchGAN, 'jax': Jax, 'jax-bf16': JaxBfloat16})
+    'torchgan': TorchGAN, 'jax': Jax, 'jax-tf32': JaxTF32, 'jax-bf16': JaxBfloat16})
+if not torch.cuda.is_available(): contenders.pop('jax-tf32', None)  # there it is the same as jax

@@ -13,6 +13,7 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import matplotlib.pyplot as plt
 import torch
@@ -38,7 +39,7 @@ def draws():
 
 
 def usual(name, game):
-    "The library's settings for a game, on networks that are the same for all"
+    "The library's settings for a game, on networks that are the same for all but BEGAN, whose D is an autoencoder"
     shared = dict(ring='points', mnist='images').get(name)   # these have a recipe for the usual game alone
     same = {'recipe': shared} if shared and game == 'non-saturating' else {}
     return experiment(name, game=game, steps=steps[name], ema=None, device='cpu', engine='compiled', threads=1,
@@ -146,10 +147,10 @@ def part(name, known):
         done = [v for v in o['search'] if v is not None]
         form = '{:.2f}' if name in images else '{:.3f}'
         first = 'failed' if o['search'][0] is None else form.format(o['search'][0])
-        rows.append([g, *of_best(name, o), first, form.format(sorted(done)[len(done)//2]), tries - len(done), changed(name, g, o['best'])])
+        rows.append([g, *of_best(name, o), first, form.format(median(done)), tries - len(done), changed(name, g, o['best'])])
     what = ['FID'] if name in images else ['JSD (nats)', 'modes', 'high quality']
     real = f"{known['floor']:.2f}" if name in images else f"{known['floor']:.4f}"
-    more = '' if name in images else f' High quality is at most {perfect_share(2):.1%}.'
+    more = '' if name in images else f' A perfect sampler has a high quality of {perfect_share(2):.1%}.'
     return f"""## {titles[name]}
 
 {steps[name]:,} iterations. Real items have {real}.{more}
@@ -198,8 +199,8 @@ Which game learns a data set best, if each may try as many settings as any other
 The usual comparison takes each game with the settings of its authors, or of whoever compares, and measures above all who had the better settings \
 (Lucic et al., 2018). Here every game has {tries} tries on each data set, one run each from seed 0: the library's own settings, and {tries - 1} with random \
 factors between 0.3 and 3.3 on D's rate, on G's rate and on the game's own number (a clip, a weight, γ), on images with or without D's dropout. The factors \
-are the same for all games. The best try is trained again from {len(seeds)} new seeds, and only these count. Networks, minibatch and iterations are the same \
-for all; a game that takes several steps of D has more of them.
+are the same for all games (but BEGAN's γ is at most 1). The best try is trained again from {len(seeds)} new seeds, and only these count. Networks, minibatch and iterations are the same \
+for all, but BEGAN's D, an autoencoder; a game that takes several steps of D has more of them.
 
 On points the figure is the JSD from the true density; on images the Fréchet distance (FID) between features of samples and real images, 32 numbers \
 from a classifier that is trained on the spot, so that it compares with no published FID. Both are better when smaller, and of real items above 0: those of digits are drawn again from all 1,797, which G has seen too. \

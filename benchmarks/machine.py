@@ -1,15 +1,15 @@
-"What the benchmarks share: the machine's description, timing by turns, runs that are kept, tables."
+"What the benchmarks share: the machine's description, timing by turns, what may fail, runs that are kept, tables."
 import json
 import platform
 import statistics
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-
-import torch
+from traceback import print_exc
 
 
 def machine():
     "Processor, threads, GPU and versions in a line"
+    import torch
     info = Path('/proc/cpuinfo')
     lines = info.read_text().splitlines() if info.exists() else []
     names = [o.split(':')[1].strip() for o in lines if o.startswith('model name')]
@@ -30,6 +30,20 @@ def by_turns(runs, rounds):
     def ratio(ms, others): return statistics.median(a/b for a, b in zip(ms, others))
     return {name: (statistics.median(ms), min(ms), {o: ratio(ms, v) for o, v in times.items()})
             for name, ms in times.items()}
+
+
+def tried(lost, name, do, *args, **kwargs):
+    "What it gives, or None, and then a line in `lost`"
+    from gan_nbdev.support.checks import one_line
+    try: return do(*args, **kwargs)
+    except Exception as e:
+        print_exc()
+        lost.append(f'- {name}: {type(e).__name__}: {one_line(e)}\n')
+
+
+def failed(lost):
+    "What `tried` has lost, for a page"
+    return f'\nThese failed:\n\n{"".join(lost)}'*bool(lost)
 
 
 def by_seed(file, run, cases, seeds, processes):

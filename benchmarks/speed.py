@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from contenders import JaxMany, contenders, mnist_task, ring_task
-from machine import by_turns, machine, report, table
+from machine import by_turns, failed, machine, report, table, tried
 from gan_nbdev.all import (GAN, Ensemble, Samples, Stream, Trainer, adam, linear,
                            mlp_discriminator, mlp_generator, normal, uniform)
 from gan_nbdev.support.devices import arithmetic
@@ -69,24 +69,35 @@ def ours(device):
             if p == 'float32' or e == 'compiled'}
 
 
-def others(device='cpu', rounds=ROUNDS, kinds=contenders, engines=None, share=1.):
-    "Beside contenders of these kinds; `share` of the iterations that make good figures"
-    text = ''
-    for task, n in ((ring_task(device), 1000), (mnist_task(device), 100)):
-        made = {name: kind(task) for name, kind in kinds.items()}
-        made |= {name: Ours(task, engine=e, precision=p) for name, (e, p) in ours(device).items()
-                 if engines is None or e in engines}
-        n = max(1, round(share*n))
-        got = by_turns({name: per_iteration(c, n) for name, c in made.items()}, rounds)
-        rows = [[f'{name} {getattr(contenders.get(name), "version", "")}', f'{mid:.3g}',
-                 f'{best:.3g}', f'{ratio["plain"]:.2f}', f'{ratio.get("jax", nan):.2f}']
-                for name, (mid, best, ratio) in got.items()]
-        text += (f'\n### {task.name}: {task.batch} rows a minibatch\n\n' + table(
+TASKS = (ring_task, 1000), (mnist_task, 100)   # and iterations that make good figures
+
+
+def about_others(rounds, device):
+    return ('The time of an iteration, one step of D and one of G, beside other libraries. Medians of '
+            f"{rounds} rounds by turns, in one process; the ratios are medians of the rounds' ratios."
+            + ' JAX is asked for products in float32, `jax-tf32` makes them as JAX does by itself.'*(device == 'cuda') + '\n')
+
+
+def against(task, n, rounds, kinds, engines, lost):
+    "Beside contenders of these kinds; what fails is told in `lost`"
+    makers = {name: (kind, {}) for name, kind in kinds.items()}
+    makers |= {name: (Ours, dict(engine=e, precision=p)) for name, (e, p) in ours(task.device).items()
+               if engines is None or e in engines}
+    made = {name: tried(lost, f'{name}, {task.name}', kind, task, **how) for name, (kind, how) in makers.items()}
+    got = by_turns({name: per_iteration(c, n) for name, c in made.items() if c}, rounds)
+    rows = [[f'{name} {getattr(contenders.get(name), "version", "")}', f'{mid:.3g}',
+             f'{best:.3g}', f'{ratio.get("plain", nan):.2f}', f'{ratio.get("jax", nan):.2f}']
+            for name, (mid, best, ratio) in got.items()]
+    return (f'\n### {task.name}: {task.batch} rows a minibatch\n\n' + table(
             ['', 'ms an iteration', 'best', 'of the plain loop', 'of JAX'], rows))
+
+
+def others(device='cpu', rounds=ROUNDS):
+    text, lost = '## Against others\n\n' + about_others(rounds, device), []
+    for kind, n in TASKS:
+        text += against(kind(device), n, rounds, contenders, None, lost)
         print(text, flush=True)
-    return ('## Against others\n\nThe time of an iteration, one step of D and one of G, beside other libraries. Medians of '
-            f"{rounds} rounds by turns, in one process; the ratios are medians of the rounds' ratios.\n"
-            + text)
+    return text + failed(lost)
 
 
 # As the work grows
@@ -149,19 +160,20 @@ def rows_of_data(ax, base, rounds):
         rows.append([f'{n:,}', *(f'{v[-1]:.3g}' for v in ms.values())])
         print(rows[-1], flush=True)
     for name, v in ms.items(): ax.semilogx(sizes, v, 'o-', label=name)
-    ax.set(xlabel='rows of data', ylabel='ms an iteration', ylim=(0, None)); ax.legend(fontsize=8)
+    ax.set(xlabel='rows of data', ylabel='ms an iteration', ylim=(0, 1.1*max(map(max, ms.values())))); ax.legend(fontsize=8)
     return '\n' + table(['rows', 'in memory', 'streamed item by item'], rows)
 
 
 # Many seeds
 
-def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', share=1.):
-    "So many members; `share` of the iterations that make good figures"
+def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', share=1., lost=None):
+    "So many members; `share` of the iterations that make good figures; what fails beside them is told in `lost`"
     task = ring_task(device)
-    one = Ours(task, engine=engine)
+    data = Samples(task.x, scale=None)   # one for all: their minibatches can be drawn at once
+    one = Ours(task, engine=engine, data=data)
     rows = []
     for S in sizes:
-        members = [trainer(task, seed=s) for s in range(S)]
+        members = [trainer(task, seed=s, data=data) for s in range(S)]
         many = Ensemble(members, engine=engine).fit(3, progress=False)
         n = max(1, round(share*max(3200//S, 400)))   # so long that a call's own cost does not show
         def run(many=many, n=n):
@@ -169,7 +181,8 @@ def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', sha
             many.fit(n, progress=False)
             return (time.perf_counter() - start)/n*1e3
         runs = {'one': per_iteration(one, max(1, round(1000*share))), 'many': run}
-        if 'jax' in contenders: runs['jax'] = per_iteration(JaxMany(task, S), n)
+        jax = tried([] if lost is None else lost, f'jax, {S} members', JaxMany, task, S) if 'jax' in contenders else None
+        if jax: runs['jax'] = per_iteration(jax, n)
         ms, _, ratio = by_turns(runs, rounds)['many']
         rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}', f'{ratio["jax"]:.2f}' if 'jax' in runs else '–'])
         print(rows[-1], flush=True)

@@ -167,10 +167,10 @@ def picture(trainer, name, x, gan):
 def told(name, every):
     runs = {k: o for k, o in every.items() if 'over' not in o}
     ll = ['one image' if 'over' in o else f"{o['parzen']:.1f}" for o in every.values()]
-    least = [f"{min(o[k] for o in runs.values()):.2f}" for k in ('parzen_sigma', 'nearest')]
+    means = [f"{sum(o[k] for o in runs.values())/len(runs):.2f}" for k in ('parzen_sigma', 'nearest')]
     def ends(who): return [[*o['curve'][who].values()][-1] for o in runs.values() if who in o['curve']]
     both = [f'{sum(v)/len(v):.0f}' if (v := ends(who)) else '–' for who in ('G', 'EMA')]
-    return [rows[name][0], spread([o['parzen'] for o in runs.values()]), ', '.join(ll), *both, *least,
+    return [rows[name][0], spread([o['parzen'] for o in runs.values()]), ', '.join(ll), *both, *means,
             f"{next(iter(runs.values()))['iterations']:,}", ', '.join('–' if o['minutes'] is None else f"{o['minutes']:.0f}" for o in runs.values())]
 
 
@@ -188,6 +188,9 @@ def page(known):
     ours = [told(name, known[name]) for name in rows if name in known]
     shown = ''.join(f'\n## {rows[name][0]}, seed {min(known[name])}\n\n![Samples, each with its nearest training image, and walks between two noise '
                     f'vectors](table1_{name}.png)\n' for name in rows if name in known)
+    def over_images():
+        ours = sorted(o['parzen_stderr'] for name in rows for o in known.get(name, {}).values() if 'over' not in o)
+        return f'± {ours[0]:.1f} to {ours[-1]:.1f}'
     def fullest(name): return max((o['curve'] for o in known[name].values() if 'over' not in o), key=len)
     curves = [[rows[name][0], who, ', '.join(f'{v:.0f}' for v in c.values())] for name in rows if name in known for who, c in fullest(name).items()]
     def ends(name, who): return ' and '.join(f"{[*o['curve'][who].values()][-1]:.0f}" for o in known[name].values() if 'over' not in o and who in o['curve'] and 'EMA' in o['curve'])
@@ -198,16 +201,16 @@ How probable MNIST's test images are around G's samples, by the protocol of the 
 
 10,000 samples are the centres of a Parzen window, σ is the best of ten for the training images 50,001 to 51,000, and the figure is the mean over \
 the 10,000 test images, in nats. 10,000 training images in the place of samples have {real:.1f}: **a figure above that says that the yardstick is \
-being gamed**, for which blur is enough. ± is the standard error over seeds. *Nearest* is the distance from a sample to the nearest training image, in \
+being gamed**, for which blur is enough. ± is the standard error over seeds, and what stands without is their mean. *Nearest* is the distance from a sample to the nearest training image, in \
 units of the same for test images: copies would have 0.
 
 Our own recipe samples from an average of G's last weights, the paper's from the last weights themselves; *G itself* and *its average* have the figures of \
 both. The average makes smoother images, and the yardstick likes smooth images: on the way the average has up to {highest('EMA'):.0f} nats, and G itself up to {highest('G'):.0f}. So the average's \
-figure is no proof that G is as good as the data, and G's own stands beside it. Minutes are of runs of which two or three shared two cores (– where \
+figure is no proof that G is as good as the data, and G's own stands beside it. Minutes, in the second row those of the 50 epochs more, are of runs of which two or three shared two cores (– where \
 a run was interrupted before they were kept).
 
 {table(['MNIST', 'nats', 'seed by seed', 'G itself', 'its average', 'σ', 'nearest', 'iterations', 'minutes'], ours)}
-Published:
+Published (± is over the test images; ours of that kind would be {over_images()}):
 
 {table(['model', 'nats'], published)}
 On the way, {looks} times, one seed of each:

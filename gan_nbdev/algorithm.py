@@ -20,7 +20,7 @@ from .games.table import find_game
 from .networks import GAN
 from .support.checks import finite_number, one_line, positive_number, whole_number
 from .support.garbage import no_garbage
-from .support.kinds import short
+from .support.kinds import is_number, short
 
 # %% ../nbs/03_algorithm.ipynb #dc69ea93
 @contextmanager
@@ -36,6 +36,12 @@ def frozen(net:nn.Module): # the opponent of the one who moves
         for m, k, b, old in buffers: m._buffers[k] = b.copy_(old)
 
 # %% ../nbs/03_algorithm.ipynb #4ae13fd3
+def _of_one(start, dtype=torch.float32):
+    "The optimiser that `start` gives for one number; for a matrix of one where it takes nothing else, as Muon"
+    def made(*shape): return start([nn.Parameter(torch.zeros(shape, dtype=dtype))])
+    try: return made(1)
+    except ValueError: return made(1, 1)
+
 class _Followed:
     "What a scheduler of torch sets one hyperparameter to, as a function of the iteration"
     def __init__(self, run, name): self.run, self.name = run, name
@@ -45,9 +51,8 @@ class _Followed:
 class _Ahead:
     "A scheduler of torch on an optimiser that moves nothing, run as far ahead as is asked"
     def __init__(self, optimiser, hypers, scheduler):
-        p = nn.Parameter(torch.zeros(1))
         now = {k: v(0) if callable(v) else v for k, v in hypers.items()}
-        self.opt = optimiser([p], **now)
+        self.opt = _of_one(lambda params: optimiser(params, **now))
         self.told = {k for k in self.opt.defaults if k in self.opt.param_groups[0]}
         self.scheduler = scheduler(self.opt) if callable(scheduler) and not isinstance(scheduler, type) else scheduler
         if self.scheduler is scheduler or not isinstance(self.scheduler, torch.optim.lr_scheduler.LRScheduler) or isinstance(
@@ -115,6 +120,7 @@ class Rule:
             raise ValueError(f'optimiser must be a class of optimisers, such as torch.optim.SGD, not {short(optimiser)}')
         self.optimiser, self.hypers = optimiser, {k: _pythons(v) for k, v in hypers.items()}
         self.clip_gradient, self.clip_weights, self.scheduler = clip_gradient, clip_weights, scheduler
+        self.may_unfuse = False   # is `fused`, which complex weights do not have, there without having been asked for?
         for k in ('clip_gradient', 'clip_weights'):
             if getattr(self, k) is not None: setattr(self, k, positive_number(k, getattr(self, k)))
         if scheduler: self.hypers |= followed(optimiser, self.hypers, scheduler)
@@ -124,10 +130,7 @@ class Rule:
     @no_garbage()   # with the first optimiser torch imports its compiler
     def _try(self):
         "One step of a single number shows what the optimiser does not take"
-        p = nn.Parameter(torch.zeros(1)); p.grad = torch.zeros(1)
-        try:
-            opt = self.start([p])
-            opt.step()
+        try: self.twin().step()
         except (TypeError, RuntimeError, AssertionError) as e:
             raise ValueError(f'{self.optimiser.__name__} cannot be a rule like this: {one_line(e)}') from None
 
@@ -140,18 +143,31 @@ class Rule:
              ) -> torch.optim.Optimizer: # ready for its first step
         "The optimiser for `params`, as it is at iteration 0"
         if not (params := [*params]): raise ValueError('a network without parameters has nothing to train')
-        return self.optimiser(params, **self._kept(self.at(0)))
+        now = self._kept(self.at(0))
+        if any(p.is_complex() for p in params):
+            if self.clip_weights: raise ValueError('clip_weights is for real weights, and some of these are complex')
+            if now.get('fused') and not self.may_unfuse: raise ValueError('fused=True is for real weights, and some of these are complex: leave it out')
+            if now.get('fused'): now |= dict(fused=False)
+        return self.optimiser(params, **now)
+
+    def twin(self, complex:bool=False # are there complex weights?
+            ) -> torch.optim.Optimizer: # before its first step
+        "Such an optimiser of a single number, whose gradient is 0"
+        opt = _of_one(self.start, torch.complex64 if complex else torch.float32)
+        for p in opt.param_groups[0]['params']: p.grad = torch.zeros_like(p)
+        return opt
 
     def scheduled(self, t:int # iteration, ≥ 0
                  ) -> dict:   # the values at iteration `t` of what changes
         "Those hyperparameters that are schedules; `ValueError` for no number, and a negative rate"
-        return self._checked({k: v(t) for k, v in self.hypers.items() if callable(v)}, t)
+        now = {k: v(t) for k, v in self.hypers.items() if callable(v)}
+        return self._checked(now, t) if now else now
 
     def _checked(self, now, t=None):
         "Values at iteration `t`, or those that stay, among which are names and switches"
         def told(v): return f'not {short(v)}' if t is None else f'but is {short(v)} at iteration {t}'
         for k, v in now.items():
-            if not (math.isfinite(v) if isinstance(v, Real) else t is None or isinstance(v, tuple)):
+            if not (is_number(v) or isinstance(v, bool) if isinstance(v, Real) else t is None or isinstance(v, tuple)):
                 raise ValueError(f'{k} must be a finite number, {told(v)}')
         if 'lr' in now and not t: positive_number('lr', now['lr'])
         if not now.get('lr', 0) >= 0: raise ValueError(f'lr must not fall below 0, {told(now["lr"])}')
@@ -212,10 +228,12 @@ def adam(lr=1e-3,            # step size > 0, a number or a schedule
          **kwargs            # more for `torch.optim.Adam`, and for `Rule`
         ) -> Rule:
     "Adam (Kingma & Ba, 2015); a short memory, 0.5, for the direction, which in games keeps turning"
-    kwargs = {'fused': not kwargs.get('foreach'), **kwargs}
+    more = {'fused': not kwargs.get('foreach'), **kwargs}
     if not isinstance(betas, (tuple, list)) or len(betas) != 2: raise ValueError(f'betas must be two numbers, not {short(betas)}')
     betas = tuple(float(b) if isinstance(b, int) else b for b in betas)   # torch wants no whole numbers
-    return Rule(torch.optim.Adam, lr=lr, betas=betas, **kwargs)
+    rule = Rule(torch.optim.Adam, lr=lr, betas=betas, **more)
+    rule.may_unfuse = 'fused' not in kwargs
+    return rule
 
 def momentum_sgd(lr=0.1,       # step size > 0, a number or a schedule
                  momentum=0.5, # share of the last step kept, in [0, 1); a number or a schedule, which may fall below 0 later
@@ -250,7 +268,7 @@ class exponential:
         self.start, self.factor = positive_number('start', start), positive_number('factor', factor)
         self.floor = finite_number('floor', floor)
     def __call__(self, t):
-        try: return max(self.start*self.factor**t, self.floor)
+        try: return max(float(self.start)*float(self.factor)**t, self.floor)
         except OverflowError: return math.inf   # which no rule takes
     def __repr__(self): return f'exponential({self.start} · {self.factor}^t, floor {self.floor})'
 

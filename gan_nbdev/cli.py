@@ -257,7 +257,7 @@ def _naming_options(given):
         for option, entry in _entries.items():
             if given.get(option) is not None: said = re.sub(rf'(?<![\w.]){entry}(?![\w.])', f'--{option}', said)
         if n := given.get('classes'): said = said.replace(f'the networks know {n} classes', f'--classes is {n}')
-        if o := given.get('label'): said = said.replace(f'; drop=[{o!r}] leaves it out', ': --label must name a column of classes')
+        if given.get('label'): said = said.replace(': label must name a column of classes', ': --label must name a column of classes')
         said = _as_options(said)
         if said == str(e): raise
         raise ValueError(said) from e
@@ -461,6 +461,7 @@ def _kinds_of_file(table):
     return (*_tables, '.png', *['.npy']*numbers)
 
 def _save_table(frame, path, suffix):
+    frame = frame.rename(columns=str)   # numbers, which not every file takes
     if suffix == '.npy': return _save_array(frame.to_numpy(), path)
     if suffix in ('.csv', '.tsv'):
         return frame.to_csv(path, index=False, sep=',' if suffix == '.csv' else '\t', lineterminator='\n')

@@ -12,6 +12,8 @@ import torch
 from fastcore.basics import patch
 from .support.calls import remembers
 from .support.checks import finite_number, positive_number, whole_number
+from .support.devices import uncast
+from .support.kinds import is_number, short
 from .support.tensors import (cholesky_factors, finite_tensor, probabilities, random_generator,
                                        rows)
 
@@ -24,7 +26,8 @@ class Sampler:
         device=None, # where the rows go; None: where the generator is
     )->torch.Tensor: # (n, dim) float32
         "`n` independent rows"
-        x = self._draw(whole_number('n', n, 0), random_generator(generator, device))
+        generator = random_generator(generator, device)
+        with uncast(generator.device): x = self._draw(whole_number('n', n, 0), generator)
         more = getattr(self, 'classes', None) is not None   # the labels may be one more column
         if not torch.is_tensor(x) or x.dtype != torch.float32 or x.shape not in ((n, self.dim), (n, self.dim + more)):
             what = f'{x.dtype} of shape {tuple(x.shape)}' if torch.is_tensor(x) else type(x).__name__
@@ -165,7 +168,8 @@ def mahalanobis(self:GaussianMixture,
     if self._std is not None:
         return torch.cdist(x, means, compute_mode='donot_use_mm_for_euclid_dist')/self._std
     diff = (x[:,None] - means).permute(1, 2, 0)
-    return torch.linalg.solve_triangular(chol, diff, upper=False).norm(dim=1).T
+    res = torch.linalg.solve_triangular(chol, diff, upper=False).norm(dim=1).T
+    return torch.where(res.isnan() & ~x.isnan().any(1, keepdim=True), math.inf, res)   # where ∞ − ∞ has come up
 
 # %% ../nbs/01_data.ipynb #3a489958
 @patch
@@ -220,6 +224,11 @@ def mixture_1d(
 distributions = dict(ring=ring, grid=grid, mixture_1d=mixture_1d)
 
 # %% ../nbs/01_data.ipynb #28971c54
+def _told(v):
+    "A setting in a repr: numbers to four digits"
+    try: return short(v) if isinstance(v, bool) else f'{float(v) if is_number(v) else v:.4g}'
+    except (TypeError, ValueError, OverflowError): return short(v)   # it is no number, or a huge one
+
 class Noise(Sampler):
     "A prior p_z: `name`, `dim`, and `settings` enough to build it again"
     def __init__(self,
@@ -231,7 +240,7 @@ class Noise(Sampler):
         self.name,self.dim = name, whole_number('dim', dim, 1)
         self.draw,self.settings = draw, settings
     def __repr__(self):
-        settings = ''.join(f', {k}={v:.4g}' for k,v in self.settings.items())
+        settings = ''.join(f', {k}={_told(v)}' for k,v in self.settings.items())
         return f'{self.name}({self.dim}{settings})'
     def _draw(self, n, generator): return self.draw(n, self.dim, generator, **self.settings)
 
@@ -296,5 +305,9 @@ def allowed_noise(
     "The nearest place where such noise can be: in the cube, on the sphere, on a side of each coin"
     by = getattr(noise, 'draw', None) # of a prior of one's own nothing is known
     if by is _uniform: return z.clamp(noise.settings['low'], noise.settings['high'])
-    if by is _sphere: return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True).clamp_min(1e-6))
+    if by is _sphere:
+        size = z.abs().amax(1, keepdim=True)
+        usual = (size > 1e-9) & (size < 1e9)   # else squares vanish or overflow; 0 is as near to any place
+        z = torch.where(usual, z, torch.where(size == 0, 1., z/size))
+        return z*(math.sqrt(noise.dim)/z.norm(dim=1, keepdim=True))
     return _tossed(z, **noise.settings) if by is _rademacher else z

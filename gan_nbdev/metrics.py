@@ -10,6 +10,7 @@ __all__ = ['Coverage', 'SIGMAS', 'Parzen', 'coverage', 'perfect_share', 'parzen_
 # %% ../nbs/05_metrics.ipynb #79a72369
 import math
 from collections import namedtuple
+from contextlib import nullcontext
 from copy import copy
 from itertools import islice
 
@@ -23,7 +24,8 @@ from .datasets.files import get_data
 from .datasets.streams import Loaded
 from .measures.columns import column_distances, correlation_gap
 from .measures.two_samples import compare, rows_compared
-from .support.checks import one_line, positive_number, warn, whole_number
+from .support.chance import unchanged
+from .support.checks import one_line, out_of_memory, positive_number, warn, whole_number
 from .support.kinds import short
 from .support.record import curves
 from .support.tensors import class_numbers, finite_tensor, nearest_rows, real_tensor
@@ -75,8 +77,8 @@ def perfect_share(dim:int,        # dimension of the data, ≥ 1
                   n_std:float=3., # distance, standard deviations, > 0
                  ) -> float:      # in [0, 1]
     "High-quality share of a perfect sampler; where modes overlap it is a little higher"
-    dim, n_std = whole_number('dim', dim, 1), positive_number('n_std', n_std)
-    return torch.special.gammainc(*torch.tensor([dim/2, n_std**2/2]).double()).item()
+    dim, n_std = whole_number('dim', dim, 1), float(positive_number('n_std', n_std))
+    return torch.special.gammainc(*torch.tensor([dim/2, n_std*n_std/2]).double()).item()
 
 # %% ../nbs/05_metrics.ipynb #3f6b0b3f
 def parzen_log_prob(x:Tensor,       # items to be judged, (m, d)
@@ -136,9 +138,9 @@ def _masses(p, q):
     if p.shape != q.shape:
         raise ValueError(f'p has shape {tuple(p.shape)} but q has {tuple(q.shape)}')
     if not p.numel(): raise ValueError('p and q must not be empty')
-    for o in (p, q):
-        if o.min() < 0 or abs(o.sum() - 1) > 1e-6:
-            raise ValueError(f'masses must be ≥ 0 and sum to 1, not {o.min():g} and {o.sum():g}')
+    for k, o in (('p', p), ('q', q)):
+        if o.min() < 0: raise ValueError(f'masses must be ≥ 0, but {k} has {o.min():g}')
+        if abs(o.sum() - 1) > 1e-6: raise ValueError(f'masses must sum to 1, but those of {k} to {o.sum():.9g}')
     return p, q
 
 # %% ../nbs/05_metrics.ipynb #7c21c84f
@@ -190,7 +192,11 @@ def true_shares(data:Distribution,    # a distribution with a box, dim 1 or 2
                ) -> Tensor:           # (bins**dim + 1,)
     "Mass of each cell under `data`, counted with a fixed generator: the same at each call"
     _check_cells(data, bins, n_ref)
-    return cell_shares(data.sample(n_ref, torch.Generator().manual_seed(0)), data.extent, bins)
+    try: x = data.sample(n_ref, torch.Generator().manual_seed(0))
+    except (RuntimeError, MemoryError, TypeError, OverflowError) as e:
+        if n_ref < 2**48 and not out_of_memory(e): raise
+        raise ValueError(f'n_ref must be fewer than {short(n_ref)}: so many draws do not fit into memory') from e
+    return cell_shares(x, data.extent, bins)
 
 # %% ../nbs/05_metrics.ipynb #63b596bc
 def jsd(x:Tensor,            # samples, (n, dim), in the distribution's units
@@ -224,7 +230,8 @@ def nearest_classes(x,     # items, (n, …) or a table's `DataFrame`, in the da
                     k:int=5, # real items that vote, ≥ 1, at most all
                    ) -> Tensor: # classes, whole numbers, (n,)
     "The most frequent class among the `k` nearest real items, of equals the first; `ValueError` for data without labels"
-    near = nearest_rows(_in_model_units(x, data).cpu(), data.x, _voters(k, len(_labelled(data))))
+    k = _voters(k, len(_labelled(data)))
+    near = nearest_rows(_in_model_units(x, data).cpu(), data.x, k)
     return data.labels[near].mode(1).values
 
 def _labelled(data):
@@ -317,7 +324,9 @@ def _streamed(data, n):
 def _some_items(data, n):
     "At most `n` items, or None; what cannot be read any more should not cost a finished run"
     if hasattr(data, 'x'): return data.x[_dealt(len(data.x), n)]
-    try: return _streamed(data, n)[:, :data.dim]
+    known = nullcontext() if isinstance(data, Distribution) else unchanged(torch.device('cpu'), 0)   # items of one's own may be random
+    try:
+        with known: return _streamed(data, n)[:, :data.dim]
     except (ValueError, OSError, RuntimeError) as e: warn(f'no figures beside real items: {one_line(e)}')
 
 def _heaps(data, test):
@@ -350,7 +359,7 @@ def _beside_real(x, data, test):
 def _of_columns(x, real, second, data):
     kinds = {c.name: c.kind for c in data.columns if c.kind != 'constant'}
     grouped = [k for k, v in kinds.items() if v in ('boolean', 'category')]   # of whole numbers, perhaps
-    x, real, second = (data.items(o)[[*kinds]].astype({k: 'category' for k in grouped}) for o in (x, real, second))
+    x, real, second = (data.items(o).rename(columns=str)[[*kinds]].astype({k: 'category' for k in grouped}) for o in (x, real, second))
     ours, theirs = (column_distances(o, real) for o in (x, second))
     def called(k): return repr(k) if k.removesuffix('_real') in kinds and k.endswith('_real') else k   # not as what is real of another
     res = {f'distance_{called(k)}{end}': v[k] for k in kinds for v, end in ((ours, ''), (theirs, '_real'))}
@@ -420,6 +429,7 @@ def diagnose(history:dict,  # the trainer's record
              coverage=None, # optionally a `Coverage`
             ) -> list:      # sentences
     "What the end of the record says about the game, in words"
+    if coverage is not None and not (isinstance(coverage, tuple) and len(coverage) == 3): raise ValueError(f'coverage must be a Coverage, as coverage(x, mixture) gives, not {short(coverage)}')
     history = curves(history)
     t = len(next(iter(history.values()), ()))
     if t < 100: return [f'Too early to say: {t} iteration{"s"*(t != 1)}']

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from .support.calls import remembers
 from .support.chance import Lent
 from .support.checks import naming, seed_number, whole_number
-from .support.kinds import plain, short
+from .support.kinds import as_float, plain, share, short
 from .support.tensors import class_numbers, in_pieces, probabilities, random_generator, real_tensor
 
 # %% ../nbs/02_networks.ipynb #1b75143d
@@ -79,8 +79,9 @@ def _initialiser(init, seed):
     "A function that fills one `nn.Linear`"
     if callable(init): return lambda lin: (lin.reset_parameters(), init(lin))   # which may leave some as torch has them
     if isinstance(init, Real) and not isinstance(init, bool):
-        if not (math.isfinite(init) and init > 0):
-            raise ValueError(f'init must be above 0 when it is a number, not {init}')
+        most = torch.finfo(torch.float32).max/2   # whose double fits float32
+        if not 0 < as_float(init) <= most:
+            raise ValueError(f'init must be above 0 and at most {most:.2g} when it is a number, not {short(init)}')
         f = _no_bias(nn.init.uniform_, a=-float(init), b=float(init))
     else: f = _pick('init', init, inits)
     g = None if seed is None else torch.Generator().manual_seed(seed)
@@ -145,15 +146,15 @@ def mlp(n_in:int,                # inputs, ≥ 1
     if pieces != 5 and act != 'maxout': raise ValueError(f'pieces is of maxout units, but act is {act!r}: leave out pieces={pieces}')
     _check_classes(classes)
     dropout, input_dropout = float(dropout), float(input_dropout)   # NumPy's numbers become Python's
+    activation = _pick('activation', act, {**activations, 'maxout': None})   # a name, where no layer has it, too
     layers, sizes = [nn.Dropout(input_dropout)]*(input_dropout > 0), (n_in + (classes or 0), *hidden)
     for a, b in zip(sizes, hidden):
         layers += [skip_init(Maxout, a, b, pieces) if act == 'maxout' else skip_init(nn.Linear, a, b)]
         if norm: layers.append(nn.BatchNorm1d(b))
-        if act != 'maxout':
-            layers.append(_pick('activation', act, {**activations, 'maxout': None})())
+        if act != 'maxout': layers.append(activation())
         if dropout: layers.append(nn.Dropout(dropout))
     layers.append(skip_init(nn.Linear, sizes[-1], n_out))
-    end = _pick('output activation', out, activations)() if out else None
+    end = None if out is None else _pick('output activation', out, activations)()
     if choices: end = Choices(_check_choices(choices, n_out), end)
     if end is not None: layers.append(end)
     fill = _initialiser(init, seed)
@@ -178,7 +179,7 @@ def _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout):
     _at_least_1(n_in=n_in, n_out=n_out, pieces=pieces)
     if norm not in (None, 'batch'): raise ValueError(f"norm must be None or 'batch', not {norm!r}")
     for name, p in (('dropout', dropout), ('input_dropout', input_dropout)):
-        if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= p < 1: raise ValueError(f'{name} must lie in [0, 1), not {short(plain(p))}')
+        if not share.good(plain(p)): raise ValueError(f'{name} must lie in [0, 1), not {short(plain(p))}')
 
 # %% ../nbs/02_networks.ipynb #50fd0eda
 def mlp_generator(noise_dim:int,     # length of z, ≥ 1
@@ -211,14 +212,15 @@ def start_at_mean(net:nn.Sequential, # an `mlp` with out='sigmoid'
                   mean,              # of each output, shape (n_out,), in [0, 1]
                  ) -> nn.Sequential: # `net`, its output biases set
     "Let a generator's first fakes be as bright as the data; `ValueError` if `mean` does not fit"
-    if not isinstance(net, nn.Sequential) or not isinstance(net[-1], nn.Sigmoid):
-        raise ValueError('the net must be an mlp that ends in a sigmoid')
+    last, end = ([*net] if isinstance(net, nn.Sequential) and len(net) > 1 else [None]*2)[-2:]
+    if not isinstance(end, nn.Sigmoid) or not torch.is_tensor(getattr(last, 'bias', None)):
+        raise ValueError('the net must be an mlp that ends in a sigmoid, after a layer with biases')
     mean = real_tensor('mean', mean)
-    if mean.shape != (n := net[-2].bias.shape):
+    if mean.shape != (n := last.bias.shape):
         raise ValueError(f'mean must have shape {tuple(n)}, not {tuple(mean.shape)}')
     if not ((0 <= mean) & (mean <= 1)).all():
         raise ValueError(f'mean must lie in [0, 1], not from {mean.min()} to {mean.max()}')
-    with torch.no_grad(): net[-2].bias.copy_(torch.logit(mean, eps=1e-7))
+    with torch.no_grad(): last.bias.copy_(torch.logit(mean, eps=1e-7))
     getattr(net, 'made_by', {})['out_bias'] = 'data'
     return net
 
@@ -466,7 +468,7 @@ def draw(self:GAN,
          y=None, # class, or classes (n,); None: as often as in the data
         ) -> tuple: # z, shape (n, noise dim), and the classes, as given or (n,); None without
     "What `sample` makes its fakes of"
-    generator = generator or random_generator(None, self.device)
+    generator = random_generator(generator, self.device)
     z = self.draw_noise(n, generator)
     return z, self.draw_labels(n, generator) if self.classes and y is None else y
 

@@ -24,7 +24,7 @@ from .datasets.samples import Samples, Scaling
 from .datasets.tables import Columns, Table, choices_of, table
 from .engines.checkpoints import (Checkpoints, checkpoint_files, fingerprint,
                                            latest_checkpoint, read_checkpoint, versions)
-from .engines.parts import entry_of, part_form
+from .engines.parts import entry_of, part_form, parts
 from .experiments import Experiment
 from .runs import Run, check_act, described_after
 from .support.calls import call_of
@@ -49,13 +49,21 @@ def record(self:Run) -> dict: # what JSON can write
                 fingerprint=self._print)
     if getattr(d, 'kind', 'points') != 'points': data['kind'] = d.kind
     if getattr(d, 'span', None): data |= dict(span=[*d.span], signed=bool(d.signed))
-    if getattr(getattr(d, 'scaling', None), 'dtype', None) == torch.float64: data['double'] = True
+    if getattr(_scaling_of(d), 'dtype', None) == torch.float64: data['double'] = True
+    if _has_own_units(d): data['own_units'] = True
     if hasattr(d, 'way'): data['table'] = d.way.described()
     elif names := getattr(d, 'class_names', None): data['class_names'] = [*map(str, names)]
     if t.gan.classes and hasattr(d, 'shares'): data['shares'] = d.shares.tolist()
     return dict(format=_form, schema=_schema, experiment=self.begun.entries, story=self.story,
                 left=self.left, data=data, device=str(t.device), processes=processes(),
-                versions=versions())
+                versions=versions(t.device))
+
+def _scaling_of(data): return s if isinstance(s := getattr(data, 'scaling', None), Scaling) else None
+
+def _has_own_units(data):
+    "Does code of the user's own bring rows to the data's units? No file tells of it"
+    def own(k): return k in getattr(data, '__dict__', {}) or not (getattr(getattr(type(data), k, None), '__module__', None) or '').startswith('gan_nbdev.')
+    return any(hasattr(data, k) and own(k) for k in ('unscale', 'items'))
 
 # %% ../nbs/09_run_folders.ipynb #2c5eef53
 def _rows_of(data): # rows in memory
@@ -176,9 +184,7 @@ def _copies(state):   # no two in the same memory, which safetensors refuses, th
 def _weights(trainer):
     w = _copies(trainer.gan.state_dict())
     if trainer.ema: w = _averaged(w, _copies(trainer.ema.gan.generator.state_dict()))   # it makes the samples
-    s = getattr(trainer.data, 'scaling', None)
-    if s is None: return w
-    return {**w, 'scale.shift': s.shift.cpu().clone(), 'scale.factor': s.factor.cpu().clone()}
+    return {**w, **_copies(_scale(trainer.data))}
 
 def _write_files(trainer, d, record, measured):
     from gan_nbdev.plots import plot_losses, plot_more, plot_value
@@ -357,7 +363,8 @@ def _check_facts(d):
     if d.get('class_names') is not None: _texts(d['class_names'])
     if d.get('shares') is not None and not (isinstance(d['shares'], list) and all(map(is_number, d['shares']))):
         raise ValueError(f'data.shares must be a list of numbers, not {short(d["shares"])}')
-    if not isinstance(d.get('double', False), bool): raise ValueError(f'data.double must be true or false, not {short(d["double"])}')
+    for k in ('double', 'own_units'):
+        if not isinstance(d.get(k, False), bool): raise ValueError(f'data.{k} must be true or false, not {short(d[k])}')
     if math.prod(d['shape']) != d['dim']:
         raise ValueError(f"data.shape {d['shape']} does not hold {d['dim']} numbers")
 
@@ -444,7 +451,7 @@ def _read_weights(folder):
     except SafetensorError as e:
         raise ValueError(f'{path} is not a valid safetensors file: {e}') from e
 
-def _saved(folder):
+def _saved(folder, data):
     "Record, weights, and their file; of a run that was killed, of its last checkpoint"
     folder = path_of(folder)
     if not _unfinished(folder):
@@ -452,7 +459,7 @@ def _saved(folder):
     path, state, record = _last(folder)
     of = _iterations(record['story'] + record['left'])
     warn(f'{folder} was not finished: this is iteration {state["iteration"]:,} of {of:,}')
-    data, w = run_data(folder, record), state['gan']
+    data, w = run_data(folder, record, data), state['gan']
     if Experiment(record['experiment'])['ema']: w = _averaged(w, state['hooks'][0].get('generator', state['hooks'][0]))   # no other hook has a state
     return record, {**w, **_scale(data)}, path
 
@@ -468,35 +475,46 @@ def _check_sizes(e, dim, w, path):
                          f'networks have {need:,} at least')
 
 # %% ../nbs/09_run_folders.ipynb #7c3369f8
-def load_run(run     # a run folder
-            ) -> tuple: # the `GAN`, a stand-in for the data with its `unscale`, the record
+def load_run(run,      # a run folder
+             data=None # as for `run_data`: where the way to the data's units is code of one's own
+            ) -> tuple: # the `GAN`, the data that are given or a stand-in with their `unscale`, the record
     "Read a run folder; `ValueError` if it is none, or if its weights do not fit its settings"
-    record, w, path = _saved(run)
+    record, w, path = _saved(run, data)
     d, e = record['data'], Experiment(record['experiment'])
-    data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']),
-                           kind=item_kind(tuple(d['shape']), d.get('kind')), span=d.get('span') and _span(d['span']),
-                           signed=d.get('signed') is True)
+    if data is None and d.get('own_units'):
+        raise ValueError(f"{run}: code of the user's own brings samples to the units of {d['name']}: give the data in Python, as load_run(folder, data)")
     _check_networks(e, path)
-    _check_sizes(e, data.dim, w, path)
-    if d.get('class_names'): data.class_names = _texts(d['class_names'])
-    if 'table' in d: data.label, data.choices = (way := Columns.of(d['table'], None)).label, choices_of(way.columns)
+    _check_sizes(e, d['dim'], w, path)
+    given = None if data is None else run_data(run, record, data)
+    data = _stand_in(d) if given is None else given
     try:
         gan = e.gan(data)
         if gan.classes: gan.set_shares(d.get('shares') or [1/gan.classes]*gan.classes)
     except ValueError as e: raise ValueError(f'{Path(run)/"config.json"}: {e}') from e
-    data.unscale = lambda x: x
-    data.items = lambda x, y=None: data.unscale(x).cpu()
     try:
         shift, factor = (w.pop(f'scale.{o}', None) for o in ('shift', 'factor'))
-        dtype = torch.float64 if d.get('double', 'table' in d) else torch.float32
-        scaling = None if shift is None else Scaling(shift, factor, dtype, data.dim)
-        if scaling: data.unscale = _unscale(scaling)
-        if 'table' in d: data.items = Columns.of(d['table'], scaling).frame
+        if given is None: _bring_back(data, d, shift, factor)
         gan.load_state_dict(w)
     except (RuntimeError, ValueError, TypeError) as e:
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{path} does not fit the settings: {why}') from e
     return gan, data, record
+
+def _stand_in(d):
+    "What a record says of the data"
+    data = SimpleNamespace(**{k: d[k] for k in ('name', 'dim', 'bounded')}, shape=tuple(d['shape']),
+                           kind=item_kind(tuple(d['shape']), d.get('kind')), span=d.get('span') and _span(d['span']),
+                           signed=d.get('signed') is True)
+    if d.get('class_names'): data.class_names = _texts(d['class_names'])
+    if 'table' in d: data.label, data.choices = (way := Columns.of(d['table'], None)).label, choices_of(way.columns)
+    return data
+
+def _bring_back(data, d, shift, factor):
+    "Give a stand-in the way to the data's own units"
+    dtype = torch.float64 if d.get('double', 'table' in d) else torch.float32
+    scaling = None if shift is None else Scaling(shift, factor, dtype, data.dim)
+    data.unscale = _unscale(scaling) if scaling else lambda x: x
+    data.items = Columns.of(d['table'], scaling).frame if 'table' in d else lambda x, y=None: data.unscale(x).cpu()
 
 def _unscale(scaling): return lambda x: in_pieces(lambda i: scaling.inverse(x[i]), len(x))   # in float64 meanwhile
 
@@ -509,8 +527,15 @@ def _check_networks(e, path):
         raise ValueError(f"{path}: the {what} is the user's own: only where Python has it can the "
                          'networks be built')
 
+def _check_parts(e, acts, where, way):
+    "`ValueError` for a part that is needed, at the start or after one of these acts, and neither described nor given"
+    for act in ({}, *acts):
+        e = described_after(e, [act])
+        if what := _own(e, *(k for k in parts if k != 'data' and k not in e.given)):
+            raise ValueError(f"{where}: the {what} is the user's own, which no folder holds: {way}")
+
 def _scale(data):
-    s = getattr(data, 'scaling', None)
+    s = _scaling_of(data)
     return {} if s is None else {'scale.shift': s.shift, 'scale.factor': s.factor}
 
 # %% ../nbs/09_run_folders.ipynb #4abeac27
@@ -573,12 +598,12 @@ def _placed(e, data):
     def rest(v): return {k: o for k, o in v.items() if k not in _places}
     return e.changed({'data': now}) if not e.is_own('data') and rest(was) == rest(now) else e
 
-def _warn_of_versions(record):
+def _warn_of_versions(record, device):
     was = record.get('versions')
     if was is None: return   # a description alone
     was = was if isinstance(was, dict) else {}
-    other = [f'{k} {str(was.get(k))[:50]} (here {v})' for k, v in versions().items()
-             if was.get(k) != v]
+    other = [f'{k} {str(was.get(k))[:50]} (here {v})' for k, v in versions(device).items()
+             if was.get(k) != v and (k in was or k != 'gpu')]   # a run on a CPU has none
     if other:
         warn(f'recorded with {", ".join(other)}: the last bits may differ')
 
@@ -591,10 +616,10 @@ def open(cls:Run,
     "The run in a folder, to the bit; `ValueError` if it cannot be rebuilt"
     path, _, record = _last(folder)
     e = Experiment(record['experiment'])
-    _check_networks(e, path)
+    _check_parts(e, record['story'], path, f'build its trainer in Python, and trainer.load(latest_checkpoint({str(path.parent)!r})) goes on')
     data = run_data(folder, record, data)
     run = cls(_placed(e, data), data, device=record['device'])
-    _warn_of_versions(record)
+    _warn_of_versions(record, run.trainer.device)
     for act in record['story']:
         if 'change' in act: run.change(act['change'])
     run.trainer.load(path)
@@ -616,13 +641,14 @@ def again(cls:Run,
         if 'given' in act: raise ValueError(f'the run in {source} began with a trainer that was '
                                             f'given, at iteration {act["given"]}: it cannot be '
                                             'done again')
+    _check_parts(e, plan, source, 'give it in Python, as Run.again(folder, {name: it})')
     if 'steps' in changes: plan = _plan_of(plan, e['steps'])
     if old['data'] == e['data']:
         data = run_data(source, record, data)
         e = _placed(e, data)
     if 'device' in changes: record = {**record, 'device': None}
     run = cls(e, data, device=record.get('device'))
-    _warn_of_versions(record)
+    _warn_of_versions(record, run.trainer.device)
     run.plan = plan
     return run
 

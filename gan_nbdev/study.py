@@ -177,7 +177,7 @@ def _train_group(descriptions:list, # of experiments of one kind, each a dict as
         trainers, failed = _train([Experiment(d) for d in descriptions])
         said = [_say_of(t, why, metrics) for t, why in zip(trainers, failed)]
         seconds = round((time.perf_counter() - start)/len(said), 2)   # each run's share
-        about = dict(seconds=seconds, versions={**versions(), 'device': str(trainers[0].device)})
+        about = dict(seconds=seconds, versions={**versions(trainers[0].device), 'device': str(trainers[0].device)})
     return [o if isinstance(o, Exception) else {**o, **about} for o in said]
 
 # %% ../nbs/10_study.ipynb #980c910a

@@ -22,9 +22,9 @@ from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import one_line, positive_number, seed_number, true_or_false, warn, whole_number
+from .support.checks import finite_number, one_line, positive_number, seed_number, true_or_false, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, thread_numbers, threads_that_pay
-from .support.kinds import one_number, short
+from .support.kinds import length_of, one_number, short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
 from .support.record import Record
 from .support.safety import give_up, on_interrupt, until_given_up
@@ -115,8 +115,7 @@ def _as_data(data):
 
 def _length(data):
     "How many rows there are, if that is known and minibatches are cut from them"
-    try: return None if hasattr(data, 'loader') else len(data)
-    except TypeError: return None   # a distribution, or a stream without an end that is known
+    return None if hasattr(data, 'loader') else length_of(data)
 
 def _check_packs(gan, batch_size):
     if batch_size % gan.pack:
@@ -355,9 +354,9 @@ def fit(self:Trainer,
 @patch
 def _sample(self:Trainer, n, seed, y=None, gan=None):
     "Fakes, model units, and their classes"
-    gan = gan or self.gan
-    with self.undisturbed():
-        z, y = gan.draw(n, torch.Generator(self.device).manual_seed(seed_number(seed)), y)
+    gan, seed = gan or self.gan, seed_number(seed)
+    with self.undisturbed(seed):
+        z, y = gan.draw(n, torch.Generator(self.device).manual_seed(seed), y)
         return gan.generate(z, y), y
 
 @patch
@@ -471,10 +470,9 @@ def _next(t, every): return t + every - t % every
 def _iterations(self:Trainer, epochs):
     "How many iterations take so many times the data"
     if epochs is None: raise ValueError('give n, the number of iterations, or epochs')
-    try: rows = len(self.data)
-    except TypeError:   # a distribution, or a stream without an end that is known
+    if (rows := length_of(self.data)) is None:   # a distribution, or a stream without an end that is known
         raise ValueError(f'epochs: {self.data.name} has no end that is known, so give n, the number of iterations') from None
-    if epochs: positive_number('epochs', epochs)
+    if not 0 <= finite_number('epochs', epochs) < 2**63: raise ValueError(f'epochs must be at least 0 and below 2**63, not {short(epochs)}')
     of_g = pairs(self.game) and self.order == 'alternating'   # otherwise both see the same
     minibatches, once = self.accumulate*(self.k + self.k_g*of_g), rows/self.batch_size
     if not hasattr(self.source, 'generator'): once = int(once)   # what is streamed has no smaller minibatch at the end
@@ -498,7 +496,7 @@ def _stays_in_01(self:Trainer):
     "Does D keep to [0, 1] for items far away from all that it has seen, too?"
     if self.gan.classes: return True
     x = 1e9*self._sample(64*self.gan.pack, 0)[0]   # where small weights, too, lead out
-    with self.undisturbed(), evaluating(self.gan):
+    with self.undisturbed(0), evaluating(self.gan):
         told = torch.cat([self.gan.logits(o) for o in (x, -x)])
     return bool((told >= 0).all() and (told <= 1).all())
 
@@ -506,10 +504,11 @@ def _stays_in_01(self:Trainer):
 @patch(as_prop=True)
 def may_draw(self:Trainer) -> bool: # False only where all code is known not to
     "May code that takes part draw from the global generators?"
-    others = self.data, self.gan.noise, *self.hooks
+    noise = self.gan.noise
+    others = self.data, noise, getattr(noise, 'draw', noise), *self.hooks
     return (type(self) is not Trainer or draws_itself(self.gan) or self.game not in games.values()
             or not hasattr(self.source, 'generator')   # its items come from a dataset
-            or any(hasattr(o, 'metric') or not type(o).__module__.startswith('gan_nbdev.')
+            or any(hasattr(o, 'metric') or not (getattr(o, '__module__', None) or '').startswith('gan_nbdev.')
                    for o in others))
 
 @patch
@@ -525,9 +524,11 @@ def computing(self:Trainer,
     return computing(self.precision, self.device, large, self.threads or threads_that_pay(self))
 
 @patch
-def undisturbed(self:Trainer) -> object: # a context manager
+def undisturbed(self:Trainer,
+                seed:int=None, # of what they draw, ≥ 0; None: by the states as they are
+               ) -> object: # a context manager
     "Inside, networks may draw from the global generators; their states are put back afterwards"
-    return unchanged(self.device) if self.may_draw else nullcontext()
+    return unchanged(self.device, seed) if self.may_draw else nullcontext()
 
 # %% ../nbs/04_trainer.ipynb #42109ccd
 def _stop_button(trainer):
@@ -578,6 +579,14 @@ def stateful(hooks # of a trainer
     "The hooks that are part of the state"
     return [h for h in hooks if hasattr(h, 'state_dict')]
 
+def _check_history(names, rows):
+    "`ValueError` for what is no record; how many rows there are depends on where `iteration` was set to"
+    if not isinstance(names, list) or not {'d_loss', 'g_loss'} <= {o for o in names if isinstance(o, str)} or len({*map(str, names)}) < len(names):
+        raise ValueError(f"the state's columns must be a list of different names, both losses among them, not {short(names)}")
+    if not torch.is_tensor(rows) or rows.dtype != torch.float32 or rows.ndim != 2 or rows.shape[1] != len(names):
+        what = f'{rows.dtype} of shape {tuple(rows.shape)}' if torch.is_tensor(rows) else short(rows)
+        raise ValueError(f"the state's history must be torch.float32 of shape (n, {len(names)}), as many as its columns, not {what}")
+
 @patch
 def load_state_dict(self:Trainer,
                     state:dict): # from `state_dict`, of a trainer with the same settings; rates that no schedule sets come with it
@@ -586,9 +595,11 @@ def load_state_dict(self:Trainer,
     before, hooks = self.state_dict(), stateful(self.hooks)
     if wrong := before.keys() ^ getattr(state, 'keys', set)():
         raise ValueError(f'no state of a trainer: {min(wrong)} is {"missing" if min(wrong) in before else "not known"}')
+    if not isinstance(state['hooks'], list): raise ValueError(f"the state's hooks must be a list, not {short(state['hooks'])}")
     if (n := len(state['hooks'])) != len(hooks):
         raise ValueError(f'the state is of {n} hooks that have one, but there are {len(hooks)}')
     whole_number('iteration', state['iteration'], 0)
+    _check_history(state['columns'], state['history'])
     try:
         self._take_over(deepcopy(state), hooks)
         with self.lent: pass   # do the generators take it?
@@ -667,9 +678,9 @@ def _by_rule(self:Trainer, who, rule):
     net = self.gan.discriminator if who == 'd' else self.gan.generator
     opt = getattr(self, f'{who}_opt')
     known = {id(p) for group in opt.param_groups for p in group['params']}
-    p = torch.zeros(1, requires_grad=True); p.grad = torch.zeros(1)
-    twin = rule.start([p])
-    told = twin.defaults | rule.at(self.iteration)   # nothing of the old one
+    twin = rule.twin(any(p.is_complex() for p in net.parameters()))
+    p, = twin.param_groups[0]['params']
+    told = twin.defaults | rule.at(self.iteration) | {k: twin.defaults[k] for k in ('fused',) if k in twin.defaults}   # nothing of the old one
     twin.param_groups[0].update(told); twin.step()
     lacks = any(s and twin.state[p].keys() - s.keys() for s in opt.state.values())   # what the new rule keeps
     if type(opt) is not rule.optimiser or lacks or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
@@ -701,7 +712,8 @@ def sample(self:Trainer,
            of=None,    # an `EMA` or a `GAN` to draw from; None: the average, if `ema` is set, or G
           ) -> torch.Tensor: # shape (n, dim), in the data's own units, on the CPU; of a table a `DataFrame`
     "Fakes from the generator as it is now; training is not disturbed"
-    gan = getattr(of := of or self.ema or self.gan, 'gan', of)
+    if of is None: of = self.ema or self.gan
+    gan = getattr(of, 'gan', of)
     if not isinstance(gan, GAN): raise ValueError(f'of must be an EMA or a GAN, not {short(of)}')
     try: x, y = self._sample(n, seed, y, gan)
     except RuntimeError as e:   # as torch says it on the CPU and on CUDA

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .support.kinds import as_float
+
 # %% ../nbs/00_value.ipynb #c5de1128
 def wide(logits:Tensor, # D's logits, any shape
         ) -> Tensor:   # the same, in at least float32
     "Answers whose sums over a minibatch cannot overflow; `ValueError` unless `logits` is a nonempty float tensor"
-    "`logits` in at least float32, so that no sum over a batch can overflow"
     if not torch.is_tensor(logits):
         raise ValueError(f'logits must be a tensor, not {type(logits).__name__}')
     if not logits.is_floating_point():
@@ -52,6 +53,11 @@ def probability(logits:Tensor, # D's logits, any shape
     return torch.sigmoid(wide(logits))
 
 # %% ../nbs/00_value.ipynb #b2054cff
+def _counted(share, log):
+    "Their product; nothing where the share is 0, of −∞ too"
+    if not torch.is_tensor(share): return share*log if share else 0.
+    return share*log.masked_fill((share == 0) & log.isinf(), 0.)
+
 def cross_entropy(logits:Tensor,      # D's logits, any shape
                   label:float|Tensor, # 1 real, 0 fake or between; a number, or of the logits' shape
                  ) -> Tensor:         # nats per sample, ≥ 0, the logits' shape
@@ -60,11 +66,12 @@ def cross_entropy(logits:Tensor,      # D's logits, any shape
     if torch.is_tensor(label):
         _same_shape(logits=logits, label=label)
         label = label.to(logits.dtype)
-    elif not isinstance(label, Real): raise ValueError(f'label must be a number or a tensor, not {label!r}')
+    elif isinstance(label, Real): label = as_float(label)
+    else: raise ValueError(f'label must be a number or a tensor, not {label!r}')
     lo, hi = (label.min(), label.max()) if torch.is_tensor(label) else (label, label)
     if not (0 <= lo and hi <= 1):
         raise ValueError(f'label must lie in [0, 1], not {float(hi if hi > 1 else lo)}')
-    return -(label*log_d(logits) + (1 - label)*log_not_d(logits))
+    return -(_counted(label, log_d(logits)) + _counted(1 - label, log_not_d(logits)))
 
 # %% ../nbs/00_value.ipynb #768f382e
 def value_function(real_logits:Tensor, # D's logits of real items x, shape (m,) or (m, 1)

@@ -5,12 +5,21 @@ const ignored = () => {};
 
 /** A canvas' pen: `strokes` are [colour, points]. */
 function pen() {
-  const g = { path: [], strokes: [], words: [] };
+  const g = { path: [], strokes: [], words: [], places: [] };
   const begin = () => (g.path = []);
   const point = (x, y) => g.path.push([x, y]);
   const arc = (x, y, r) => g.path.push([x - r, y], [x + r, y]);
   const stroke = () => g.strokes.push([g.strokeStyle, g.path]);
-  const own = { beginPath: begin, moveTo: point, lineTo: point, arc, stroke, fillText: (text) => g.words.push(text) };
+  const measureText = (text) => ({ width: 5.6 * text.length });
+  const own = {
+    measureText,
+    beginPath: begin,
+    moveTo: point,
+    lineTo: point,
+    arc,
+    stroke,
+    fillText: (text, x) => g.words.push(text) && g.places.push(x),
+  };
   return new Proxy(Object.assign(g, own), { get: (o, k) => (k in o ? o[k] : ignored) });
 }
 
@@ -26,6 +35,12 @@ class Element {
   set textContent(text) {
     this.inside = text ? [text] : [];
     this.changes.push(text);
+  }
+  get value() {
+    return this.typed;
+  }
+  set value(v) {
+    this.typed = String(v);
   }
   append(...more) {
     this.inside.push(...more);
@@ -52,10 +67,10 @@ Object.assign(globalThis, {
 });
 
 /** The scripts as one module, with all classes that are named. */
-export async function load(scripts, names) {
+export async function load(scripts, names, more = "") {
   const read = (o) => readFileSync(new URL(`../gan_nbdev/lab/static/${o}.js`, import.meta.url), "utf-8");
   const source = scripts.map((o) => read(o).split("\nexport default")[0]).join("");
-  const all = `${source}\nexport { ${names.join(", ")} };`;
+  const all = `${source}\nexport { ${names.join(", ")} };${more}`;
   return import(`data:text/javascript;base64,${Buffer.from(all).toString("base64")}`);
 }
 
@@ -64,7 +79,15 @@ export function bare(Class, Stage, more = {}) {
   const ink = { now: () => ({ value: "V", discriminator: "D", generator: "G", data: "data", guide: "guide" }) };
   const app = Object.assign(Object.create(Class.prototype), {
     ...{ ink, sent: 0, layers: {}, state: {}, curves: [], plots: [], root: new Element("div"), slow: null },
-    ...{ error: new Element("p"), note: new Element("p"), asked: [], clock: ignored, kinds: ignored, repaint: ignored },
+    ...{
+      error: new Element("p"),
+      lost: new Element("p"),
+      note: new Element("p"),
+      asked: [],
+      clock: ignored,
+      kinds: ignored,
+      repaint: ignored,
+    },
     ...more,
   });
   app.model = { send: (m) => app.asked.push(m), get: () => app.state, answers: () => true };

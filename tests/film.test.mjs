@@ -69,6 +69,7 @@ test("the cell of a place, and none outside", () => {
     [-1, -0.99, 0, 0.99, 1, 5].map((x) => film.cell(x, [-1, 1], 4)),
     [0, 0, 2, 3, -1, -1],
   );
+  assert.equal(film.cell(0.3 - 2 ** -54, [-1e9, 0.3], 7), 6); // where the share is rounded to 1
 });
 
 function reel(kind = "plane", critic = false) {
@@ -77,16 +78,9 @@ function reel(kind = "plane", critic = false) {
     [51, 51].map((v) => new Uint8Array(64).fill(v)),
     { shape: [64] },
   );
-  const scene = {
-    kind,
-    critic,
-    box: [
-      [0, 2],
-      [0, 2],
-    ],
-    cells: 2,
-  };
-  const info = { fixed: {}, scene, iterations: [0, 7], said: [["a"], ["b"]], frame: ["heat"], curves: ["value"] };
+  const scene = { kind, cells: 2, box: [[0, 2], [0, 2]] }; // prettier-ignore
+  const more = { iterations: [0, 7], said: [["a"], ["b"]], critic: [critic, false] };
+  const info = { fixed: {}, scene, frame: ["heat"], curves: ["value"], ...more };
   const model = new film.Reel(info, { heat, answers, value: Object.assign([new Float32Array(3)], { shape: [3] }) });
   const told = [];
   model.on("msg:custom", (m) => told.push(m));
@@ -134,7 +128,10 @@ test("D at a place is the byte of its cell; outside there is none", () => {
     [0, 0.2, 1, undefined],
   );
   assert.equal(reel("images")[0].at({ x: [0.5, 0.5] }).D, 0.2);
-  assert.equal(reel("plane", true)[0].at({ x: [0.5, 0.5] }).D, undefined); // a critic's number is no probability
+  const [once, told] = reel("plane", true); // a critic's number is no probability, in its own frames
+  assert.equal(once.at({ x: [0.5, 0.5] }).D, 1);
+  once.send({ do: "rewind", iteration: 0 });
+  assert.deepEqual([once.at({ x: [0.5, 0.5] }).D, told.at(-1).critic], [undefined, true]);
 });
 
 test("a film of one moment stays at it", async () => {

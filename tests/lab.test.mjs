@@ -81,7 +81,7 @@ test("what D says, in words and in steady numbers", () => {
   assert.match(lab.verdict(0.9), /data/);
   assert.match(lab.verdict(0.1), /fakes/);
   assert.match(lab.verdict(0.5), /cannot tell/);
-  assert.deepEqual([1.234, 0.0456, -0.0001, -1.5].map(lab.steady), ["1.23", "0.046", "0.000", "-1.50"]);
+  assert.deepEqual([1.234, 0.0456, -0, -1.5].map(lab.steady), ["1.23", "0.046", "0.000", "-1.50"]);
 });
 
 test("the ends of an axis can be told apart", () => {
@@ -135,7 +135,7 @@ test("colours", () => {
 
 // ---- the window, on a page that is none
 
-const { App, Curve, Stage } = await load(["common", "lab"], ["App", "Curve", "Stage"]);
+const { App, Curve, Stage, control } = await load(["common", "lab"], ["App", "Curve", "Stage", "control"]);
 const { NaN: not } = Number;
 
 function curve(key, names, record) {
@@ -273,7 +273,7 @@ test("noise of any mean and spread lies in the picture", () => {
 });
 
 test("the same refusal twice is read twice, once what was asked for is answered", () => {
-  const app = bare(App, Stage, { window: "w", toggled() {}, play: {} });
+  const app = bare(App, Stage, { id: "w", toggled() {}, play: {} });
   const hear = (heard, error) => {
     app.state = { settings: {}, heard: { w: heard }, error, said: [], moments: [0] };
     try {
@@ -292,4 +292,159 @@ test("the same refusal twice is read twice, once what was asked for is answered"
   app.send("layers", { layers: [] });
   hear(3, "k is too large");
   assert.equal(app.error.changes.length, 3);
+});
+
+test("windows of two modules on one page have ids of their own", async () => {
+  const ids = [];
+  for (const more of ["", "//"]) {
+    const { Frame } = await load(["common", `lab`], ["Frame"], more);
+    ids.push(new Frame({ get: () => ({}) }, "", "").id);
+  }
+  assert.notEqual(...ids);
+});
+
+test("a rate that arrow keys have changed is sent when the field is left, once", () => {
+  const sent = [];
+  const app = { id: 1, change: (c, v) => sent.push([c.name, v]), sync() {} };
+  const knob = { name: "d.lr", hint: "", label: "", low: 0, high: 1, live: true };
+  const input = control(app, knob).inside[1];
+  Object.assign(input, { value: "0.01", type: "number" });
+  const press = { key: "ArrowUp", preventDefault() {} };
+  for (let i = 0; i < 3; i++) input.heard.keydown(press);
+  input.heard.blur();
+  input.heard.blur();
+  assert.deepEqual(sent, [["d.lr", Number(input.value)]]);
+  assert.ok(input.value > 0.019 && !input.dataset.editing);
+});
+
+test("the ends of a curve's axis are whole on the canvas, however long", () => {
+  for (const [y, label] of [
+    [824285, "8.9e5"],
+    [-0.00001234, "-1.3e-5"],
+    [1.7e9, "1.8e9"],
+    [3e30, "3.2e30"],
+  ]) {
+    // prettier-ignore
+    const c = new Curve(bare(App, Stage), ["d", "", [["d_loss", "", "value"]], null, "", null]);
+    c.paint([{ step: Float32Array.of(1, 2), at: [], d_loss: Float32Array.of(0, 0, y, y, 0, y) }]);
+    const at = c.canvas.pen.words.indexOf(label);
+    assert.ok(at >= 0, `${label}: ${c.canvas.pen.words}`);
+    assert.ok(5.6 * label.length <= c.canvas.pen.places[at]);
+  }
+  const near = [1_700_000_000.5, 1_700_000_001.5]; // which a short number would not tell apart
+  const c = new Curve(bare(App, Stage), ["d", "", [["d_loss", "", "value"]], null, "", near]);
+  c.paint([{ step: Float32Array.of(1), at: [], d_loss: Float32Array.of(near[0], near[0], near[0]) }]);
+  const [text, x] = [c.canvas.pen.words[1], c.canvas.pen.places[1]];
+  assert.ok(text.length > 12 && 5.6 * text.length <= x);
+});
+
+test("a kernel is silent since the first unanswered ping, and no more once it answers", () => {
+  const app = bare(App, Stage);
+  const { now } = performance;
+  let t = 1e6;
+  performance.now = () => t;
+  try {
+    app.alive();
+    t += 60_000; // the page slept
+    app.pulse();
+    assert.deepEqual([app.lost.hidden, app.asked.length], [true, 1]);
+    t += 8000;
+    app.pulse();
+    assert.ok(!app.lost.hidden);
+    app.message({ do: "pong" }, []);
+    assert.ok(app.lost.hidden);
+    t += 8000;
+    app.pulse();
+    assert.ok(app.lost.hidden);
+  } finally {
+    performance.now = now;
+  }
+});
+
+test("arrow keys go to the moment before or after, and say which", () => {
+  const time = { value: "100050", setAttribute: (k, v) => (time[k] = v) };
+  const more = { state: { moments: [0, 1000, 100_000, 100_100] }, when: { textContent: "" }, time };
+  const app = bare(App, Stage, more);
+  const go = (way) => (app.slide(Number(time.value), way), clearTimeout(app.slideLater), time.value);
+  assert.deepEqual([go(-1), go(-1), go(-1), go(-1), go(1)], [100_000, 1000, 0, 0, 1000]);
+  assert.equal(time["aria-valuetext"], "iteration 1,000");
+});
+
+test("a second finger draws nothing and ends no stroke", () => {
+  const app = bare(App, Stage, { drawing: true, fixed: { pad: box } });
+  const { canvas: c } = app.stages[0];
+  Object.assign(c, { clientHeight: 300, setPointerCapture() {}, getBoundingClientRect: () => ({ left: 0, top: 0 }) });
+  const touch = (what, pointerId, x) =>
+    c.heard[what]({ pointerId, clientX: x, clientY: 150, button: 0, preventDefault() {} });
+  touch("pointerdown", 1, 30);
+  for (const what of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) touch(what, 2, 270);
+  touch("pointermove", 1, 60);
+  assert.deepEqual(app.asked, []);
+  touch("pointerup", 1, 60);
+  assert.deepEqual(app.asked[0].points.map(([x]) => x), [0.1, 0.2]); // prettier-ignore
+});
+
+test("an explanation stays while frames come, and what was read off is there after it", () => {
+  const stage = shown({ kind: "plane", layers: [], box }, []);
+  const said = () => stage.readout.textContent;
+  stage.spot = [0.5, 0.5];
+  stage.told({ D: 0.25 });
+  stage.app.tip("What G makes.");
+  stage.told({ D: 0.75 });
+  assert.equal(said(), "What G makes.");
+  stage.app.tip(null);
+  assert.match(said(), /D 0.75/);
+});
+
+test("a curve is read by a tap and by arrow keys, never beyond its ends", () => {
+  const tips = [];
+  const c = new Curve(bare(App, Stage, { tip: (o) => tips.push(o.match(/iteration ([\d,]+)/)[1]) }), [
+    ...["losses", "", [["d_loss", "D", "value"]], null, "hint", null],
+  ]);
+  c.paint([{ step: Float32Array.of(500, 1000), at: [], d_loss: new Float32Array(6).fill(0.5) }]);
+  c.canvas.heard.click({ offsetX: 299 });
+  c.canvas.heard.click({ offsetX: 2 });
+  for (let i = 0; i < 5; i++) c.canvas.heard.keydown({ key: "ArrowRight", preventDefault() {} });
+  assert.deepEqual(tips.slice(0, 3), ["1,000", "0", "16"]);
+  c.canvas.heard.focus();
+  assert.equal(c.app.stages[0].readout.attrs["aria-live"], "polite");
+});
+
+test("a layer that this game does not have is not offered, and comes back with the next game", () => {
+  const labels = layer_names.map(() => ({}));
+  const more = { fixed: { layer_names }, layerLabels: labels, morphButton: {}, kinds: App.prototype.kinds };
+  const [first, second] = ["fakes", "star"].map((o) => [{ iteration: 1, layers: ["fakes", o] }, {}]);
+  shown({ kind: "plane", layers: ["fakes", "star"], box }, [first], more);
+  assert.deepEqual(labels.map((o) => o.hidden), [false, true, true]); // prettier-ignore
+  shown({ kind: "plane", layers: ["fakes", "star"], box }, [first, second], more);
+  assert.deepEqual(labels.map((o) => o.hidden), [false, false, true]); // prettier-ignore
+});
+
+test("what belongs to D is drawn with D alone", () => {
+  const paint = (kind, on, frame) => {
+    const stage = shown({ kind, layers: ["fakes", "heat"], box: box.slice(0, kind === "line" ? 1 : 2), cells: 2 }, [], {
+      layers: on,
+    });
+    stage.frame = { p: [0.5, 0.5], q: [0.5, 0.5], ...frame };
+    Object.assign(stage, { describe() {}, paintPlane() {} });
+    stage.paint();
+    return [stage.canvas.pen.words.filter((o) => /D/.test(o)).join(), stage.scale.hidden];
+  };
+  assert.deepEqual(paint("line", { heat: true }, {}), ["", true]);
+  assert.deepEqual(paint("line", { heat: true }, { heat: [1, 2] }), ["D = ½,D dashed", true]);
+  assert.deepEqual(paint("plane", { heat: true }, {}), ["", true]);
+  assert.deepEqual(paint("plane", { heat: true }, { heat: [1, 2, 3, 4] }), ["", false]);
+});
+
+test("numbers of any size are seen in the diagram", () => {
+  assert.deepEqual([0.0004, -2e-5, 12345678.9, 1e21].map(lab.steady), ["4.0e-4", "-2.0e-5", "12,345,679", "1.0e+21"]);
+});
+
+test("a long name is cut between the ends of its axis", () => {
+  const stage = shown({ kind: "table", layers: [], box, names: ["a".repeat(80), "short"] }, [], { morph: () => 1 });
+  Object.assign(stage, { frame: { iteration: 1 }, describe() {} });
+  stage.paint();
+  const { words } = stage.canvas.pen;
+  const [name] = words.filter((o) => o.startsWith("aa"));
+  assert.ok(/^a+…$/.test(name) && 5.6 * name.length < 270 && words.includes("short"));
 });

@@ -27,7 +27,7 @@ from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, finger
                                    read_checkpoint, settings_of, versions, write_checkpoint)
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
-from gan_nbdev.data import normal, ring
+from gan_nbdev.data import Noise, normal, ring, uniform
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples
@@ -158,6 +158,29 @@ def test_a_state_is_of_a_rule_with_its_clips_and_class(mine, other, what, tmp_pa
     assert make(rule=mine).load(tmp_path/'older').iteration == 0
 
 
+def of_noise(noise): return Trainer(GAN(mlp_generator(2, 2, (4,), seed=0), mlp_discriminator(2, (4,), seed=1), noise), ring(), batch_size=8, device='cpu')
+
+def own_noise(**settings): return Noise('own', 2, lambda n, dim, generator, **_: torch.randn(n, dim, generator=generator), **settings)
+
+@pytest.mark.parametrize('mine, other, k', [
+    (uniform(2, 0, 1.23456), uniform(2, 0, 1.23461), 'high'), (uniform(2, 0, 1.235), uniform(2, 0, 1.23461), 'high'), (own_noise(at=torch.arange(2000) == 9), own_noise(at=torch.arange(2000) == 8), 'at'),
+    (own_noise(kind='a'*99 + 'b'), own_noise(kind='a'*99 + 'c'), 'kind')], ids=['digits', 'more digits', 'tensor', 'long'])
+def test_noises_differ_in_digits_that_no_repr_shows(mine, other, k, tmp_path):
+    t = of_noise(mine)
+    t.save(tmp_path/'c')
+    assert of_noise(mine).load(tmp_path/'c').iteration == 0
+    with pytest.raises(ValueError, match=f'noise settings.{k} differs'): of_noise(other).load(tmp_path/'c')
+    older = {o: v for o, v in settings_of(t).items() if o != 'noise settings'}   # which did not tell
+    write_checkpoint(tmp_path/'older', t.state_dict(), iteration=0, settings=older, versions=versions(), notes=None)
+    assert of_noise(mine).load(tmp_path/'older').iteration == 0
+
+def test_settings_of_noise_need_not_be_numbers(tmp_path):
+    def new(): return of_noise(own_noise(kind='a', on=True, gap=None, at=(1, 2), places=np.arange(3)))
+    new().fit(2, progress=False).save(tmp_path/'c')
+    assert new().load(tmp_path/'c').iteration == 2
+    assert of_noise(uniform(2, 0, 1)).save(tmp_path/'d') or of_noise(uniform(2, 0., 1.)).load(tmp_path/'d').iteration == 0
+
+
 class Draws(nn.Module):
     "Draws from all three global generators, as networks of one's own may"
     def __init__(self, spectral):
@@ -196,6 +219,7 @@ def test_gpu_resumes_exactly_with_deterministic_algorithms(engine, tmp_path):
     try:
         whole = new().fit(30, progress=False)
         assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 30, [1, 16, 13]))
+        assert read_checkpoint(tmp_path/'c.safetensors')[1]['versions']['gpu'] == torch.cuda.get_device_name()
     finally: torch.use_deterministic_algorithms(False)
 
 

@@ -344,3 +344,26 @@ def test_a_label_that_is_no_number_is_named_when_the_data_are_read(label, said):
     pairs = [(torch.rand(2), label) for _ in range(20)]
     for made in (lambda: Stream(pairs, classes=3), lambda: Loaded(DataLoader(pairs, 10), classes=3)):
         with pytest.raises(ValueError, match=f'^labels must be whole numbers from 0 to 2, not {said}$'): made()
+
+
+class Turned(Dataset):
+    "Items that a product makes"
+    turn = torch.randn(2, 2, generator=torch.Generator().manual_seed(0))
+    def __len__(self): return 40
+    def __getitem__(self, i): return torch.tensor([[1., i/40]]) @ self.turn
+
+def turned(n, dim, generator): return torch.randn(n, dim, generator=generator) @ Turned.turn
+
+drawing = {
+    'a mixture': lambda: GaussianMixture([[0., 0.], [3., 0.]], cov=[[1., .5], [.5, 1.]]), 'noise': lambda: Noise('turned', 2, turned),
+    'a stream': lambda: Stream(Turned(), scale=None), 'a loader': lambda: Loaded(DataLoader(Turned(), batch_size=8), scale=None)}
+
+@pytest.mark.parametrize('what', drawing)
+def test_data_are_not_rounded_with_the_networks_products(what):
+    def x():
+        data, rng = drawing[what](), torch.Generator().manual_seed(0)
+        return data.source(8, rng, 'cpu').next() if isinstance(data, Data) else data.sample(8, rng)
+    exact = x()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(x(), exact)
+        assert (exact @ exact.T).dtype == torch.bfloat16

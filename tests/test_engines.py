@@ -99,7 +99,7 @@ def deviation(a, b):
 
 def same_rng(a, b):
     return (torch.equal(a.rng.get_state(), b.rng.get_state())
-            and a.source.state_dict() == b.source.state_dict())
+            and str(a.source.state_dict()) == str(b.source.state_dict()))
 
 
 def same(a, b):
@@ -504,6 +504,33 @@ def test_rates_of_members_changed_between_two_iterations_hold_from_the_next_one(
         assert max((p - q).abs().max() for p, q in zip(part.trainer.gan.parameters(), alone.gan.parameters())) < 1e-6
 
 
+def test_numbers_are_worked_out_once_for_members_with_the_same_rules(monkeypatch):
+    "Each has rules of its own, and only the last another rate; of one the rate changes between two iterations"
+    def new(): return [make(seed=i, rule='adam', rate=1 + (i == 3)) for i in range(4)]
+    asked, numbers = [], Recorded.numbers
+    stack, solo = Stacked(new(), compiled=False), new()
+    monkeypatch.setattr(Recorded, 'numbers', lambda self, *args: asked.append(self) or numbers(self, *args))
+    for n in 3, 4:
+        asked.clear()
+        stack.begin(n)
+        assert asked == [stack.parts[0], stack.parts[3]]
+        for i in range(n): stack.step()
+        stack.end()
+    stack.begin(2)
+    stack.step()
+    def slower(t): t.d_opt.param_groups[0]['betas'] = (.9, .9)
+    slower(stack.parts[1].trainer)
+    stack.step()
+    stack.end()
+    for i, (part, alone) in enumerate(zip(stack.parts, solo)):
+        fit(alone, 8)
+        if i == 1: slower(alone)
+        fit(alone, 1)
+        mine, its = ([[opt.param_groups[0][k] for k in ('lr', 'betas')] for opt in (t.d_opt, t.g_opt)] for t in (part.trainer, alone))
+        assert mine == its and mine[0][0] == linear(1e-3*(1 + (i == 3)), 5e-4*(1 + (i == 3)), 200)(8)
+        assert max((p - q).abs().max() for p, q in zip(part.trainer.gan.parameters(), alone.gan.parameters())) < 1e-6
+
+
 def test_a_members_last_fakes_are_looked_at_too():
     def two(*rates):
         relu = dict(generator=lambda: mlp_generator(2, 2, (16,), seed=0))
@@ -591,6 +618,25 @@ def test_gpu_engines_agree_with_eager(engine, kw): agree(engine, **kw, **cuda)
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize('engine', ['graphed', 'compiled'])
+@pytest.mark.parametrize('precision', ['float32', 'tf32'])
+def test_gpu_rounds_as_it_was_told(engine, precision):
+    "TF32 keeps 10 bits, and float32 stays what it is where the process has set TF32"
+    def wide(seed): return lambda: mlp_discriminator(2, (256, 256), seed=seed)
+    def one(engine, precision): return fit(make(engine, precision=precision, discriminator=wide(1), **cuda), 1)
+    exact = one('eager', 'float32')
+    torch.set_float32_matmul_precision(dict(float32='high', tf32='highest')[precision])
+    try: apart = deviation(one(engine, precision), exact)
+    finally: torch.set_float32_matmul_precision('highest')
+    assert (apart > 10*ONE[None]) == (precision == 'tf32')
+
+
+@pytest.mark.gpu
+def test_gpu_that_is_not_the_current_one():
+    agree('graphed', device=f'cuda:{torch.cuda.device_count() - 1}')
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize('data', datas)
 @pytest.mark.parametrize('engine', ['graphed', 'compiled'])
 def test_gpu_a_run_goes_on_with_another_engine(engine, data):
@@ -604,7 +650,7 @@ def test_gpu_a_run_goes_on_with_another_engine(engine, data):
 @pytest.mark.parametrize('engine', ['graphed', 'compiled'])
 def test_gpu_does_not_wait_within_a_block(engine):
     t = make(engine, norm='batch', data='memory', **cuda)
-    runs = engine_for(t, 0)
+    runs = lib.engine_for(t, engine)
     runs.begin(50)
     torch.cuda.set_sync_debug_mode('error')
     try:
@@ -792,7 +838,7 @@ def test_hooks_of_an_ensembles_members_are_refused():
     for kind in hooked:
         members = [make(), make()]
         hooked[kind](members[0])
-        with pytest.raises(ValueError, match='only the eager engine calls'):
+        with pytest.raises(ValueError, match="only a trainer's own eager engine calls"):
             Ensemble(members, engine='eager').fit(2, progress=False)
 
 
@@ -915,3 +961,13 @@ def test_members_train_side_by_side_where_one_thread_is_enough_for_each(three_th
     def wide(seed): return lambda: mlp_discriminator(2, (width, 500), seed=seed)
     Ensemble([make(seed=s, discriminator=wide(s)) for s in range(n)], 'eager').fit(1, progress=False)
     assert seen == {threads} and torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize('rule, hooked', [(Rule(torch.optim.Adam, lr=1e-3, amsgrad=True), False), (adam(), True)], ids=['rule', 'hook'])
+def test_an_ensemble_asks_for_no_engine_that_it_does_not_have(rule, hooked):
+    def member(i):
+        gan = GAN(mlp_generator(2, 2, (8,), seed=i), mlp_discriminator(2, (8,), seed=9 + i), normal(2))
+        if hooked: gan.generator[0].register_forward_hook(lambda m, x, y: 1.1*y)
+        return Trainer(gan, ring(), batch_size=16, seed=i, engine='eager', device='cpu', d_rule=rule)
+    with pytest.raises(ValueError, match="^only a trainer's own eager engine .*: train the members one by one$") as e: Ensemble([member(0), member(1)], engine='eager').fit(1, progress=False)
+    assert 'choose' not in str(e.value)

@@ -2,7 +2,7 @@
 import contextlib, io, json, os, warnings
 
 import numpy as np
-import pytest, torch
+import pandas as pd, pytest, torch
 
 import forms
 from gan_nbdev.all import *
@@ -194,3 +194,26 @@ def test_run_folders(tmp_path, name):
     assert same(here) == same(moved) and here.widget.fixed['names'] == moved.widget.fixed['names']
     if here.view.kind not in ('images', 'series'):
         assert here.view.box[0][0] < np.asarray(here.view.sight.points(here.view.real))[:, 0].mean() < here.view.box[0][1]
+
+def test_moves_in_narrow_noise():
+    "Six digits of a number, in any unit"
+    e = Explorer(GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, seed=1), uniform(2, 0, 1e-5)), 'ring')
+    e._heard(None, dict(do='pad', at=[1.2345678e-6, 3e-6]), [])
+    e._heard(None, dict(do='set', i=1, value=3.3333333e-6), [])
+    assert e.widget.now['error'] == '' and np.allclose(e.z, [[1.23457e-6, 3.33333e-6]], rtol=1e-6, atol=0) and executed(e, gan=e.gan)
+
+def test_numbers_that_are_far_from_0_tell_items_apart():
+    "Of points, and of tables: three digits of what a column varies by"
+    far = np.random.default_rng(0).normal((1.7e9, 5000), (30, .05), (300, 2))
+    for data in (Samples(far), pd.DataFrame(far, columns=['a', 'b'])):
+        e, _ = explored(data)
+        def told():
+            now = e.widget.now
+            return [float(v) for v in (dict(now['words']).values() if now['words'] else now['values'])]
+        def true():
+            x = e.x
+            return x.iloc[0].tolist() if hasattr(x, 'columns') else x[0].tolist()
+        assert np.abs(np.subtract(told(), true())).max() < .1 and abs(told()[1] - true()[1]) < .001
+        before = told()
+        e._heard(None, dict(do='new'), [])
+        assert all(a != b for a, b in zip(before, told()))

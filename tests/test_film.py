@@ -136,7 +136,40 @@ def test_a_film_as_mp4(tmp_path, monkeypatch):
 @pytest.mark.parametrize('game, critic', [('wgan-gp', True), ('non-saturating', False)])
 def test_a_film_knows_whether_d_gives_probabilities(game, critic):
     "Its page and its pictures say ½ only where there is one"
-    assert record(experiment('ring', game=game, **small).trainer(), 6, frames=3).scene['critic'] is critic
+    info, *_ = page(film := record(experiment('ring', game=game, **small).trainer(), 6, frames=3))
+    assert film.critic == info['critic'] == [critic]*len(film)
+
+def test_a_film_knows_it_of_each_moment():
+    "Also where the game became another one on the way: ½ belongs to the moments that have it"
+    run = Rewindable(experiment('ring', 'lab', game='wgan-gp', **small)).fit(5)
+    run.note(force=True)
+    run.change(dict(game='non-saturating'))
+    run.fit(5)
+    film = record(run, frames=9)
+    assert film.critic == [i < 5 for i in film.iterations] and {*film.critic} == {True, False}
+    label = lambda i: film._moment(i).axes[1].get_ylabel()
+    assert (label(0), label(len(film) - 1)) == ('D(x), least to most', 'D(x)')
+    assert film._figure().axes[-1].get_ylabel() == 'D(x); of a critic, least to most'
+
+def test_fakes_that_are_nan_are_outside_the_film():
+    "And pull nowhere; in what has no room for 10⁹, too"
+    film = record(experiment('ring', **small).trainer(), 2, frames=2, cells=10)
+    for k in ('fakes', 'arrows'): film.frames[1][k][:3] = np.nan
+    _, frames = film._arrays()
+    assert (frames['arrows'][1, :3] == 0).all()
+    film.scene['box'] = [[0, 3e9]]*2
+    low, unit = film._units()['fakes']
+    from gan_nbdev.lab.film import _packed
+    part, b = _packed('fakes', frames['fakes'][1:], low, unit)
+    q = np.frombuffer(b, 'u1').reshape(2, -1).T.copy().view('<u2').reshape(-1, 2)
+    at = low + ((q >> 1) ^ -(q & 1))*unit
+    assert (at[:3] > 3e9).all() and (at[3:] < 3e9).all()
+
+def test_a_name_is_text_on_the_page(tmp_path):
+    film = record(experiment('ring', **small).trainer(), 2, frames=2, cells=10)
+    film.name = '<img src=x onerror=alert(1)> & more'
+    text = film.save(tmp_path/'x.html').read_text()
+    assert '<img' not in text and text.count('&lt;img src=x onerror=alert(1)&gt; &amp; more') == 2
 
 def test_a_film_of_a_run_folder(tmp_path):
     from gan_nbdev.cli import gan_train
@@ -172,3 +205,22 @@ def test_no_run_is_lost_to_a_film():
     assert 1 < len(film) < 8 and film.iterations[-1] < 10 and film.picture() and page(film)[1]
     seen.fit(20, progress=False)
     assert all(a.equal(b) for a, b in zip(seen.gan.parameters(), veiled.gan.parameters()))
+
+def test_what_draws_from_the_global_generators_is_filmed_alike():
+    class Fuzzy(torch.nn.Linear):
+        def forward(self, z): return super().forward(z) + torch.randn(len(z), 2)
+    class Beta:
+        dim, name = 2, 'beta'
+        def sample(self, n, generator=None, device=None): return torch.distributions.Beta(torch.ones(2), torch.ones(2)).sample((n,))
+    def frames():
+        torch.manual_seed(0)
+        t = Trainer(GAN(Fuzzy(2, 2), mlp_discriminator(2, (8,), seed=1), Beta()), ring(), batch_size=16, device='cpu', engine='eager')
+        torch.randn(len(seen) + 1)
+        run = Rewindable(trainer=t)
+        before, film = torch.get_rng_state(), record(run, 4, frames=3)
+        assert torch.equal(torch.get_rng_state(), before)
+        seen.append(film.frames)
+    seen = []
+    frames(); frames()
+    for a, b in zip(*seen):
+        for k in a: assert np.array_equal(np.asarray(a[k]), np.asarray(b[k])), k

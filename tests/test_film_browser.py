@@ -210,6 +210,31 @@ def test_reduced_motion(opened, ring):
     p.page.wait_for_timeout(300)
     assert p.iteration() == 400 and p.find('.gl-big').is_visible()
 
+def test_frames_are_not_read_aloud(page):
+    assert page.player.locator('output, [role=status], [aria-live=polite]').count() == 0
+
+def test_bullets_are_inside(page):
+    gap = page.find('ul.gl-said').evaluate('e => parseFloat(getComputedStyle(e).paddingLeft)')
+    assert gap > 10
+
+clocks = '''window.clocks = new Set();
+const [set, clear] = [setInterval, clearInterval];
+window.setInterval = (...how) => { const id = set(...how); clocks.add(id); return id };
+window.clearInterval = id => { clocks.delete(id); clear(id) };'''
+
+def test_a_film_that_has_left_the_page_rests(opened, ring):
+    "Nothing of it goes on; it is there again where the page only put it away"
+    p = opened(site([ring]), init=clocks).ready()
+    p.find('.gl-big').click()
+    p.until(lambda: 0 < p.iteration() < 400)
+    assert p.page.evaluate('clocks.size') == 2
+    p.page.evaluate('() => { const o = document.querySelector(".gl-place"); window.away = [o, o.parentNode]; o.remove() }')
+    p.until(lambda: p.page.evaluate('clocks.size') == 0, 'rest')
+    p.page.evaluate('() => away[1].append(away[0])')
+    p.until(lambda: p.page.evaluate('clocks.size') == 1, 'the film again')
+    p.button('play').click()
+    p.until(lambda: p.iteration() == 400, 'the end')
+
 def test_two_films(opened, ring, digits, pictures):
     "Each plays for itself; of images the pointer tells D of a fake"
     p = opened(site([ring, digits]), size=(1000, 1500)).ready()

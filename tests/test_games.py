@@ -1,6 +1,7 @@
 "Every game against a loop written by hand, in every engine, and what a game may ask for"
 import re
 from copy import deepcopy
+from functools import partial
 
 import hypothesis
 import numpy as np
@@ -438,6 +439,7 @@ def test_what_a_game_would_learn_and_no_rule_moves_is_refused():
     with pytest.raises(ValueError, match="neither player's rule trains w of the game's Weighted: make it a part of D or of G, or freeze it"):
         make(Game(loss, games['minimax'].g_loss))
     with pytest.raises(ValueError, match="trains w of the game's Weighted"): make('minimax').change(game=Game(loss.forward, games['minimax'].g_loss))
+    with pytest.raises(ValueError, match="trains w of the game's Weighted"): make(Game(partial(loss), games['minimax'].g_loss))
     make(Game(loss.requires_grad_(False), games['minimax'].g_loss)).fit(1, progress=False)
     class Judge(nn.Module):
         def __init__(self): super().__init__(); self.net, self.loss = mlp_discriminator(2, (8,)), Weighted()
@@ -559,3 +561,30 @@ def test_axes_out_of_order_are_refused():
     G = nn.Sequential(mlp_generator(2, 16, (8,)), nn.Unflatten(1, (1, 4, 4)))
     D = nn.Sequential(nn.Conv2d(1, 4, 2), nn.Flatten(), nn.Linear(36, 1))
     Trainer(GAN(G, D, normal(2)), Samples(one, 'unit'), batch_size=4).fit(2, progress=False)
+
+
+class Hinge(nn.Module):
+    def forward(self, real, fake): return (1 - real).relu().mean() + (1 + fake).relu().mean()
+
+
+class Wanted(nn.Module):
+    def forward(self, fake, x): return (x.mean() - fake).mean()
+
+
+class Means(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Linear(2, 4).requires_grad_(False)
+    def forward(self, x, fakes, weight=.1): return weight*(self.features(x).mean(0) - self.features(fakes).mean(0)).square().sum()
+
+
+@pytest.mark.parametrize('engine', ['eager', 'compiled'])
+def test_losses_and_terms_may_be_modules(engine):
+    means = Means()
+    def trained(*losses, **terms):
+        gan = GAN(mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), normal(2))
+        return Trainer(gan, ring(), Game(*losses).with_(g_terms=terms), batch_size=16, engine=engine, device='cpu').fit(3, progress=False).history
+    asked = trained(Hinge(), Wanted(), means=means, more=partial(means, weight=.3))
+    same = trained(lambda real, fake: Hinge()(real, fake), lambda fake, x: Wanted()(fake, x),
+                   means=lambda x, fakes: means(x, fakes), more=lambda x, fakes: means(x, fakes, weight=.3))
+    assert all((asked[k] == same[k]).all() for k in same)

@@ -911,6 +911,32 @@ def test_where_d_says_nan_the_ground_is_blank():
         heat = Scene(gan, ring(), 50, 20).frame(gan, games[game])['heat']
         assert heat[np.isfinite(heat)].max() > 150
 
+def test_logarithms_of_an_answer_that_is_sure():
+    "From the logit: a sigmoid of 40 is 1 in float32, and its log(1 − D) −40 all the same"
+    class Sure(torch.nn.Module):
+        def forward(self, x): return x[:, :1]
+    gan, data = GAN(mlp_generator(2, 2, (8,), seed=0), Sure(), normal(2)), ring()
+    scene = Scene(gan, data, 50, 20)
+    x = data.unscale(torch.tensor([[40., 0.], [-60., 0.]])).tolist()
+    sure, not_at_all = (scene.probe(gan, games['non-saturating'], o) for o in x)
+    assert np.allclose([sure['log_not_D'], sure['log_D'], not_at_all['log_D'], not_at_all['D']], [-40, 0, -60, 0], rtol=1e-4, atol=1e-12)
+
+def test_layers_are_told_of_each_game(session):
+    "No best D where the game has none, and again where it has"
+    heard = []
+    s = session(tiny(game='hinge'), tell=lambda *told: heard.append(told))
+    last = lambda: [o['layers'] for what, o, _ in [*heard] if what == 'frame'][-1]
+    until(lambda: any(what == 'frame' for what, *_ in [*heard]))
+    assert 'star' not in last() and 'heat' in last()
+    ask(s, 'set', game='minimax')
+    until(lambda: 'star' in last())
+
+def test_numbers_of_a_line_are_never_minus_0_nor_0_where_they_are_not():
+    from gan_nbdev.lab.painter import _answers, _short
+    assert [_short(o, '.3f') for o in (-0., 0., .0004, -2e-7, .5, 1234.5, 1e15)] == ['0.000', '0.000', '0.0004', '-2e-07', '0.500', '1,234', '1e+15']
+    far = torch.tensor([-12.])
+    assert _answers(games['minimax'], None, far) == 'mean D(G(z)) = 6.14e-06'
+
 @pytest.mark.parametrize('game, judged, drawn, then', [
     ('non-saturating', 'how likely', 'noise', 'No data'), ('hinge', 'in most games', 'noise', 'No data'),
     *((o, 'in most games', 'compares', 'and the examples.') for o in ('relativistic', 'r3gan')),

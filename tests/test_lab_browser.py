@@ -237,6 +237,15 @@ def test_the_numbers_of_the_diagram_are_current(lab):
             lab.until(lambda: abs(float(number(lab, name)) - now[name]) < .006, f'{name} {now[name]}')
         lab.until(lambda: abs(float(number(lab, 'd_real').split()[-1]) - now['d_real']) < .006, 'D(x)')
 
+def test_the_numbers_of_the_diagram_can_be_read(lab):
+    "4.5 to 1 at least, as texts of their size need"
+    ratio = look(lab).locator('svg [data-number="pull"]').evaluate('''e => {
+        const g = document.createElement("canvas").getContext("2d");
+        for (const o of ["#fff", getComputedStyle(e).fill]) { g.fillStyle = o; g.fillRect(0, 0, 1, 1) }
+        const [r, v, b] = [...g.getImageData(0, 0, 1, 1).data].map(o => (o /= 255) <= .04045 ? o/12.92 : ((o + .055)/1.055)**2.4);
+        return 1.05/(.2126*r + .7152*v + .0722*b + .05) }''')
+    assert ratio > 4.5
+
 def test_the_diagram_moves_while_it_plays(lab):
     seen, tiles = set(), set()
     button(lab, 'play').click()
@@ -859,6 +868,22 @@ def test_the_cell_runs_again(notebook):
     assert nb.ask(threads) == []
     button(nb, 'play').click()                   # to no effect
     assert nb.ask('lab.session.closed')
+
+def test_two_labs_have_names_of_their_own(notebook):
+    "A click on a label goes to its own window's field; arrows have their own heads"
+    nb = notebook('from gan_nbdev.lab import Lab\nfrom IPython.display import display\n'
+                  f'labs = [Lab(seed=i, **{widths}) for i in range(2)]\nfor o in labs: display(o)')
+    windows = nb.page.locator('.gan-lab')
+    nb.until(lambda: windows.count() == 2, 'two windows')
+    ids = windows.evaluate_all('all => all.flatMap(o => [...o.querySelectorAll("[id]")].map(e => e.id))')
+    assert len(ids) > 30 and len(ids) == len({*ids})
+    tips = windows.evaluate_all('''all => all.map(o => [o.querySelector("marker").id,
+        getComputedStyle(o.querySelector(".gl-way path")).markerEnd])''')
+    assert all(f'#{tip}"' in used for tip, used in tips)
+    windows.nth(1).locator('[data-do="tab-knobs"]').click()
+    windows.nth(1).locator('.gl-first label').first.click()
+    assert windows.nth(1).locator('.gl-first select, .gl-first input').first.evaluate('e => e === document.activeElement')
+    assert nb.errors == []
 
 def test_three_labs(notebook):
     "Three windows of one notebook: each trains, steps and rewinds for itself"

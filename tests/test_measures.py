@@ -92,6 +92,20 @@ def test_the_classifier_finds_what_there_is_to_find_and_nothing_else():
     assert two_sample_test(a, b[:100] + 3) > .95          # and of unequal sizes ½ is still the coin's
     assert abs(two_sample_test(a, b[:100]) - .5) < 5*.5/math.sqrt(200)
 
+def test_a_few_real_items_far_out_hide_nothing():
+    x, real = normal(0, 1000, 2) + 1, normal(1, 1000, 2)
+    def told(): return two_sample_test(x, real), neighbours(x, real).recall, neighbours(x, real).coverage
+    before = told()
+    real[:3] = 1e10
+    assert told() == pytest.approx(before, abs=.03) and before[0] > .7
+
+def test_columns_that_never_vary_have_no_deviation_whatever_rounding_makes_of_it():
+    still = pd.DataFrame(dict(a=np.full(60, .1), b=np.arange(60.)))
+    with pytest.raises(ValueError, match="column 'a' goes from 0.1 to 0.1"): table(still, kinds=dict(a='number'))
+    rare = pd.DataFrame(dict(a=np.where(np.arange(20_000) % 10_000 == 7, 5., .1), b=normal(0, 20_000)))   # hardly ever among those that are compared
+    got = metrics(rare.sample(1000, random_state=0), table(rare))
+    assert max(v for k, v in got.items() if k.startswith('distance_')) < 1 and got['correlation_gap'] < .5
+
 def test_compare_gives_floats_for_samples_and_for_real_items():
     x, real, second = normal(0, 150, 3)*2, normal(1, 90, 3), normal(2, 120, 3)
     got = compare(x, real, second)

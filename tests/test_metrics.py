@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from gan_nbdev.data import GaussianMixture, grid, ring
-from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, diagnose, js_divergence, jsd, jsd_floor, kl_divergence,
+from gan_nbdev.metrics import (SIGMAS, cell_shares, coverage, diagnose, js_divergence, jsd, jsd_floor, kl_divergence, nearest_classes,
                                metrics, parzen, parzen_log_prob, parzen_sigma, perfect_share, true_shares)
 from gan_nbdev.datasets.samples import Samples
 from gan_nbdev.datasets.shapes import shapes
@@ -67,6 +67,13 @@ refused = {
     **{f'{v:g} against {what}': (lambda v=v, o=o: metrics(torch.full((20, 2), v, dtype=torch.float64), o),
                                 r"^samples, in float32 and the model's units, must be finite, but row 0 is not$")
        for v in (1e39, -1e300) for what, o in (('rows', x50.numpy()), ('a scaled table', pd.DataFrame(x50.numpy(), columns=[*'ab'])))},
+    **{f'n_ref={v:g}, {f.__name__}': (lambda f=f, v=v, a=a: f(*a, n_ref=v), 'n_ref must be fewer than .*: so many draws do not fit into memory') for v in (2**63, 2**62, 10**15)
+       for f, a in ((jsd_floor, (5, ring())), (true_shares, (ring(), 8)))},
+    'classes of nothing': (lambda: nearest_classes([[1.]], None), 'NoneType has no labels'),
+    'a diagnosis of half a coverage': (lambda: diagnose(dict(d_loss=np.zeros(300)), .5), '^coverage must be a Coverage, .* not 0.5$'),
+    **{f'masses that sum to a little {k}': (lambda v=v: js_divergence(v, [.5, .5]), f'^masses must sum to 1, but those of p to {s}$')
+       for k, v, s in (('more', [.5, .5000015], '1.0000015'), ('less', [.5, .4999985], '0.9999985'))},
+    'a mass below 0': (lambda: kl_divergence([.5, .5], [1.5, -.5]), '^masses must be ≥ 0, but q has -0.5$'),
     'a diagnosis of no losses': (lambda: diagnose(dict(a=np.zeros(300))), 'history has no d_loss: give trainer.history'),
 }
 
@@ -76,6 +83,12 @@ def test_metrics_refuse_in_one_line(what):
     do, line = refused[what]
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
+
+def test_all_items_are_near_at_any_distance(): assert perfect_share(2, 1e200) == perfect_share(3, 10**200) == 1
+
+def test_lists_of_tensors_are_as_good_as_tensors():
+    x = ring().sample(9, rng(0)).requires_grad_()
+    assert coverage([*x], ring()) == coverage(x, ring()) and jsd([o.bfloat16() for o in x], ring()) == jsd(x.bfloat16(), ring())
 
 def test_lists_are_diagnosed_as_arrays_are():
     history = dict(d_loss=[1.4]*200, g_loss=[.7]*200, value=[-1.4]*200, d_real=[.5]*200, d_fake=[.5]*200)

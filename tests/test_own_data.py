@@ -23,6 +23,7 @@ from gan_nbdev.all import *
 from gan_nbdev.datasets.tables import table as read_table
 from gan_nbdev.cli import gan_eval, gan_sample, gan_train
 from gan_nbdev.engines.recorded import Recorded
+from gan_nbdev.lab.view import find_gan
 from gan_nbdev.measures.pairs import marginals_and_pairs
 from gan_nbdev.run_folders import read_record
 from gan_nbdev.study import combinations, study
@@ -269,7 +270,7 @@ def test_masked_entries_tables_and_sparse_tensors_are_refused_where_numbers_are_
     assert len(Samples(np.ma.masked_greater(x, 99))) == len(get_data(np.ma.masked_greater(x, 99))) == 300
     assert 'x is a DataFrame: get_data and table take it' in line(lambda: Samples(pd.DataFrame(x)))
     t = torch.tensor(x)
-    for o, why in ((t.to_sparse(), 'to_dense()'), (t.to_sparse_csr(), 'to_dense()'), (x.astype(object), 'astype(float)')):
+    for o, why in ((t.to_sparse(), 'to_dense()'), (t.to_sparse_csr(), 'to_dense()'), (x.astype(object), 'np.array(x, float)')):
         for f in (get_data, Samples): assert why in line(lambda: f(o))
 
 
@@ -877,6 +878,113 @@ def test_a_constant_comes_back_in_its_own_type(dtype, tmp_path):
     gan, data, _ = load_run(tmp_path/'r')
     for back in (run.trainer.sample(7), data.items(gan.sample(7)), run.trainer.sample(0)):
         assert back.c.dtype == frame.c.dtype and (back.c == frame.c[:len(back)]).all()
+
+
+class Heights(Data):
+    name, dim, shape = 'heights', 2, (2,)
+    def _draw(self, n, generator): return torch.randn(n, 2, generator=generator)
+    def scale(self, x): return (x - 170)/8
+    def unscale(self, x): return x*8 + 170
+
+
+class Rounded(Samples):
+    def items(self, x, y=None): return super().items(x).round()
+
+
+@pytest.mark.parametrize('data', [Heights(), Rounded(170 + torch.randn(50, 2, generator=torch.Generator().manual_seed(0)))], ids=['data', 'samples'])
+def test_a_folder_gives_no_samples_in_units_that_only_code_of_ones_own_knows(data, tmp_path):
+    e = experiment(data, steps=4, batch_size=16, device='cpu', engine='eager', **{'generator.hidden': [8], 'discriminator.hidden': [8]})
+    run = Run(e, data).fit(4, progress=False)
+    run.save(tmp_path/'r')
+    run.keep(tmp_path/'k', every=2).fit(2, progress=False)   # as if it was killed: checkpoints alone
+    for folder in ('r', 'k'):
+        assert 'give' in line(lambda: load_run(tmp_path/folder)) and 'give' in line(lambda: find_gan(tmp_path/folder))
+    assert f'to the units of {data.name}' in line(lambda: load_run(tmp_path/'r'))
+    assert f'to the units of {data.name}' in line(lambda: gan_sample(str(tmp_path/'r'))) and not (tmp_path/'r/samples.npy').exists()
+    assert 'differs' in line(lambda: load_run(tmp_path/'r', ring()))
+    gan, there, _ = load_run(tmp_path/'r', data)
+    x = there.items(gan.generate(gan.draw(5, torch.Generator().manual_seed(0))[0]))
+    assert torch.equal(x, Run.open(tmp_path/'r', data).trainer.sample(5)) and x.mean() > 100
+    with pytest.warns(UserWarning, match='was not finished'): gan, there, _ = load_run(tmp_path/'k', data)
+    assert torch.equal(there.items(gan.generate(gan.draw(5, torch.Generator().manual_seed(0))[0])), run.trainer.sample(5))
+
+
+class Beta:
+    name, dim = 'beta', 2
+    def sample(self, n, generator=None, device=None): return torch.distributions.Beta(torch.ones(2), torch.ones(2)).sample((n,))
+
+
+class Fuzzy(nn.Linear):
+    def forward(self, z): return super().forward(z) + torch.randn(len(z), 2)
+
+
+@pytest.mark.parametrize('noise, G', [(Beta(), None), (Noise('beta', 2, lambda n, dim, generator: Beta().sample(n)), None), (normal(2), Fuzzy(2, 2))],
+                         ids=['prior', 'draw', 'G'])
+def test_a_seed_says_what_is_drawn_from_the_global_generators(noise, G):
+    gan = GAN(G or mlp_generator(2, 2, (8,), seed=0), mlp_discriminator(2, (8,), seed=1), noise)
+    t = Trainer(gan, ring(), batch_size=16, engine='eager', device='cpu', ema=3.).fit(3, progress=False)
+    for of in (None, gan):
+        before = torch.get_rng_state()
+        a = t.sample(9, of=of)
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.randn(3)
+        assert torch.equal(t.sample(9, of=of), a) and not torch.isin(t.sample(9, seed=1, of=of), a).any()
+    if G: assert not torch.allclose(a, nn.Linear.forward(G, z := torch.randn(9, 2, generator=torch.Generator().manual_seed(0))) + z)
+
+
+class Jittered(Dataset):
+    def __len__(self): return 60
+    def __getitem__(self, i): return torch.tensor([i, -i])/60 + .1*torch.randn(2)
+
+
+@pytest.mark.parametrize('data', [Jittered(), DataLoader(Jittered(), batch_size=20, shuffle=True)], ids=['dataset', 'loader'])
+def test_figures_beside_random_items_do_not_depend_on_what_ran_before(data):
+    fakes, before = torch.randn(40, 2), torch.get_rng_state()
+    said = metrics(fakes, data)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.randn(3)
+    assert metrics(fakes, data) == said and 'sliced_wasserstein_real' in said
+
+
+def small_trainer(data, n=2, **more):
+    gan = GAN(mlp_generator(2, n, (8,), seed=0), mlp_discriminator(n, (8,), seed=1), normal(2))
+    return Trainer(gan, data, device='cpu', **{'batch_size': 10, 'engine': 'eager', **more})
+
+
+def test_workers_that_would_stay_draw_nothing_from_what_ran_before():
+    loader = DataLoader(Jittered(), batch_size=10, shuffle=True, num_workers=2, persistent_workers=True)
+    first, second, third = (small_trainer(loader).fit(n, progress=False) for n in (15, 15, 8))
+    late = small_trainer(loader)
+    late.load_state_dict(third.state_dict())   # in the middle of an epoch
+    for t in (second, third.fit(7, progress=False), late.fit(7, progress=False)): assert (t.history['d_loss'] == first.history['d_loss']).all()
+
+
+@pytest.mark.parametrize('read', [Stream, lambda data, **how: Loaded(DataLoader(data, batch_size=16), **how)], ids=['stream', 'loader'])
+def test_numbers_in_float64_keep_their_digits(read, tmp_path):
+    x = 1.7e9 + torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    data = read(TensorDataset(x), scale='standard')
+    assert (data.unscale(data.scale(x)) - x).abs().max() < 1e-5
+    run = Run(experiment(data, steps=1, batch_size=16, device='cpu'), data).fit(1, progress=False)
+    run.save(tmp_path/'r')
+    gan, back, _ = load_run(tmp_path/'r')
+    for o in (run.trainer.sample(50), back.items(gan.sample(50))): assert len(o[:, 0].unique()) == 50 and o.dtype == torch.float64
+
+
+class Endless(IterableDataset):
+    def __init__(self, n): self.n = n
+    def __iter__(self): return (torch.tensor([i, -i])/self.n for i in range(self.n))
+
+
+def test_datasets_whose_length_is_that_of_parts_without_one_are_read():
+    data = torch.utils.data.ChainDataset([Endless(30), Endless(20)])
+    for given in (data, Stream(data), DataLoader(data, batch_size=10)): assert small_trainer(given).fit(7, progress=False).iteration == 7
+    assert 'no end that is known' in line(lambda: small_trainer(data).fit(epochs=1))
+
+
+def test_pictures_go_around_a_short_iterable_dataset(tmp_path):
+    run = Run(experiment(data := get_data(Endless(60)), steps=1, batch_size=16, device='cpu'), data).fit(1, progress=False)
+    plot_fakes(run.trainer.sample(500), data)
+    assert (run.save(tmp_path/'r')/'samples.png').exists()
 
 
 def test_a_label_of_whole_numbers_is_no_axis():

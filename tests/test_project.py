@@ -1,5 +1,5 @@
 "The project around the notebooks: what is generated is in sync, what is said twice agrees."
-import ast, configparser, importlib, inspect, itertools, json, os, re
+import ast, builtins, configparser, dis, importlib, inspect, itertools, json, os, re
 import shutil, subprocess, sys, tarfile, textwrap, zipfile
 from email import message_from_string
 from functools import cache
@@ -27,7 +27,7 @@ extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
-    support.garbage support.checks support.calls support.kinds support.tensors support.chance support.devices
+    support.garbage support.kinds support.checks support.calls support.tensors support.chance support.devices
     support.processes support.record support.safety support.folders support.commands support.items
     value data datasets.shapes datasets.samples datasets.streams datasets.idx datasets.images
     datasets.frames datasets.tables datasets.files networks
@@ -658,3 +658,18 @@ def test_gpu_marker(tmp_path):
     assert res.returncode == 1 and 'GAN_REQUIRE=gpu, but torch sees no CUDA device' in res.stdout
     res = go('gpus')
     assert res.returncode == 4 and "['gpus'] not among ['gpu']" in res.stderr
+
+def code_within(code):
+    yield code
+    for o in code.co_consts:
+        if inspect.iscode(o): yield from code_within(o)
+
+@pytest.mark.parametrize('path', sorted((root/'tests').glob('*.py')), ids=lambda p: p.stem)
+def test_tests_use_names_that_are_there(path):
+    "Those that need a GPU run nowhere else, and would not tell"
+    text = path.read_text()
+    told = [o for code in code_within(compile(text, str(path), 'exec')) for o in dis.get_instructions(code)]
+    def names(*ops): return {o.argval for o in told if o.opname in ops}
+    there = {*vars(builtins), *names('STORE_NAME', 'STORE_GLOBAL'), '__file__', '__annotations__', 'gan_test_w', 'helper4'}   # two are put there
+    for module in re.findall(r'^from (\S+) import \*', text, re.M): there |= {*vars(importlib.import_module(module))}
+    assert names('LOAD_GLOBAL', 'LOAD_NAME') - there == set()

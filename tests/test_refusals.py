@@ -2,6 +2,7 @@
 import copy
 import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.experiments import experiment
 from gan_nbdev.games.began import Reconstruction
 from gan_nbdev.games.combinations import smoothed
+from gan_nbdev.games.f_divergence import f_game
+from gan_nbdev.games.game import check_game
 from gan_nbdev.games.table import games, make_game
 from gan_nbdev.lab import record
 from gan_nbdev.measures.pairs import marginals_and_pairs
@@ -93,6 +96,14 @@ refused = {
     'a uniform that is too wide': (lambda: uniform(2, -3e38, 3e38), 'must fit float32, not -3e.38 and 3e.38'),
     **{f'labels of class {k} alone': (lambda k=k: Samples(torch.randn(9, 2), labels=[k]*9), f'labels must be of two classes or more, not of class {k} alone')
        for k in (0, 1)},
+    **{f'a label {v!r} among many': (lambda v=v: Samples(torch.randn(999, 2), labels=[*[0, 1]*450, v, *[0]*98]), f'^labels must be whole numbers from 0 and below 2..24, .* not {v}$')
+       for v in (1.5, math.nan, -1, 10**12, 2**24)},
+    'labels of fewer rows': (lambda: Samples(torch.randn(9, 2), labels=[0, 1]), r'labels must be 9 whole numbers from 0, one for each row, not of shape \(2,\)'),
+    'a game that shows something else': (lambda: check_game(_game(shows=('x',))), r"^shows must be among value, d_real, d_fake, not \('x',\)$"),
+    **{f'{f.__name__} of a list': (lambda f=f: f([]), '^unknown (game|divergence) .*: choose one of') for f in (make_game, f_game)},
+    'a game of a game': (lambda: make_game(_plain), '^unknown game Game'),
+    **{f'whole numbers as objects, {k}': (f, r'holds its numbers as Python objects: give np.array\((x|means), float\)$') for k, f in dict(
+        rows=lambda: Samples([[1, 2], [3, 2**70]]), fractions=lambda: GaussianMixture([[0, Fraction(1, 2)]], 1)).items()},
     **{f'a metric of {v}': (lambda v=v: _made(hooks=[EarlyStop(lambda t: v, every=1)]).fit(2, False), 'metric must be one number, not ')
        for v in (None, 'a', (1, 2), b'1', np.array('3'), np.complex64(1 + 2j))},
     'members that measure nothing': (lambda: Ensemble([_made()]).evaluate(lambda t: None), 'metric must be one number, not None'),
@@ -126,6 +137,13 @@ refused = {
     'a layer of a film': (lambda: record(_made(), 3, layers='heat'), "^layers must be a list of names, not 'heat'$"),
     **{f'weights of seed {v}': (lambda v=v: mlp(2, 2, seed=v), f'seed must be a whole number of at least 0, not {v}') for v in (1.5, -1)},
     'a start at the mean of no sigmoid': (lambda: start_at_mean(torch.nn.Linear(2, 2), [.5, .5]), 'must be an mlp that ends in a sigmoid'),
+    **{f'a start at the mean of {k}': (lambda net=net: start_at_mean(net, [.5]), 'must be an mlp that ends in a sigmoid, after a layer with biases') for k, net in dict(
+        no_bias=torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.Sigmoid()), nothing=torch.nn.Sequential(),
+        sigmoid=torch.nn.Sequential(torch.nn.Sigmoid()), dropout=torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sigmoid())).items()},
+    **{f'weights up to {v:g}': (lambda v=v: mlp(2, 1, [3], init=v), r'^init must be above 0 and at most 1.7e\+38 when it is a number') for v in (1e39, 3e38, 0)},
+    'an activation of no layer': (lambda: mlp(2, 1, (), act='foo'), "^unknown activation 'foo': choose one of"),
+    'an output without a name': (lambda: mlp(2, 1, [3], out=''), "^unknown output activation '': choose one of"),
+    'a share that is 1 as a float': (lambda: mlp(2, 2, dropout=Fraction(10**40 - 1, 10**40)), r'dropout must lie in \[0, 1\), not 1.0'),
     'shares that sum to 2': (lambda: _made(classes=4).gan.set_shares([.5]*4), 'must sum to 1, not 2'),
     'shares of other classes': (lambda: _made(classes=4).gan.set_shares([.5, .5]), r'shape \(2,\), but there are 4'),
     'a label in words': (lambda: smoothed(_plain, 'a'), "real must be a finite number, not 'a'"),
@@ -183,6 +201,9 @@ refused = {
     'a hook of numbers': (lambda: _made(hooks=[_hook(after_fit=3)]), 'after_fit of .* must be a function, not 3'),
     'a seed of samples': (lambda: _made().sample(3, seed=2.5), 'seed must be a whole number of at least 0, not 2.5'),
     'a source of samples': (lambda: _made().sample(3, of='ema'), "of must be an EMA or a GAN, not 'ema'"),
+    **{f'samples of {v!r}': (lambda v=v: _made().sample(3, of=v), f'of must be an EMA or a GAN, not {re.escape(repr(v))}') for v in (0, '', [])},
+    **{f'epochs={v!r}': (lambda v=v: _made(data=Samples(torch.randn(64, 2))).fit(epochs=v, progress=False), f'^epochs must be .*, not {re.escape(short(v))}$')
+       for v in (-1, False, '', [], 2**63, math.nan, 1e300)},
     'a class in words': (lambda: _made(classes=4).sample(3, y='a'), "y must be whole numbers from 0 to 3, not 'a'"),
     'a truth for a class': (lambda: _made(classes=4).sample(3, y=True), 'y must be whole numbers from 0 to 3, not True'),
     'a truth for a half-life': (lambda: _made(ema=True), 'ema must be a number above 0, not True'),
@@ -325,3 +346,7 @@ def test_a_table_that_nobody_trains_may_be_sparse():
     table = torch.nn.Embedding(9, 4, sparse=True).requires_grad_(False)
     G = torch.nn.Sequential(_Numbers(), table, torch.nn.Flatten(), torch.nn.Linear(4, 2))
     _made(gan=GAN(G, mlp_discriminator(2, (8,)), normal(2))).fit(2, False)
+
+def test_no_classes_for_no_rows():
+    t = _made(classes=4)
+    assert t.sample(0, y=[]).shape == (0, 2) and t.gan.prob(torch.zeros(0, 2), []).shape == (0,)

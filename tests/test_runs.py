@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from commands import python_m
+from gan_nbdev.algorithm import Rule
 from gan_nbdev.cli import gan_eval, gan_sample, gan_train
 from gan_nbdev.datasets.samples import Samples
-from gan_nbdev.engines.checkpoints import Checkpoints, checkpoint_files, pack, read_checkpoint
+from gan_nbdev.engines.checkpoints import Checkpoints, checkpoint_files, latest_checkpoint, pack, read_checkpoint
 from gan_nbdev.experiments import experiment
+from gan_nbdev.games.table import games
 from gan_nbdev.run_folders import load_run, read_record
 from gan_nbdev.runs import Run
 from gan_nbdev.support.folders import writing
@@ -473,3 +475,24 @@ def test_a_run_that_a_hook_steered_is_not_saved(tmp_path):
     run.trainer.hooks.append(Halves())
     run.fit(2, progress=False)
     with pytest.raises(ValueError, match='has g_rule.lr 0.00025, not 0.001, of which the story knows nothing'): run.save(tmp_path/'r', measured={})
+
+
+def test_parts_of_ones_own_are_asked_for_where_they_can_be_given(tmp_path):
+    game = games['hinge'].with_(d_terms=dict(more=lambda x, D: D(x).mean()*.01))
+    falling = Rule(torch.optim.SGD, lr=1e-2, scheduler=lambda o: torch.optim.lr_scheduler.StepLR(o, 5))
+    for name, part in dict(game=game, d_rule=falling).items():
+        e = experiment('ring', **{**small, name: part, 'steps': 4})
+        run = Run(e).fit(4, progress=False)
+        run.save(folder := tmp_path/name)
+        for f in (lambda: Run.open(folder), lambda: gan_train(out=folder, resume=True, steps=9, quiet=True)):
+            with pytest.raises(ValueError, match=rf"the {name} \(.*own, which no folder holds: build its trainer in Python, and trainer.load\(latest_checkpoint"): f()
+        for f in (lambda: Run.again(folder), lambda: gan_train(config=folder, out=tmp_path/'new', quiet=True)):
+            with pytest.raises(ValueError, match=rf"the {name} \(.*own, which no folder holds: give it in Python, as Run.again"): f()
+        assert not (tmp_path/'new').exists()
+        t = e.trainer().load(latest_checkpoint(folder/'checkpoints')).fit(3, progress=False)
+        again = Run.again(folder, {name: part}).go_on().fit(3, progress=False)
+        assert state(Run(e, trainer=t)) == state(again) == state(run.fit(3, progress=False))
+    later = new().fit(2, progress=False).change({'game': game})
+    later.save(tmp_path/'later')
+    for f in (Run.open, Run.again):
+        with pytest.raises(ValueError, match=r'the game \(.* which no folder holds'): f(tmp_path/'later')

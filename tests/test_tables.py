@@ -13,8 +13,8 @@ from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from gan_nbdev.all import (GAN, Trainer, coverage, csv, experiment, fingerprint, get_data, load_run, marginals_and_pairs, metrics,
-                           mlp_discriminator, mlp_generator, normal, plot_more, plot_probability, plot_samples)
+from gan_nbdev.all import (GAN, Run, Trainer, column_distances, coverage, csv, experiment, fingerprint, get_data, load_run, marginals_and_pairs, metrics,
+                           mlp_discriminator, mlp_generator, normal, plot_fakes, plot_more, plot_probability, plot_samples)
 from gan_nbdev.cli import gan_sample, gan_train
 from gan_nbdev.datasets.tables import Table, table
 
@@ -577,3 +577,40 @@ def test_a_command_takes_a_name_with_a_comma(tmp_path, monkeypatch):
         gan_sample(f'run{i}', n=3, out=f's{i}.csv')
         assert [*pd.read_csv(f's{i}.csv').columns] == left
     with pytest.raises((ValueError, SystemExit), match="drop names 'x'"): gan_train('t.csv', drop='c,x', out='other', **settings)
+
+def test_classes_of_a_table_are_those_that_there_are():
+    data = table(pd.DataFrame(dict(a=np.arange(40.), kind=[*'xyzz']*10)), label='kind')
+    for y in (-1, 3, 1.5, 'x', True, [0, 1, -1], torch.tensor([0, 1, 3])):
+        with pytest.raises(ValueError, match='^y must be whole numbers from 0 to 2, not'): data.items(data.x[:3], y)
+    with pytest.raises(ValueError, match=r'^y must be one class, or 3, not shape \(2,\)$'): data.items(data.x[:3], [0, 1])
+    for y, told in ((1, 'yyy'), ([2, 0, 1], 'zxy'), (np.array([0, 0, 1], np.uint8), 'xxy'), (torch.tensor(0), 'xxx')): assert ''.join(data.items(data.x[:3], y).kind) == told
+    assert data.items(data.x[:0], []).empty
+
+
+@pytest.mark.parametrize('names', [[0, 1, 2, 3], [2020, 2021, 2022, 2023], [.5, 'b', 7, 'd']], ids=str)
+@pytest.mark.parametrize('label', [False, True])
+def test_columns_called_by_numbers_come_back_by_them(names, label, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({k: rng.normal(size=60) for k in names[:3]} | {names[3]: [*'abc']*20})
+    data = get_data(frame, label=names[3] if label else None)
+    run = Run(experiment(data, steps=1, batch_size=20, device='cpu', classes=3 if label else None, **{'generator.hidden': [8], 'discriminator.hidden': [8]}), data).fit(1, progress=False)
+    run.save(tmp_path/'r')
+    gan, there, _ = load_run(tmp_path/'r')
+    z, y = gan.draw(20)
+    fakes = run.trainer.sample(20)
+    for o in (fakes, there.items(gan.generate(z, y), y), Run.open(tmp_path/'r').trainer.sample(20)):
+        assert [*o.columns] == [*frame.columns] and [*map(type, o.columns)] == [*map(type, frame.columns.tolist())]
+    assert column_distances(fakes, frame).keys() == {*names} and 'distance_' + str(names[0]) in metrics(fakes, data)
+    plot_fakes(fakes, data)
+    assert (tmp_path/'r/samples.png').exists()
+    for suffix in ('csv', 'parquet', 'feather', 'xlsx', 'jsonl'):
+        gan_sample(tmp_path/'r', n=5, out=str(tmp_path/f'x.{suffix}'))
+        assert (tmp_path/f'x.{suffix}').stat().st_size
+
+
+def test_columns_called_by_what_no_file_knows_are_told():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=pd.to_datetime(['2020-01-01', '2021-01-01']))
+    data = get_data(frame)
+    assert [*data.items(data.x[:1]).columns] == ['2020-01-01 00:00:00', '2021-01-01 00:00:00']
+    assert any("they come back as '2020-01-01 00:00:00'" in o for o in data.notes)
+    assert not any('come back' in o for o in get_data(frame.set_axis(['', 'b'], axis=1)).notes)

@@ -307,7 +307,11 @@ def test_gpu_first_step_agrees_with_cpu():
     (lambda s: {k: v for k, v in s.items() if k != 'history'}, 'history is missing'),
     (lambda s: {**s, 'more': 1}, 'more is not known'), (lambda s: None, 'no state of a trainer'),
     (lambda s: {**s, 'iteration': -5}, 'iteration must be'), (lambda s: {**s, 'source': {'order': 'x'}}, 'does not fit this trainer'),
-    (lambda s: {**s, 'net_rng': {**s['net_rng'], 'cpu': s['net_rng']['cpu']*0 + 255}}, 'does not fit this trainer')])
+    (lambda s: {**s, 'net_rng': {**s['net_rng'], 'cpu': s['net_rng']['cpu']*0 + 255}}, 'does not fit this trainer'),
+    (lambda s: {**s, 'history': s['history'].double()}, 'history must be torch.float32'), (lambda s: {**s, 'history': s['history'][:, :4]}, 'as many as its columns'),
+    (lambda s: {**s, 'history': s['history'][:, :4].repeat(5, 1)}, 'as many as its columns'), (lambda s: {**s, 'history': s['history'].flatten()}, 'history must be'),
+    (lambda s: {**s, 'history': None}, 'not None'), (lambda s: {**s, 'columns': []}, 'columns must be'), (lambda s: {**s, 'columns': ['d_loss']*5}, 'columns must be'),
+    (lambda s: {**s, 'columns': [*s['columns'][:4], 'd_loss']}, 'columns must be a list of different names'), (lambda s: {**s, 'hooks': None}, 'hooks must be a list, not None')])
 def test_a_state_that_does_not_fit_changes_nothing(of, why):
     t, twin = (make(ring()).fit(3, progress=False) for _ in range(2))
     state = of(t.state_dict())
@@ -439,3 +443,38 @@ def test_a_rule_finds_nothing_that_an_earlier_one_kept():
     fresh.change(g_rule=momentum_sgd(.05, .9))
     assert same(t.fit(5, progress=False), fresh.fit(5, progress=False))
     assert t.fit(1, progress=False).iteration == 16
+
+
+class Waves(nn.Module):
+    def __init__(self):
+        super().__init__(); torch.manual_seed(0)
+        self.a, self.b = nn.Linear(2, 8, dtype=torch.complex64), nn.Linear(8, 2)
+    def forward(self, z): return self.b(self.a(z.to(torch.complex64)).abs())
+
+
+def of_ring(G, **more): return Trainer(GAN(G, mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, device='cpu', **{'engine': 'eager', **more})
+
+
+def test_complex_weights_learn_by_the_default_rule():
+    t, same = of_ring(Waves()).fit(3, progress=False), of_ring(Waves(), g_rule=adam(fused=False)).fit(3, progress=False)
+    assert torch.equal(t.sample(5), same.sample(5))
+    t.change(g_rule=adam(5e-4)).fit(2, progress=False)
+    late = of_ring(Waves(), g_rule=adam(5e-4))
+    late.load_state_dict(t.state_dict())
+    assert torch.equal(late.fit(2, progress=False).sample(5), t.fit(2, progress=False).sample(5))
+    for why, rule in (('clip_weights is for real weights', adam(clip_weights=.1)), ('fused=True is for real weights', adam(fused=True))):
+        with pytest.raises(ValueError, match=why): of_ring(Waves(), g_rule=rule)
+        with pytest.raises(ValueError, match=why): t.change(g_rule=rule)
+    assert t.iteration == 7
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, 'Muon'), reason='a torch without it')
+def test_a_rule_that_takes_matrices_alone():
+    def rule(**more): return Rule(torch.optim.Muon, lr=1e-2, **more)
+    def G(bias=False): torch.manual_seed(0); return nn.Sequential(nn.Linear(2, 8, bias=bias), nn.ReLU(), nn.Linear(8, 2, bias=bias))
+    t = of_ring(G(), g_rule=rule(), engine='auto').fit(3, progress=False)
+    assert not torch.equal(t.gan.generator[0].weight, G()[0].weight)
+    t.change(g_rule=rule(scheduler=lambda o: torch.optim.lr_scheduler.StepLR(o, 2))).fit(3, progress=False)
+    assert t.change(g_rule=adam()).change(g_rule=rule(weight_decay=0.)).fit(3, progress=False).iteration == 9
+    with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): of_ring(G(bias=True), g_rule=rule())
+    with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): t.change(d_rule=rule())

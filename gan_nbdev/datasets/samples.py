@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from ..data import Data, Source
 from ..support.chance import Lent, global_states
 from ..support.checks import shape_words, warn, whole_number
+from ..support.devices import uncast
 from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
 
@@ -115,6 +116,7 @@ class Scaled(Data):
         self.kind = item_kind(self.shape, kind)
         self.span = _span(x, dtype, self.kind, scale)
         self.scaling = self._scaling(x.reshape(len(x), -1), scale)
+        if x.dtype == torch.float64: self.scaling.dtype = x.dtype   # as precise as it came
     def _scaling(self, x, scale):
         if scale is None: return Scaling()
         names = ', '.join(map(repr, self._scalings))
@@ -186,7 +188,6 @@ class Samples(Scaled):
         _check_table(x)
         if labels is not None: self.labels, self.classes = _labels(labels, len(x))
         super().__init__(name, x, dtype, scale, shape, kind)
-        if x.dtype == torch.float64: self.scaling.dtype = x.dtype   # as precise as it came
         x = x.flatten(1)
         self.x = torch.empty(x.shape)
         for to,o in zip(_pieces(self.x), _pieces(x)): to.copy_(self.scaling(o))
@@ -209,7 +210,9 @@ class Samples(Scaled):
         check_enough(self, m)
         if not _fits(self.x, device): return StreamSource(self._items, m, generator, device)
         here = copy(self)
-        here.x = self.x if device is None else self.x.to(device)
+        if device is not None:
+            here.x = self.x.to(device)
+            if self.classes is not None: here.labels = self.labels.to(device)
         return Source(here, m, generator, device)
     @property
     def _items(self): return self.x
@@ -226,16 +229,17 @@ class Samples(Scaled):
 class _Labelled(Samples):
     "The same rows, their class in a last column"
     def _rows(self, i):
-        return torch.cat([super()._rows(i), self.labels.to(i.device)[i, None].float()], 1)
+        return torch.cat([super()._rows(i), self.labels[i, None].float()], 1)
     @property
     def _items(self): return torch.cat([self.x, self.labels[:, None].float()], 1)
 
 def _labels(labels, n):
     "The labels as whole numbers, and how many classes there are"
     y = real_tensor('labels', labels)
-    if y.shape != (n,) or (y != y.round()).any() or y.min() < 0:
-        raise ValueError(f'labels must be {n} whole numbers from 0, one for each row, '
-                         f'not {str(y.tolist())[:60]} of shape {tuple(y.shape)}')
+    if y.shape != (n,): raise ValueError(f'labels must be {n} whole numbers from 0, one for each row, not of shape {tuple(y.shape)}')
+    v = y.double()   # bytes know no 2**24
+    if len(bad := v[~((v == v.round()) & (0 <= v) & (v < 2**24))]):
+        raise ValueError(f'labels must be whole numbers from 0 and below 2**24, which float32 tells apart, not {bad[0].item():.17g}')
     y = y.long()
     if (y == y[0]).all(): raise ValueError(f'labels must be of two classes or more, not of class {y[0]} alone')
     return y, int(y.max()) + 1
@@ -254,9 +258,9 @@ def check_enough(
         raise ValueError(f'fewer rows ({len(data)}) than a minibatch ({m})')
 
 def _fits(x, device):
-    "Does `x` fit the device? On CUDA it may take half of the free memory"
+    "Does `x` fit the device? On CUDA it may take half of the memory, whatever others take now: a seed shall mean one run"
     device = torch.device('cpu' if device is None else device)
-    return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[0]/2
+    return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[1]/2
 
 # %% ../../nbs/datasets/01_samples.ipynb #b4e00dd4
 _cpu = torch.device('cpu')
@@ -353,8 +357,9 @@ class StreamSource:
         return x.to(self.device, non_blocking=True)
     def _read(self, rows):
         try:
-            if self._left is None or rows != self._rows: self._left,self._rows = self._epoch(rows), rows
-            return next(self._left, None)
+            with uncast(self.device):
+                if self._left is None or rows != self._rows: self._left,self._rows = self._epoch(rows), rows
+                return next(self._left, None)
         except BaseException as e:
             self._left = None   # what failed is not left out, but read once more
             if self.num_workers: raise_for_worker(e)

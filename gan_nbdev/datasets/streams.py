@@ -17,10 +17,13 @@ from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, 
                                         standard_scaling)
 from ..support.chance import global_states, unchanged
 from ..support.checks import warn, whole_number
-from ..support.kinds import short
+from ..support.devices import uncast
+from ..support.kinds import length_of, short
 from ..support.tensors import real_tensor
 
 # %% ../../nbs/datasets/02_streams.ipynb #acfc8aaa
+_cpu = torch.device('cpu')
+
 def _is_pair(item): return isinstance(item, tuple) or isinstance(item, list) and len(item) and hasattr(item[0], 'dtype')
 
 _plain_modes = '1', 'L', 'RGB', 'RGBA', 'I', 'F'   # of Pillow's images, and I;16
@@ -163,7 +166,7 @@ class Stream(_Told):
     ):
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         self.iterable = isinstance(dataset, IterableDataset)
-        if not (self.iterable or hasattr(dataset, '__getitem__') and hasattr(dataset, '__len__')):
+        if not (self.iterable or hasattr(dataset, '__getitem__') and length_of(dataset) is not None):
             raise ValueError(f'dataset must be a torch Dataset, not {type(dataset).__name__}')
         self.dataset = dataset
         self.num_workers = whole_number('num_workers', num_workers, 0)
@@ -172,7 +175,8 @@ class Stream(_Told):
                              'One that shares them out among workers can be given as a DataLoader of your own')
         by = scale if isinstance(scale, str) else None
         n = 256 if by == 'standard' else 16
-        first = [*islice(dataset, n)] if self.iterable else [dataset[i] for i in _spread(len(dataset), n)]
+        with unchanged(_cpu, 0):   # items may be random
+            first = [*islice(dataset, n)] if self.iterable else [dataset[i] for i in _spread(len(dataset), n)]
         if not first: raise ValueError('dataset is empty')
         dtype, x = getattr(_raw(first[0]), 'dtype', None), _item(first[0])
         self._item_shape = x.shape
@@ -187,23 +191,29 @@ class Stream(_Told):
             bad = r[0] if r[0] < 0 else r[1]
             raise ValueError(f"scale must be (low, high-low), not 'unit': {bad:g} is not in [0, 1]")
         return Scaling(0., r[1])
-    def _what(self): return f'{len(self)} item{"s"*(len(self) != 1)}' if hasattr(self.dataset, '__len__') else 'items'
+    def _what(self): return f'{len(self)} item{"s"*(len(self) != 1)}' if length_of(self.dataset) is not None else 'items'
     def __len__(self): return len(self.dataset)
     @property
     def _reader(self): return _Reader(self.scaling, self._item_shape, self._of_bytes, self._kept, self._told)
     def _draw(self, n, generator):
-        "Random items; of an iterable dataset, whose items have no numbers, the first n"
+        "Random items; of an iterable dataset, whose items have no numbers, the first n, as often around as that takes"
         read = self._reader
-        if self.iterable:
-            items = list(islice(enumerate(self.dataset), n))
-            if len(items) < n: raise ValueError(f'the dataset has {len(items)} items, fewer than n={n}')
-        else: items = _Numbered(self.dataset).__getitems__(torch.randint(
-            len(self), (n,), generator=generator, device=generator.device).tolist())
-        return (read.gather(items) if n else self._nothing).to(generator.device)
+        which = None if self.iterable else torch.randint(len(self), (n,), generator=generator, device=generator.device).tolist()
+        with unchanged(_cpu, _seed_by(generator)):   # items may be random
+            items = self._in_order(n) if self.iterable else _Numbered(self.dataset).__getitems__(which)
+            return (read.gather(items) if n else self._nothing).to(generator.device)
+    def _in_order(self, n):
+        items = []
+        while left := n - len(items):
+            items += (more := [*islice(enumerate(self.dataset), left)])
+            if not more: raise ValueError('the dataset gives no items any more: an iterable dataset must begin anew each time')
+        return items
     def source(self, m, generator=None, device=None):
-        if hasattr(self.dataset, '__len__'): check_enough(self, m)
+        if length_of(self.dataset) is not None: check_enough(self, m)
         items = (_NumberedInOrder if self.iterable else _Numbered)(self.dataset)
         return StreamSource(items, m, generator, device, self._reader.gather, self.num_workers)
+
+def _seed_by(generator): return torch.randint(2**62, (), generator=generator, device=generator.device).item()
 
 def _spread(n, most):
     "Numbers of at most so many items, from the first to the last"
@@ -217,12 +227,19 @@ def _generators(loader):
 
 def _states(generators): return torch.stack([o.get_state() for o in generators])
 
+def _afresh(loader):
+    "The loader with workers that begin with each epoch: those that stay draw on from where others left them"
+    if not loader.persistent_workers: return loader
+    here = copy(loader)
+    vars(here).update(persistent_workers=False, _iterator=None)
+    return here
+
 @contextmanager
-def _looked_at(loader):
+def _looked_at(loader, seed=None):
     "Inside, it may be gone through; the order of its next epoch stays what it was"
     own = [(o, o.get_state()) for o in _generators(loader)]
-    with unchanged(torch.device('cpu')):
-        try: yield loader
+    with unchanged(_cpu, seed):
+        try: yield _afresh(loader)
         finally:
             for o, now in own: o.set_state(now)
 
@@ -248,15 +265,16 @@ class LoadedSource:
         self.batch, self.rng, self.begun, self._left = state['batch'], rng, state.get('begun'), None
         for o, s in zip(self.generators[1:], rng[1:]): o.set_state(s.clone())   # the first is the trainer's
     def _begin(self):
-        if not self.batch or not self.begun: self.begun = global_states(torch.device('cpu'))   # older states lack it
+        if not self.batch or not self.begun: self.begun = global_states(_cpu)   # older states lack it
         if not self.batch: self.rng = _states(self.generators)
         for o, s in zip(self.generators[1:], self.rng[1:]): o.set_state(s.clone())   # the epoch that was begun, once more
-        return read_on(self.data.loader, self.batch, self.begun | dict(cpu=self.rng[0]))
+        return read_on(_afresh(self.data.loader), self.batch, self.begun | dict(cpu=self.rng[0]))
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
         try:
-            if self._left is None: self._left = self._begin()
-            x = next(self._left, None)
+            with uncast(self.device):
+                if self._left is None: self._left = self._begin()
+                x = next(self._left, None)
         except BaseException as e:
             self._left = None   # what failed is not left out, but read once more
             if self.data.loader.num_workers: raise_for_worker(e)
@@ -279,9 +297,10 @@ class Loaded(_Told):
     ):
         self.loader = loader
         if loader.batch_size is None and loader.batch_sampler is None:
-            raise ValueError('a DataLoader with batch_size=None gives items one by one, not minibatches: give it a batch_size')
+            raise ValueError('a DataLoader with batch_size=None gives single items or ready minibatches, and nothing tells which: '
+                             'give the dataset of single items itself, or a DataLoader with a batch_size or a batch_sampler')
         if classes is not None: self.classes = whole_number('classes', classes, 2)
-        with _looked_at(loader): first = next(iter(loader), None)
+        with _looked_at(loader, 0) as here: first = next(iter(here), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
         dtype, x = getattr(_raw(first), 'dtype', None), _item(first)
         if x.ndim < 2: x = x[:, None]
@@ -292,7 +311,7 @@ class Loaded(_Told):
     def _what(self): return f'minibatches of {self.m} items'
     def __len__(self):
         by = self.loader.batch_sampler
-        told = type(by) is BatchSampler and hasattr(by.sampler, '__len__')
+        told = type(by) is BatchSampler and length_of(by.sampler) is not None
         return self.m*(len(by.sampler)//self.m if told else len(self.loader))
     def rows_of(self,
         batch, # as the loader gives it
@@ -303,9 +322,9 @@ class Loaded(_Told):
         rows = self.scaling(x.reshape(len(x), -1))
         if self._told is None: return rows
         return torch.cat([rows, _labels(batch, len(x), self._told)], 1)
-    def _epoch(self, n):
+    def _epoch(self, loader, n):
         rows = [self._nothing]
-        for batch in self.loader:
+        for batch in loader:
             rows.append(self.rows_of(batch))
             if sum(map(len, rows)) >= n: break
         return torch.cat(rows)[:n]
@@ -313,13 +332,13 @@ class Loaded(_Told):
         n:int, # items at most, ≥ 1
     )->torch.Tensor: # (≤ n, dim), model units
         "The first items of an epoch, all of them where there are fewer"
-        with _looked_at(self.loader): return self._epoch(whole_number('n', n, 1))
+        with _looked_at(self.loader) as here: return self._epoch(here, whole_number('n', n, 1))
     def _draw(self, n, generator):
         "The first n items, of as many epochs as that takes"
         rows = [self._nothing]
-        with _looked_at(self.loader):
+        with _looked_at(self.loader, _seed_by(generator)) as here:
             while left := n - sum(map(len, rows)):
-                rows.append(self._epoch(left))
+                rows.append(self._epoch(here, left))
                 if not len(rows[-1]): raise ValueError(f'the DataLoader has {n - left} items, fewer than n={n}')
         return torch.cat(rows).to(generator.device)
     def source(self, m, generator=None, device=None):

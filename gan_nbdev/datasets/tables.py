@@ -21,7 +21,7 @@ from .samples import Samples
 from ..support.calls import remembers_file
 from ..support.checks import check_room, one_line
 from ..support.kinds import mapping, plain, short, text
-from ..support.tensors import rows
+from ..support.tensors import class_numbers, rows
 
 # %% ../../nbs/datasets/06_tables.ipynb #0f7bc046
 Column = namedtuple('Column', 'name kind values dtype')
@@ -122,7 +122,7 @@ def plain_column(s:pd.Series, # cells of any type
     if kind == 'M': return s.dt.tz_convert('UTC').dt.tz_localize(None) if s.dt.tz is not None else s
     return s.map(str, na_action='ignore') if kind == 'O' and str(s.dtype) == 'object' else s
 
-def _kind(s, name, kind, notes, date_format):
+def _kind(s, name, kind, notes, date_format, is_label=False):
     "The `Column` of a complete series, and the series in its own type"
     if kind is not None and kind not in _kinds:
         raise ValueError(f'kinds[{name!r}] must be one of {", ".join(_kinds)}, not {kind!r}')
@@ -165,17 +165,17 @@ def _kind(s, name, kind, notes, date_format):
         kind = 'category' if whole and values <= _few and n >= 10*values else 'whole' if whole else 'number'
     if kind in ('number', 'whole'):
         v = s.astype(float)
-        if not v.std() > 0 or not np.isfinite(v.std()):
+        if values == 1 or not v.std() > 0 or not np.isfinite(v.std()):
             raise ValueError(f'column {name!r} goes from {s.min()} to {s.max()}, too far or too close together for numbers of 64 bits: '
                              f'drop=[{name!r}]')
         return Column(name, kind, (), dtype), s
-    return _category(s, name, dtype, [] if kind else notes), s
+    return _category(s, name, dtype, [] if kind else notes, is_label), s
 
 def _finest(dates):
     "The unit of which all are a whole number"
     return next((o for o in ('day', 'second') if (dates == dates.dt.floor(_units[o])).all()), 'microsecond')
 
-def _category(s, name, dtype, notes):
+def _category(s, name, dtype, notes, is_label):
     values = s.unique()
     ordered = [o for o in s.dtype.categories if o in {*values}] if isinstance(s.dtype, pd.CategoricalDtype) else sorted(values)
     text = str(s.dtype) in _text
@@ -184,7 +184,7 @@ def _category(s, name, dtype, notes):
         also = f'; {dates}' if dates else ''
         if text and _as_written(s) and _numbers(s).notna().all(): also = f'; if these are quantities, kinds={{{name!r}: "whole"}} says so'
         raise ValueError(f'column {name!r} has {len(ordered):,} different values in {len(s):,} rows ({str(ordered[0])[:20]!r}, …): '
-                         f'names, not categories{also}; drop=[{name!r}] leaves it out')
+                         f'names, not categories{also}' + (': label must name a column of classes' if is_label else f'; drop=[{name!r}] leaves it out'))
     if dates and len(ordered) > _few: notes.append(f'{name!r} is read as {len(ordered):,} categories: {dates}')
     return Column(name, 'category', _values(ordered), dtype)
 
@@ -212,6 +212,12 @@ def _called(names):
         taken.add(o)
         out.append(o)
     return out
+
+def _numbered(frame):
+    "By what a table calls them, the names that are numbers; and those that are neither numbers nor texts"
+    plain = {k: getattr(o, 'item', lambda: o)() for k, o in zip(_called(frame.columns), frame.columns)}
+    numbers = {k: o for k, o in plain.items() if isinstance(o, (int, float)) and str(o) == k and np.isfinite(o)}
+    return numbers, [k for k, o in plain.items() if not isinstance(o, str) and k not in numbers]
 
 def _check_once(names, said='two columns are called {!r}'):
     if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(said.format(twice[0]))
@@ -394,10 +400,12 @@ class Columns:
         columns,    # a `Column` each, in order
         scaling,    # of all numbers that the networks see
         label=None, # the `Column` that is the class, and where it stands: (column, place)
-    ): self.columns, self.scaling, self.label = columns, scaling, label
+        numbered=None, # by the names of columns, the numbers that a frame calls them by; None: by no numbers
+    ): self.columns, self.scaling, self.label, self.numbered = columns, scaling, label, numbered or {}
     def described(self)->dict: # for JSON
         "The columns in texts and numbers"
-        return dict(columns=[[*c] for c in self.columns], label=self.label and [[*self.label[0]], self.label[1]])
+        said = dict(columns=[[*c] for c in self.columns], label=self.label and [[*self.label[0]], self.label[1]])
+        return said | dict(numbered=self.numbered) if self.numbered else said
     @classmethod
     def of(cls,
         v:dict,  # as from `described`
@@ -406,9 +414,11 @@ class Columns:
         "The way that was described; `ValueError` if none was"
         try:
             columns, label = [_column(o) for o in v['columns']], v['label'] and (_column(v['label'][0]), int(v['label'][1]))
-        except (TypeError, KeyError, IndexError, ValueError): columns = []
+            numbered = v.get('numbered', {})
+            if not all(str(o) == k and isinstance(o, (int, float)) for k, o in numbered.items()): columns = []
+        except (TypeError, KeyError, IndexError, ValueError, AttributeError): columns = []
         if not columns or None in (*columns, *(label or ())): raise ValueError(f'these are no columns of a table: {str(v)[:80]}')
-        return cls(columns, scaling, label)
+        return cls(columns, scaling, label, numbered)
     def frame(self,
         x:torch.Tensor, # (n, dim), model units
         y=None,         # the classes, (n,), where there is a label
@@ -422,8 +432,11 @@ class Columns:
         frame = pd.DataFrame(out, index=range(n))
         if self.label and y is not None:
             c, place = self.label
-            y = torch.as_tensor(y).cpu().expand(n).numpy()
+            y = class_numbers(y, len(c.values)).cpu()
+            if y.shape not in ((), (n,)): raise ValueError(f'y must be one class, or {n}, not shape {tuple(y.shape)}')
+            y = y.long().expand(n).numpy()
             frame.insert(min(place, len(frame.columns)), c.name, _decoded(np.eye(len(c.values))[y], c))
+        if self.numbered: frame.columns = [self.numbered.get(o, o) for o in frame]
         return frame
 
 # %% ../../nbs/datasets/06_tables.ipynb #ab7bafd0
@@ -448,6 +461,7 @@ class Table(Samples):
         label = None if label is None else str(label)
         if date_format is not None: text('date_format', date_format)
         if hasattr(scale, 'tolist'): scale = scale.tolist()
+        numbered, odd = _numbered(frame)
         frame = _tidy(frame, self.notes, drop)
         if not len(frame): raise ValueError('the table has no rows')
         keep = _names('columns', columns, frame) if columns is not None else [*frame.columns]
@@ -459,6 +473,7 @@ class Table(Samples):
         if label is not None and _names('label', [label], frame)[0] not in keep: keep.append(label)
         if gone: self.notes.append(f'left out, as asked: {", ".join(gone)[:80]}')
         self.notes += _changed_kinds(frame[keep])
+        if lost := [o for o in odd if o in keep]: self.notes.append(f'columns are called neither by texts nor by numbers: they come back as {lost[0]!r}')
         for o in kinds: _names('kinds', [o], frame)
         texts = {o for o in keep if kinds.get(o, 'category' if o == label else None) in ('category', 'date')}
         frame, self.missing = _complete(frame[keep].copy(), missing, self.notes, texts)
@@ -469,7 +484,7 @@ class Table(Samples):
                 raise ValueError(f'kinds[{label!r}] must be category or boolean, for it is the label, not {kind!r}')
             if label not in kinds and frame[label].dtype.kind == 'M':
                 raise ValueError(f'label {label!r} holds dates, which are no classes: make them texts, or choose another column')
-            c, s = _kind(frame.pop(label), label, kind, self.notes, date_format)
+            c, s = _kind(frame.pop(label), label, kind, self.notes, date_format, True)
             if len(c.values) < 2: raise ValueError(f'label {label!r} has one value only, {c.values[0]!r}')
             self.label, labels = (c, keep.index(label)), _encoded(s, c).argmax(1)
             self.class_names = tuple(map(str, c.values))
@@ -481,7 +496,7 @@ class Table(Samples):
         check_room(len(frame)*width, memory, name)
         x = np.concatenate([_encoded(s, c) for c, s in seen if c.kind != 'constant'], 1)
         super().__init__(x, self._scale(x, scale), name=name, labels=labels)
-        self.way = Columns(self.columns, self.scaling, self.label)
+        self.way = Columns(self.columns, self.scaling, self.label, {k: o for k, o in numbered.items() if k in keep})
         self.bounded = scale == 'unit'   # the categories are choices in any case
         self.extremes = {c.name: (s.min(), s.max()) for c, s in seen if c.kind in ('number', 'whole', 'date')}
     @classmethod

@@ -22,7 +22,7 @@ from ..algorithm import Rule
 from .parts import describe, describe_rule
 from ..support.chance import Lent
 from ..support.checks import path_of, warn, whole_number
-from ..support.kinds import leaves
+from ..support.kinds import is_number, leaves, length_of
 from ..support.processes import rank
 from ..support.safety import write_atomically
 from ..trainer import Trainer, stateful
@@ -182,8 +182,8 @@ def _feed(h, x):
     elif hasattr(x, '__array_interface__') and not (a := np.asarray(x)).dtype.hasobject:   # of NumPy, or an image of Pillow's
         h.update(f'{a.dtype}{a.shape}'.encode()); h.update(a.tobytes())
     elif isinstance(x, Dataset):
-        has_length = hasattr(x, '__len__')
-        h.update(f'{type(x).__name__}{len(x) if has_length else ""}'.encode())
+        n = length_of(x)
+        h.update(f'{type(x).__name__}{"" if n is None else n}'.encode())
         if not isinstance(x, IterableDataset) and len(x): h.update(_some(x))
     elif isinstance(x, DataLoader):   # of its samplers what they draw by, not how far they are
         ways = x.sampler, x.batch_sampler
@@ -226,6 +226,12 @@ def _rule_entry(rule):
         if callable(o): v['schedule'] = {**v.get('schedule', {}), k: _said(o)}; v.pop(k)
     return dict(v, kind=type(rule).__name__)
 
+def _finer(noise):
+    "Its settings in all their digits, of which its repr shows four"
+    settings = getattr(noise, 'settings', None)
+    def told(o): return repr(float(o)) if is_number(o) else _said(o) if isinstance(o, (str, bool)) else fingerprint(o)
+    return {k: told(o) for k, o in settings.items()} if isinstance(settings, dict) else {}
+
 def settings_of(trainer # a `Trainer`
                ) -> dict: # entries, for JSON
     "What a trainer must have in common with another to take over its state"
@@ -233,6 +239,7 @@ def settings_of(trainer # a `Trainer`
     if not hasattr(t, 'fingerprint'): t.fingerprint = fingerprint(t.data)   # takes a while
     nets = {k: _said(getattr(t.gan, k)) for k in ('generator', 'discriminator')}
     del v['steps']
+    if finer := _finer(t.gan.noise): v['noise settings'] = finer
     if still := [n for n, p in t.gan.named_parameters() if not p.requires_grad]: v['frozen'] = ', '.join(still)
     if calm := [n or 'all' for n, m in t.gan.named_modules() if not m.training]: v['in eval mode'] = ', '.join(calm)
     return dict(v, **nets, trainer=type(t).__name__, data=f'{t.data.name} ({t.fingerprint})', noise=_said(t.gan.noise),
@@ -245,7 +252,7 @@ def _free(entry): return entry in ('engine', 'threads') or '.schedule' in entry
 def _unnamed(entry, theirs):
     "Did older checkpoints say nothing of this?"
     rule, _, what = entry.partition('.')
-    return rule in ('d_rule', 'g_rule') and (what == 'kind' or what in ('clip_gradient', 'clip_weights') and f'{rule}.own' in theirs)
+    return rule == 'noise settings' or rule in ('d_rule', 'g_rule') and (what == 'kind' or what in ('clip_gradient', 'clip_weights') and f'{rule}.own' in theirs)
 
 def _differing(theirs, mine):
     "What differs, in words: the first line of it that does"
@@ -261,12 +268,14 @@ def _check_settings(theirs, mine, exact):
         hint = ' (exact=False allows that)' if _free(k) else ''
         raise ValueError(f'{k} differs: {_differing(theirs.get(k), mine.get(k))}{hint}')
 
-def versions() -> dict: # texts and numbers by name
+def versions(device='cpu', # of the run
+            ) -> dict: # texts and numbers by name
     "What else must be the same for a run to be repeated to the bit"
     import gan_nbdev
+    gpu = dict(gpu=torch.cuda.get_device_name(device)) if torch.device(device).type == 'cuda' else {}
     return dict(gan_nbdev=gan_nbdev.__version__, torch=torch.__version__, numpy=np.__version__,
                 python=platform.python_version(), threads=torch.get_num_threads(),
-                cpu=f'{platform.machine()} {torch.backends.cpu.get_cpu_capability()}')
+                cpu=f'{platform.machine()} {torch.backends.cpu.get_cpu_capability()}', **gpu)
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #1e94dbc1
 def _kind(x):
@@ -323,11 +332,6 @@ def _check_state(t, mine, state):
     def place(source): return {k: v for k, v in source.items() if k != 'begun'}   # which it looks at itself
     _alike(place(mine['source']), place(state['source']), 'source')
     whole_number('iteration', state['iteration'], 0)
-    names, rows = state['columns'], state['history']
-    fits = isinstance(names, list) and all(isinstance(k, str) for k in names) and {*mine['columns'][:2]} <= {*names}
-    if not (fits and _kind(rows) == f'torch.float32 of shape {(len(rows), len(names))}'):
-        raise ValueError('history should have the columns that it names, both losses among them')
-    if not isinstance(state['hooks'], list): raise ValueError('hooks should be a list')
     _check_optimiser(t.d_opt, t.d_rule, state['d_opt'], 'd_opt')
     _check_optimiser(t.g_opt, t.g_rule, state['g_opt'], 'g_opt')
 
@@ -339,7 +343,7 @@ def save(self:Trainer,
         ):
     "Write a checkpoint; `OSError` if it cannot be written, and then nothing has changed"
     write_checkpoint(path, self.state_dict(), iteration=self.iteration,
-                     settings=settings_of(self), versions=versions(), notes=notes)
+                     settings=settings_of(self), versions=versions(self.device), notes=notes)
 
 @patch
 def load(self:Trainer,

@@ -56,15 +56,23 @@ def engine_for(trainer,  # a `Trainer`
     "That engine, ready; `ValueError` if it cannot run this trainer and was asked for by name"
     now = _assumed_now(trainer)
     if trainer.made_engine is None or trainer.made_engine[:2] != (name, now):
+        others = ['graphed']*(name == 'compiled' and _cuda(trainer)) + ['eager']   # the former needs no compiler
+        engine, used, why = _first_that_can(trainer, [name, *others] if trainer.engine == 'auto' else [name])
+        if engine is None: raise why
+        if why: warn(f'{why}. Training goes on with the {used} engine')
+        trainer.made_engine = name, now, engine
+    return trainer.made_engine[2]
+
+def _first_that_can(trainer, names):
+    "Of these engines the first that can train this GAN, or None; its name; why the one before it cannot"
+    why = None
+    for name in names:
         try:
             with unbegun_if_it_fails([trainer]):
                 engine = engines[name](trainer)
                 if name != 'eager': getattr(engine, 'inner', engine).check()
+            return engine, name, why
         except (ValueError, RuntimeError, AttributeError, KeyError, TypeError) as e:
             if out_of_memory(e): raise   # which says nothing of the GAN
-            if not isinstance(e, ValueError): e = ValueError(f'only the eager engine can train this GAN: {type(e).__name__}: {one_line(e)}')
-            if trainer.engine != 'auto': raise e
-            warn(f'{e}. Training goes on with the eager engine')
-            engine = Eager(trainer)
-        trainer.made_engine = name, now, engine
-    return trainer.made_engine[2]
+            why = e if isinstance(e, ValueError) else ValueError(f'only the eager engine can train this GAN: {type(e).__name__}: {one_line(e)}')
+    return None, None, why

@@ -13,6 +13,7 @@ import torch
 from fastcore.xdg import xdg_cache_home
 
 from .recorded import Recorded
+from ..support.checks import out_of_memory
 from ..support.devices import by_threads, threads_that_pay
 from ..support.garbage import no_garbage
 from ..support.safety import interruptible
@@ -60,7 +61,7 @@ def simpler(device # of the program
 def machine_code(program,     # from `Recorded`
                  inputs:list, # an example of its inputs
                 ) -> 'callable': # of such inputs
-    "The program compiled for the device on which the inputs are"
+    "The program compiled for the device on which the inputs are; `ValueError` where the compiler cannot"
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
     cpu = inputs[0].device.type == 'cpu'
@@ -69,7 +70,12 @@ def machine_code(program,     # from `Recorded`
     # One source for the calls and one for the arithmetic, where torch knows how: long programs compile sooner.
     if cpu and hasattr(config, 'cpp_wrapper_build_separate'): on_cpu['cpp_wrapper_build_separate'] = True
     if 'TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS' not in os.environ: on_cpu['cpp_cache_precompile_headers'] = False
-    with _kept(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad(): return compile_fx(program, inputs)
+    try:
+        with _kept(), config.patch({'fallback_random': True, **on_cpu}), torch.no_grad(): return compile_fx(program, inputs)
+    except Exception as e:
+        if out_of_memory(e): raise   # which says nothing of the program
+        why = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise ValueError(f'the compiler cannot make this program: {why}') from e
 
 # %% ../../nbs/engines/02_compiled.ipynb #63271122
 class Compiled(Recorded):
@@ -80,14 +86,14 @@ class Compiled(Recorded):
         if self.trainer.device.type == 'cpu' and not has_compiler():
             raise ValueError("the compiled engine needs a C++ compiler, g++ or clang++: "
                              "choose engine='eager'")
-        try:
-            with by_threads(trainer.threads or threads_that_pay(trainer)), interruptible():   # so many for ever
-                self.run = machine_code(self.program, self.example)
-        except Exception as e:
-            why = (str(e).strip() or type(e).__name__).splitlines()[0]
-            raise ValueError(f'the compiler cannot make this program: {why}') from e
+        with self._settings(), interruptible(): self.run = machine_code(self.program, self.example)
 
     def simpler(self): return simpler(self.trainer.device)
+
+    def _settings(self):
+        "What a program keeps for ever: on a CPU the number of threads, elsewhere the precision of products"
+        t = self.trainer
+        return by_threads(t.threads or threads_that_pay(t)) if t.device.type == 'cpu' else t.computing()
 
 def has_compiler() -> bool: # or not
     "Is there a C++ compiler that torch can use?"

@@ -9,6 +9,7 @@ __all__ = ['Estimate', 'mean_and_error', 'Stacked', 'Ensemble']
 import math, threading, time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import zip_longest
 
 import numpy as np
@@ -21,8 +22,9 @@ from .compiled import has_compiler, machine_code, simpler
 from .graphed import Graphed, check_gpu
 from .held import differing, held, hidden
 from .recorded import Recorded, assumed, check_seen, terms, unbegun_if_it_fails
+from ..data import Source
 from ..support.chance import random_bits
-from ..support.checks import one_line, true_or_false, whole_number
+from ..support.checks import one_line, out_of_memory, true_or_false, warn, whole_number
 from ..support.devices import threads_that_pay
 from ..support.garbage import no_garbage
 from ..support.kinds import one_number, short
@@ -65,6 +67,8 @@ class Stacked:
         for i, part in enumerate(self.parts): self._give(part, [v[i] for v in self.fixed])
         one = first.example[len(first.fixed) + 1:]
         together = self.trainer.device.type == 'cuda'
+        self.common = self._common_source() if together else None
+        self.sources = [self.common] if self.common else [p.trainer.source for p in self.parts]
         self.draws = [self._draw_for_all(j, kind, x) if together else self._draw_each(j)
                       for j, (kind, x) in enumerate(zip(self.kinds, one))]
         drawn = [torch.stack([x]*len(trainers)) for x in one]
@@ -75,7 +79,9 @@ class Stacked:
             return
         with self.trainer.computing(), interruptible():
             try: self.program = self.run = self._write(first.program, simpler(self.trainer.device) if compiled else {})
-            except Exception as e: raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
+            except Exception as e:
+                if out_of_memory(e): raise
+                raise ValueError(f'these networks cannot train together: {one_line(e)}') from e
             if compiled: self.run = machine_code(self.program, self.example)
             else: self._check_norms()
 
@@ -88,6 +94,12 @@ class Stacked:
                 for p, s in zip(r.params, own): s[k] = r.opt.state[p][k] = next(left)
         part.fixed = part.moving()
 
+    def _common_source(self):
+        "That of members that draw from the same data; what is read in order, each reads for itself, from where it is"
+        t = self.trainer
+        if type(t.source) is Source and all(p.trainer.data is t.data for p in self.parts):
+            return Source(t.source.data, len(self.parts)*t.source.m, t.rng, t.device)
+
     def _draw_each(self, j):
         def draw(part, lending):   # each from its own generators, where some code may draw from the global ones
             with lending: return part.draws[j]()
@@ -95,14 +107,10 @@ class Stacked:
 
     def _draw_for_all(self, j, kind, x):
         t, n = self.trainer, len(self.parts)
-        if kind == 'own': return self._draw_each(j)
         if kind == 'mask': return lambda: random_bits(torch.Size([n, *x.shape]), t.rng)
         if kind == 'z': return lambda: t.gan.draw_noise(n*len(x), t.rng).view(n, *x.shape)
-        sources = [p.trainer.source for p in self.parts]
-        if any(p.trainer.data is not t.data for p in self.parts):
-            return lambda: torch.stack([s.next() for s in sources])
-        common = t.data.source(n*len(x), t.rng, t.device)
-        return lambda: common.next().view(n, *x.shape)
+        if kind == 'x' and self.common: return lambda: self.common.next().view(n, *x.shape)
+        return self._draw_each(j)
 
     def _write(self, program, simpler):
         from torch.fx.experimental.proxy_tensor import make_fx
@@ -123,9 +131,11 @@ class Stacked:
 
     def begin(self, n:int): # iterations to come, ≥ 1
         "Take up the optimisers' state, if others were put in their place"
-        for p in self.parts: p.begin(n)
+        first, *others = self.parts
+        first.begin(n)
+        for p in others: p.begin(n, first)
         self.lending = [p.trainer.lending() for p in self.parts]
-        self.log, self.table = [], torch.stack([p.table for p in self.parts], 1)
+        self.log, self.table, self.counted = [], torch.stack([p.table for p in self.parts], 1), 0
 
     def refresh(self) -> bool: # was that so?
         "Rates that were changed between two iterations hold from the next one on"
@@ -145,11 +155,13 @@ class Stacked:
 
     def advance(self):
         "One more iteration is done"
-        for p in self.parts: p.advance()
+        for p in self.parts: p.trainer.iteration += 1
 
     def count(self, n:int): # iterations done since the last call
-        "Let the optimisers know how many steps they have made"
-        for p in self.parts: p.count(n)
+        "Let the optimisers know how many steps they have made, and their numbers of the last one, which nobody sees before"
+        for p in self.parts:
+            p.count(n)
+            if n: p.tune(p.trainer.iteration - 1)
 
     def end(self) -> torch.Tensor: # shape (iterations done, members, 5), on the CPU
         "Close the block"
@@ -172,6 +184,16 @@ def _lines_apart(a, b):
     lines = zip_longest(str(a).splitlines(), str(b).splitlines(), fillvalue='no more')
     return next(((a.strip(), b.strip()) for a, b in lines if a != b), (a, b))
 
+@contextmanager
+def _of_members():
+    "Inside, what only the eager engine of one trainer can do is said of an ensemble, which does without it under every name"
+    try: yield
+    except ValueError as e:
+        said = str(e).removesuffix(": choose engine='eager'")
+        if 'the eager engine' not in said and said == str(e): raise
+        raise ValueError(said.replace('the eager engine', "a trainer's own eager engine") + ': train the members one by one') from e
+
+@_of_members()
 def _check_members(trainers, failed=(), behind={}):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
     if other := [t for t in trainers if not isinstance(t, Trainer)]:
@@ -218,15 +240,26 @@ class Ensemble:
         return f'Ensemble of {len(self)}{lost}, the first a {self.trainers[0]}'
 
     def _engines(self, n):
-        t, name = self.trainers[0], self.engine
-        if name == 'auto':
+        t, names = self.trainers[0], [self.engine]
+        if self.engine == 'auto':
             pays = seconds_saved(t, n)*len(self) > 30 and has_compiler()
-            name = 'compiled' if pays else 'graphed' if t.device.type == 'cuda' else 'eager'
-        now = name, [assumed(t) for t in self.trainers]
+            names = ['compiled']*pays + ['graphed' if t.device.type == 'cuda' else 'eager']
+        now = names, [assumed(t) for t in self.trainers]
         if self._made is None or self._made[0] != now:
-            with unbegun_if_it_fails(self.trainers): stacks = self._stacks(name)
-            self._made = (name, [assumed(t) for t in self.trainers]), stacks   # moved in memory
+            stacks = self._first_that_can(names)
+            self._made = (names, [assumed(t) for t in self.trainers]), stacks   # moved in memory
         return self._made[1]
+
+    def _first_that_can(self, names):
+        why = None
+        for name in names:
+            try:
+                with unbegun_if_it_fails(self.trainers): stacks = self._stacks(name)
+                if why: warn(f'{why}. Training goes on with the {name} engine')
+                return stacks
+            except ValueError as e:
+                if name == names[-1]: raise
+                why = e
 
     def _stacks(self, name):
         cuda = self.trainers[0].device.type == 'cuda'
@@ -238,6 +271,7 @@ class Ensemble:
             stacks.append(Graphed(made) if name == 'graphed' or cuda and name != 'eager' else made)
         return stacks
 
+    @_of_members()
     def fit(self,
             n:int,              # iterations to train, ≥ 0
             progress:bool=True, # show a progress bar?

@@ -9,6 +9,7 @@ __all__ = ['check_gpu', 'Graphed']
 import torch
 
 from .recorded import Recorded
+from ..support.checks import out_of_memory
 
 # %% ../../nbs/engines/03_graphed.ipynb #19786ec0
 def check_gpu(device): # of a trainer
@@ -16,6 +17,11 @@ def check_gpu(device): # of a trainer
     if device.type != 'cuda': raise ValueError(f'CUDA graphs need a GPU, not {device}')
 
 # %% ../../nbs/engines/03_graphed.ipynb #83a1057a
+def _ours(*code):
+    "Is it this package's alone, and does what it did before when it is called again?"
+    def told(o): return (getattr(getattr(o, 'func', o), '__module__', None) or '').startswith('gan_nbdev.')
+    return all(told(o) and all(map(told, filter(callable, vars(o).values()))) for o in code)
+
 class Graphed:
     "The program of `inner` as one CUDA graph; `ValueError` on other devices"
     limit, large = 4096, True
@@ -26,17 +32,26 @@ class Graphed:
         self.inner, self.table = inner, now.repeat(self.limit, *[1]*(now.dim() - 1))
         self.log = torch.zeros(self.limit, *now.shape[1:-1], len(t.columns), device=t.device)
         self.row = torch.zeros(1, dtype=torch.int64, device=t.device)
-        # Not all can be drawn in a graph. What stays outside has a generator of its own, as a
-        # `Stream`, or else everything does: the order of the draws is that of the other engines.
-        drawn = ('z', 'x', 'mask') if hasattr(t.source, 'generator') else ('z', 'mask')
-        if 'own' in inner.kinds: drawn = ()   # a game's or a network's, from the same generator
-        for inside in drawn, ():
-            try: return self._capture(inside)
-            except RuntimeError as e: why = e
+        for inside in self._drawn_inside(), ():
+            try:
+                with torch.cuda.device(t.device), t.computing(): return self._capture(inside)   # its streams and its products
+            except RuntimeError as e:
+                if out_of_memory(e): raise   # which says nothing of the GAN
+                why = e
         raise ValueError(f'this GAN cannot be made a CUDA graph: {why}') from why
 
+    def _drawn_inside(self):
+        """Not all can be drawn in a graph, which keeps what Python did the first time. What stays outside has a generator
+        of its own, as a `Stream`, or else everything does: the order of the draws is that of the other engines."""
+        t, sources = self.trainer, self.inner.sources
+        if 'own' in self.inner.kinds or not _ours(t.gan.draw_noise, t.gan.noise): return ()   # a game's or a network's are 'own'
+        drawing = [s for s in sources if hasattr(s, 'generator')]
+        if not drawing: return ('z', 'mask') if _ours(*map(type, sources)) else ()
+        own = drawing != sources or any(s.generator is not t.rng for s in sources)
+        return () if own or not _ours(*sources, *(getattr(s, 'data', None) for s in sources)) else ('z', 'x', 'mask')
+
     def _capture(self, inside):
-        inner, rng, source = self.inner, self.trainer.rng, self.trainer.source
+        inner, rng = self.inner, self.trainer.rng
         n = len(inner.fixed) + 1
         drawn = list(zip(inner.kinds, inner.draws, inner.example[n:]))
         self.outside = [(x, draw) for kind, draw, x in drawn if kind not in inside]
@@ -46,7 +61,7 @@ class Graphed:
             said = inner.run(*inner.fixed, now, *[draw() for draw in draws])
             self.log.index_copy_(0, self.row, said[None])
             self.row.add_(1)
-        before = [v.clone() for v in inner.fixed], rng.get_state(), source.state_dict()
+        before, drawn_before = [v.clone() for v in inner.fixed], rng.get_state()   # a source that a graph asks has no other state
         try:
             side = torch.cuda.Stream(self.trainer.device)
             side.wait_stream(torch.cuda.current_stream())
@@ -57,9 +72,12 @@ class Graphed:
             self.graph = torch.cuda.CUDAGraph()
             self.graph.register_generator_state(rng)
             with torch.cuda.graph(self.graph): iteration()
+            self.row.zero_()
+            self.graph.replay()
+            if self.row.item() != 1: raise RuntimeError('the graph is empty')
         finally:
-            for v, old in zip(inner.fixed, before[0]): v.copy_(old)
-            rng.set_state(before[1]); source.load_state_dict(before[2])
+            for v, old in zip(inner.fixed, before): v.copy_(old)
+            rng.set_state(drawn_before)
 
     def begin(self, n:int): # iterations to come, ≤ `limit`
         "Take up the state and lay out the block's hyperparameters"
@@ -72,7 +90,7 @@ class Graphed:
         "One iteration"
         if self.inner.refresh(): self.table[:len(self.inner.table)] = self.inner.table
         for x, draw in self.outside: x.copy_(draw(), non_blocking=True)
-        self.graph.replay()
+        with torch.cuda.device(self.trainer.device): self.graph.replay()
         self.inner.advance()
 
     def settle(self):

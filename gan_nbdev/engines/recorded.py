@@ -26,7 +26,7 @@ from ..support.safety import interruptible
 from ..support.tensors import called_with
 from ..support.kinds import short
 from ..trainer import statistics
-from ..algorithm import Rule, check_said
+from ..algorithm import Rule, check_said, exponential, linear
 
 # %% ../../nbs/engines/01_recorded.ipynb #2c42ed6f
 def _sgd(p, g, s, h, nesterov):
@@ -115,10 +115,15 @@ class Formula:
         return _for_adam(h, n) if 'betas' in h else h
 
     def told(self) -> tuple: # to compare
-        "What the optimiser was told by others than the rule's schedules, and the parts in use"
-        group, scheduled = self.opt.param_groups[0], self.rule.hypers
-        keys = [k for k in _numbers if k in group and not callable(scheduled.get(k))]
-        return self.opt, [group[k] for k in keys], terms(self.opt, self.rule)
+        "What the optimiser was told by others than the rule's schedules, and the rule"
+        hypers = self.rule.hypers
+        set_ = [v for k, v in self.opt.param_groups[0].items() if k != 'params' and not callable(hypers.get(k))]
+        return self.opt, set_, [*hypers.values()]
+
+    def plan(self) -> tuple: # to compare
+        "What its numbers follow from: members of an ensemble with the same plan have the same"
+        def what(v): return (type(v), vars(v)) if type(v) in (linear, exponential) else v
+        return type(self.opt), self.steps, self.told()[1], {k: what(v) for k, v in self.rule.hypers.items() if callable(v)}
 
     def state(self) -> list: # dicts of tensors, one a parameter
         "The optimiser's own state, begun where it is still empty"
@@ -275,7 +280,7 @@ class Recorded:
     def __init__(self, trainer, # a `Trainer`
                  like=None,     # the same of a trainer of the same kind, whose program serves too
                  among:int=1):  # trainers that share the time
-        self.trainer, gan, self.among = trainer, trainer.gan, among
+        self.trainer, gan, self.sources, self.among = trainer, trainer.gan, [trainer.source], among
         t, self.large = trainer, arithmetic(trainer) > 4e7   # below, preparing the second library's calls costs more than it saves
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
         check_seen(t)
@@ -448,7 +453,8 @@ def numbers(self:Recorded,
     return torch.tensor(rows, device=self.trainer.device)
 
 @patch
-def begin(self:Recorded, n:int): # iterations to come, ≥ 1
+def begin(self:Recorded, n:int, # iterations to come, ≥ 1
+          other=None):          # one that has begun as many, whose numbers serve too if the plans are the same
     "Take up the optimisers' state, if others were put in their place"
     self.take_up()
     self.trainer.terms = _Elsewhere()
@@ -458,8 +464,10 @@ def begin(self:Recorded, n:int): # iterations to come, ≥ 1
                 if theirs[k] is not v: theirs[k] = v.copy_(theirs[k])
     check_seen(self.trainer)
     for p in self.params.values(): p.grad = None   # of no iteration of this engine
-    self.log, self.table, self.start, self.counted, self.known = [], self.numbers(n), self.trainer.iteration, 0, None
-    self.told, self.ks = [r.told() for r in self.rules], (self.trainer.k, self.trainer.k_g)
+    self.log, self.start, self.counted, self.known, self.ks = [], self.trainer.iteration, 0, None, (self.trainer.k, self.trainer.k_g)
+    self.told, self.terms = [r.told() for r in self.rules], [terms(r.opt, r.rule) for r in self.rules]
+    self.plan = self.start, self.ks, [r.plan() for r in self.rules]
+    self.table = other.table if other and other.plan == self.plan else self.numbers(n)
     if time.monotonic() >= self.due: self.check()
 
 @patch
@@ -475,13 +483,13 @@ def refresh(self:Recorded) -> bool: # was that so?
     "A rate that was changed between two iterations holds from the next one on"
     now = [r.told() for r in self.rules]
     if now == self.told and (self.known is None or self.known == [r.steps for r in self.rules]): return False
-    for r, (_, _, before), (_, _, parts) in zip(self.rules, self.told, now):
-        if parts != before:
+    for r, before in zip(self.rules, self.terms):
+        if (parts := terms(r.opt, r.rule)) != before:
             raise ValueError(f'{type(r.opt).__name__} works with {", ".join(parts) or "no extras"} '
                              f'now, and did with {", ".join(before) or "none"}: only the eager '
                              'engine can change that during training')
     i, self.told = self.trainer.iteration - self.start, now
-    self.table[i:] = self.numbers(len(self.table) - i, i - self.counted)
+    self.table = torch.cat([self.table[:i], self.numbers(len(self.table) - i, i - self.counted)])   # others may have the old one
     return True
 
 @patch
@@ -495,8 +503,13 @@ def step(self:Recorded):
 @patch
 def advance(self:Recorded):
     "One more iteration is done, and the optimisers' numbers are those of that iteration"
-    for r in self.rules: r.rule.tune(r.opt, self.trainer.iteration)
+    self.tune(self.trainer.iteration)
     self.trainer.iteration += 1
+
+@patch
+def tune(self:Recorded, t:int): # iteration, ≥ 0
+    "The optimisers' numbers become those of that iteration"
+    for r in self.rules: r.rule.tune(r.opt, t)
 
 @patch
 def end(self:Recorded) -> torch.Tensor: # `statistics`, shape (iterations done, 5), on the CPU
@@ -583,12 +596,17 @@ def check(self:Recorded):
                      "All before is kept: choose engine='eager'")
 
 # %% ../../nbs/engines/01_recorded.ipynb #36bf7018
+def _plain_of(data):
+    "What data of this package hold, which a graph that draws from them takes as constant; others may count in there"
+    if not type(data).__module__.startswith('gan_nbdev.'): return
+    return {k: v if isinstance(v, (bool, int, float, str)) else id(v) for k, v in vars(data).items()}
+
 def assumed(trainer # a `Trainer`
            ) -> list: # to compare
     "What a program takes for granted"
     gan, rules = trainer.gan, ((trainer.d_opt, trainer.d_rule), (trainer.g_opt, trainer.g_rule))
     return [trainer.k, trainer.k_g, trainer.order, trainer.batch_size, trainer.game, trainer.precision, trainer.threads,
-            id(trainer.source), unseen(trainer), str(list(gan.children())),
+            id(trainer.source), _plain_of(getattr(trainer.source, 'data', None)), unseen(trainer), str(list(gan.children())),
             [m.training for m in gan.modules()], [p.requires_grad for p in gan.parameters()], held(trainer),
             [v.data_ptr() for v in (*gan.parameters(), *gan.buffers())],
             [(id(opt), id(rule), terms(opt, rule), len(opt.param_groups), len(_counts(opt)) > 1) for opt, rule in rules]]

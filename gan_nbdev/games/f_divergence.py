@@ -13,6 +13,7 @@ import torch
 from .game import Game, shown
 from ..support.calls import remembers
 from ..support.checks import true_or_false
+from ..support.kinds import short
 from ..value import log_d, log_not_d, wide
 
 # %% ../../nbs/games/02_f_divergence.ipynb #04676602
@@ -35,8 +36,8 @@ def f_game(divergence:str,            # a name in `divergences`
            non_saturating:bool=False, # G climbs the mean of T of its fakes (section 3.2)
           ) -> Game:                  # d_loss is minus the bound on the divergence
     "The game of an f-divergence (Nowozin et al., 2016); `ValueError` for an unknown name"
-    if divergence not in divergences:
-        raise ValueError(f'unknown divergence {divergence!r}: '
+    if not isinstance(divergence, str) or divergence not in divergences:
+        raise ValueError(f'unknown divergence {short(divergence)}: '
                          f'choose one of {", ".join(divergences)}')
     if true_or_false('non_saturating', non_saturating) and divergence in ('reverse-kl', 'jeffreys'):
         raise ValueError(f'non_saturating is of no use with {divergence}, where nothing saturates')

@@ -9,7 +9,7 @@ __all__ = ['offers', 'shown', 'asks', 'Turn', 'Game', 'check_networks', 'pairs',
 import inspect
 from collections import namedtuple
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import nn
@@ -32,9 +32,14 @@ offers = dict(
     iteration='how many iterations are done, a whole number as a tensor of shape ()')
 
 # %% ../../nbs/games/00_game.ipynb #aee71ec6
+def _said_by(f):
+    "What has the names: of a module that is its forward"
+    if isinstance(f, partial): return partial(_said_by(f.func), *f.args, **f.keywords)
+    return f.forward if isinstance(f, nn.Module) else f
+
 def _names(what, f, usual):
     "What `f` gets by position, and what by name"
-    try: ps = [*inspect.signature(f).parameters.values()]
+    try: ps = [*inspect.signature(_said_by(f)).parameters.values()]
     except (TypeError, ValueError): return usual, ()
     rest = any(p.kind is p.VAR_POSITIONAL for p in ps)
     must = [p.name for p in ps if p.default is p.empty
@@ -42,6 +47,7 @@ def _names(what, f, usual):
     unknown = [k for k in must if k not in offers]
     # names of its own, by position; a name from `offers` elsewhere than usual is no such function
     fits = len(must) == len(usual) and all(k == u or k not in offers for k, u in zip(must, usual))
+    if rest and not must and not usual: raise ValueError(f'{what} must name what it asks for, not take *{ps[0].name}')
     if fits and unknown or rest and not must: return usual, ()
     if usual and not must and any(p.kind is p.VAR_KEYWORD for p in ps):
         raise ValueError(f'{what} must name what it asks for, not take **{ps[-1].name}')
@@ -210,6 +216,7 @@ def check_networks(game:Game, # any
     known = {id(p) for p in gan.parameters()}
     for v in game:
         for f in v.values() if isinstance(v, dict) else v if isinstance(v, tuple) else [v]:
+            while isinstance(f, partial): f = f.func
             f = getattr(f, '__self__', f)
             own = [k for k, p in f.named_parameters() if p.requires_grad and id(p) not in known] if isinstance(f, nn.Module) else []
             if own: raise ValueError(f"neither player's rule trains {own[0]} of the game's {type(f).__name__}: make it a part of D or of G, "
@@ -243,7 +250,6 @@ def check_game(game # anything
     for k, f in (game.d_terms | game.figures).items(): asks(k, f)
     for f in (*game.d_before, *game.d_after, *game.needs): asks('what is done around d_loss', f)
     names = ('iteration', 'd_loss', 'g_loss', *shown, *game.d_terms, *game.g_terms, *game.figures)   # shown by this game or not
-    if len({*names}) < len(names) or not {*game.shows} <= {*shown}:
-        raise ValueError(f'the record of a game must have different names, and shows be among '
-                         f'{", ".join(shown)}, not {", ".join(names)}')
+    if len({*names}) < len(names): raise ValueError(f'the record of a game must have different names, not {", ".join(names)}')
+    if not all(k in shown for k in game.shows): raise ValueError(f'shows must be among {", ".join(shown)}, not {short(game.shows)}')
     return game

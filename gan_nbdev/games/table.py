@@ -21,6 +21,7 @@ from .relativistic import relativistic
 from .wasserstein import wasserstein
 from .wgan_gp import wgan_gp
 from ..support.checks import finite_number, positive_number, true_or_false, whole_number
+from ..support.kinds import short
 from ..value import d_loss, g_loss_minimax, g_loss_nonsaturating
 
 # %% ../../nbs/games/11_table.ipynb #e15ba882
@@ -63,7 +64,7 @@ def make_game(name:str='non-saturating', # a name in `games`
               **options             # those of the game itself, as `weight` of wgan-gp
              ) -> Game:             # which remembers how it was made
     "A game with options; `ValueError` for a name or an option that there is not"
-    if name not in game_makers: find_game(name)
+    if not isinstance(name, str) or name not in game_makers: raise ValueError(f'unknown game {short(name)}: choose one of {", ".join(game_makers)}')
     for k, v in dict(r1=r1, r2=r2, noise=noise).items():
         if finite_number(k, v) < 0: raise ValueError(f'{k} must be a number of at least 0, not {v!r}')
     if not 0 <= finite_number('fake_label', fake_label) < 1: raise ValueError(f'fake_label must be in [0, 1), not {fake_label!r}')

@@ -24,30 +24,32 @@ class _Camera:
     def __init__(self, run, fakes, cells, layers):
         self.eye, self.layers = Eye(run, {}), layers   # its figures are those of its frames
         line = Sight(self.eye.data).kind == 'line'
-        self.eye.open(fakes, 2*cells if line else cells, side=32)   # a line costs nothing, large images would
-        self.scene, still = self.eye.still()
+        with run.trainer.undisturbed(0):
+            self.eye.open(fakes, 2*cells if line else cells, side=32)   # a line costs nothing, large images would
+            self.scene, still = self.eye.still()
         self.still = {k: v for k, v in still.items() if k != 'examples'}   # a film has no diagram
-        self.iterations, self.frames, self.said, self.over = [], [], [], False
+        self.iterations, self.frames, self.said, self.critic, self.over = [], [], [], [], False
 
     def shoot(self):
         "One moment; what cannot be seen after the first one ends the film, and nothing else"
         if self.over: return
         try:
             self.eye.look(history=True)
-            self.eye.measure()
-            seen = self.eye.iteration, self.eye.frame(self.layers), self.eye.diagnosis()
+            with self.eye.run.trainer.undisturbed(0):   # each moment as it is seen whenever it is
+                self.eye.measure()
+                seen = self.eye.iteration, self.eye.frame(self.layers), self.eye.diagnosis(), not self.eye.game.gives_probability
         except Exception as e:
             if not self.frames: raise
             self.over = True
             warn(f'the film ends at iteration {self.iterations[-1]:,}, the training goes on: '
                           f'{one_line(e)}')
         else:
-            for o, of in zip(seen, (self.iterations, self.frames, self.said)): of.append(o)
+            for o, of in zip(seen, (self.iterations, self.frames, self.said, self.critic)): of.append(o)
 
     def film(self):
         "All that was seen"
         return Film(self.eye.data.name, self.scene, self.still, self.iterations, self.frames,
-                    self.eye.curves(), self.said)
+                    self.eye.curves(), self.said, self.critic)
 
 # %% ../../nbs/lab/16_camera.ipynb #b4d92f78
 def _growing(start, iterations, frames):
@@ -81,7 +83,7 @@ class _Shutter:
     def after_block(self, trainer):
         if not self.at or trainer.iteration < self.at[0]: return
         self.at.pop(0)
-        with trainer.undisturbed(): self.camera.shoot()
+        self.camera.shoot()
 
 def _shoot_moments(camera, run, frames):
     "Of what is recorded; at the end the run stands where it stood"

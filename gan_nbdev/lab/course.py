@@ -75,7 +75,7 @@ lessons = dict(
         'Set k to 1, the rate of D to 0.005 and that of G to 0.001, and press Reset: at iteration 400 the fakes are in at least six clouds.', until=200),
     k=Lesson('k, the steps of D',
         'Both players learn at the same high rate, and D takes one step for each step of G: k = 1. '
-        'The fakes wander about, and between iterations 100 and 250 they are never in more than three clouds at once.',
+        'The fakes wander about, and between iterations 100 and 250 they are never in more than four of the clouds at once.',
         'With k = 4 an iteration has five steps instead of two. Is that worth it?',
         _game(**{'d_rule.lr': 2e-3, 'g_rule.lr': 2e-3}),
         'Here it is. With k = 4 the fakes are in at least five clouds at iteration 100. '

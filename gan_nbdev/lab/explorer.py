@@ -95,8 +95,8 @@ def _seen(self:Explorer):
     arrays = dict(fake=v.shown(x))
     if near is not None: arrays['near'] = v.shown(near)
     words, near_words = v.sight.words(x, v.y), [] if near is None else v.sight.words(near)
-    few = [] if words or v.kind in ('images', 'series') else v.unit.unscale(x)[0, :8].tolist()
-    return arrays, dict(p=p, values=[o if math.isfinite(o) else None for o in few], words=words,
+    few = [] if words or v.kind in ('images', 'series') else v.sight.few(x)
+    return arrays, dict(p=p, values=few, words=words,
                         near_words=near_words)
 
 @patch

@@ -11,6 +11,7 @@ from base64 import b64encode
 from io import BytesIO
 from functools import cache
 from hashlib import sha1
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,12 @@ class Film:
         iterations:list, # of the frames, rising
         frames:list,     # of dicts of arrays, as `Scene.frame` gives them
         curves:dict,     # arrays by name, of the whole run, as `Eye.curves` gives them
-        said:list        # the diagnosis of each frame, a list of sentences
+        said:list,       # the diagnosis of each frame, a list of sentences
+        critic:list=None # of each frame: is what D says no probability?; None: it is one in all
     ):
         self.name, self.still, self.iterations = name, still, iterations
         self.frames, self.curves, self.said = frames, dict(sorted(curves.items())), said
-        self.scene = scene | dict(critic=bool(np.isnan(curves.get('d_real', np.nan)).any()))   # then what D says is no probability
+        self.scene, self.critic = scene, critic or [False]*len(frames)
 
     def __len__(self): return len(self.frames)
     def __repr__(self):
@@ -54,7 +56,7 @@ def _packed(name, a, low=None, unit=None, grid=False):
     "Frames (F, …) as bytes, and what is needed to read them; a grid is (F, rows, columns, …)"
     if unit is not None:
         low, unit = np.broadcast_arrays(np.float64(low), np.float64(unit))
-        a = np.rint((np.nan_to_num(a, nan=0, posinf=1e9, neginf=-1e9) - low)/unit)
+        a = np.rint((np.nan_to_num(a.astype(float), nan=np.inf, posinf=np.inf, neginf=-np.inf) - low)/unit)   # what is nowhere is outside
         a = a.clip(0, 65535).astype('<u2')
     size, shape = a.dtype.itemsize, [*a.shape[1:]]
     if size < 4:
@@ -89,7 +91,7 @@ def _arrays(self:Film):
     if 'arrows' in frames:
         a = frames['arrows'][:, :len(self.still['real'])//4]
         size = np.linalg.norm(a*np.float32(self.scene['pull']), axis=-1, keepdims=True)
-        frames['arrows'] = a*np.minimum(1, 190/np.maximum(size, 1e-9))
+        frames['arrows'] = np.nan_to_num(a*np.minimum(1, 190/np.maximum(size, 1e-9)))   # NaN: none
     if self.scene['kind'] == 'plane':
         n, lattice = self.scene['cells'], self.scene['lattice']
         shapes = dict(heat=(n, n), star=(n//2, n//2), manifold=(*lattice, 2))
@@ -110,15 +112,17 @@ def _data(self:Film, size):
     fixed = dict(palette=palette | d_colours, curves=curve_table,
                  layers={o[0]: o[0] in first_layers for o in layer_table},
                  layer_names=[o for o in layer_table if o[0] in there])
-    info = dict(fixed=fixed, scene=self.scene, iterations=self.iterations, said=self.said,
+    info = dict(fixed=fixed, scene=self.scene, critic=self.critic, iterations=self.iterations, said=self.said,
                 parts=parts, frame=[*frames], curves=[*self.curves], size=size)
     return _text(json.dumps(info).encode() + b'\0' + b''.join(blobs))
 
 def _text(b): return b64encode(zlib.compress(b, 9)).decode()
 
 # %% ../../nbs/lab/15_film.ipynb #33122a36
-def _draw(ax, scene, still, frame):
+@patch
+def _draw(self:Film, ax, i):
     "One moment"
+    scene, still, frame = self.scene, self.still, self.frames[i]
     kind, box = scene['kind'], scene['box']
     ax.set(xticks=[], yticks=[])
     if kind == 'images':
@@ -128,7 +132,7 @@ def _draw(ax, scene, still, frame):
         ax.imshow(grid, cmap='gray', vmin=0, vmax=255, interpolation='nearest')
     elif kind == 'series': _draw_series(ax, box, still['real'], frame['lines'])
     elif kind == 'line': _draw_line(ax, box[0], frame)
-    else: _draw_plane(ax, [*box[0], *box[1]], scene, still, frame)
+    else: _draw_plane(ax, [*box[0], *box[1]], scene['cells'], still, frame, not self.critic[i])
     for name, label in zip(scene.get('names', ()), (ax.set_xlabel, ax.set_ylabel)): label(drawn_words(name), fontsize=8)
 
 def _draw_series(ax, box, real, fakes):
@@ -137,20 +141,23 @@ def _draw_series(ax, box, real, fakes):
         for c in range(lines.shape[2]): ax.plot(at, lines[..., c].T, color=palette[colour], lw=.6, alpha=.35)
     ax.set(ylim=box[1])
 
-def _draw_plane(ax, extent, scene, still, frame):
+def _draw_plane(ax, extent, cells, still, frame, sure):
     if 'heat' in frame:
-        heat = frame['heat'].reshape(scene['cells'], scene['cells'])/255
+        heat = frame['heat'].reshape(cells, cells)/255
         ax.imshow(heat, extent=extent, origin='lower', cmap=d_map, vmin=0, vmax=1, aspect='auto')
-        if not scene['critic'] and heat.min() < .5 < heat.max():
+        if sure and heat.min() < .5 < heat.max():
             ax.contour(heat, [.5], extent=extent, colors='black', linestyles='--', linewidths=.8)
     ax.scatter(*still['real'].T, s=6, lw=.4, facecolors='none', edgecolors='black', alpha=.5)
     ax.scatter(*frame['fakes'].T, s=5, lw=.3, color=palette['generator'], edgecolors='white')
     ax.set(xlim=extent[:2], ylim=extent[2:])
 
-def _bar(fig, axes, scene):
-    "What the ground says: probabilities, or the answers of a critic, which have no scale of their own"
-    if scene['kind'] not in ('plane', 'table') or not axes[0].images: return
-    label, ticks = ('D(x), least to most', []) if scene['critic'] else ('D(x)', [0, .5, 1])
+@patch
+def _bar(self:Film, fig, axes, shown):
+    "What the ground of these frames says: probabilities, or the answers of a critic, which have no scale of their own"
+    if self.scene['kind'] not in ('plane', 'table') or not axes[0].images: return
+    critics = [self.critic[i] for i in shown]
+    label = 'D(x), least to most' if all(critics) else 'D(x); of a critic, least to most' if any(critics) else 'D(x)'
+    ticks = [] if any(critics) else [0, .5, 1]
     fig.colorbar(axes[0].images[0], ax=axes, label=label, ticks=ticks)
 
 def _draw_line(ax, box, frame):
@@ -174,10 +181,10 @@ def _figure(self:Film):
     fig = Figure(figsize=(8, 2.25), layout='constrained')
     chosen, axes = np.linspace(0, len(self) - 1, 4).round().astype(int), fig.subplots(1, 4)
     for ax, i in zip(axes, chosen):
-        _draw(ax, self.scene, self.still, self.frames[i])
+        self._draw(ax, i)
         ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=9)
         if self.scene['kind'] not in ('line', 'series'): ax.set_aspect('equal' if self._square() else 'auto')
-    _bar(fig, axes, self.scene)
+    self._bar(fig, axes, chosen)
     return fig
 
 @patch
@@ -233,7 +240,7 @@ _page = '''<div class="gl-place"><p>{said}</p></div>
 def html(self:Film) -> str: # a div and a script
     "The player, for a page; where scripts are not run it is a sentence"
     code, name = _code()
-    said = (f'{self!r}. It plays where scripts are run: on the site, in nbviewer, in a notebook '
+    said = (f'{escape(repr(self))}. It plays where scripts are run: on the site, in nbviewer, in a notebook '
             'that JupyterLab trusts.')
     return _page.format(said=said, code=code, name=name, data=self._data(self._png()[1]))
 
@@ -253,7 +260,7 @@ def save(self:Film,
 @patch
 def _save_html(self:Film, path):
     head = ('<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" '
-            f'content="width=device-width, initial-scale=1">\n<title>{self!r}</title>\n')
+            f'content="width=device-width, initial-scale=1">\n<title>{escape(repr(self))}</title>\n')
     page = f'{head}<body>\n{self.html()}\n'
     write_atomically(path, lambda p: Path(p).write_text(page, encoding='utf-8'))
 
@@ -283,8 +290,8 @@ def _moment(self:Film, i, fig=None):
     fig = fig or Figure(figsize=(4.8, 4), layout='constrained')
     fig.clear()
     ax = fig.subplots()
-    _draw(ax, self.scene, self.still, self.frames[i])
-    _bar(fig, [ax], self.scene)
+    self._draw(ax, i)
+    self._bar(fig, [ax], [i])
     ax.set_title(f'iteration {self.iterations[i]:,}', fontsize=10)
     return fig
 

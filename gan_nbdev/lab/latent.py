@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..data import allowed_noise
 from ..support.checks import seed_number, whole_number
+from ..support.kinds import is_number, short
 
 # %% ../../nbs/lab/12_latent.ipynb #dc948ab3
 _round = 'normal', 'sphere'
@@ -64,11 +65,10 @@ def _from_seed(gan, seed):
     return _Place(z, f'gan.draw_noise(1, torch.Generator().manual_seed({seed}))')
 
 def _number(name, v, low=-math.inf, high=math.inf):
-    good = isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high
-    if not good or not math.isfinite(v):
+    if not (is_number(v) and low <= v <= high):
         where = f' from {low:g} to {high:g}' if high < math.inf else ''
-        raise ValueError(f'{name} must be a finite number{where}, not {v!r}')
-    return round(float(v), 4)
+        raise ValueError(f'{name} must be a finite number{where}, not {short(v)}')
+    return float(f'{v:.6g}')   # short in the code that is shown, in noise of any width
 
 # %% ../../nbs/lab/12_latent.ipynb #9e96510f
 class Latent:

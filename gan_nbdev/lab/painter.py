@@ -75,7 +75,7 @@ def _look(self:Painter, curves):
     return [*eyes], curves, report
 
 def _undisturbed(trainer, f, *args):
-    with turns, trainer.undisturbed(): return f(*args)   # no other trainer calculates meanwhile
+    with turns, trainer.undisturbed(0): return f(*args)   # no other trainer calculates meanwhile
 
 # %% ../../nbs/lab/09_painter.ipynb #7c553fde
 @patch
@@ -86,7 +86,7 @@ def _show(self:Painter, who, eye, curves):
         info, arrays = eye.still()
         self.tell('scene', dict(who=who, **info), arrays)
         eye.sent, eye.read = True, 0.
-    told = dict(who=who, iteration=eye.iteration, critic=not eye.game.gives_probability)
+    told = dict(who=who, iteration=eye.iteration, critic=not eye.game.gives_probability, layers=eye.scene.there(eye.game))
     if not self.playing or time.monotonic() > eye.read:
         told['numbers'], eye.read = eye.numbers(), time.monotonic() + .11
     self.tell('frame', told, eye.frame(self.layers))
@@ -177,20 +177,26 @@ def _numbers(self:Painter, line, gave):
     if line in (4, 7):
         self.judged = gave
         return _answers(game, gave.get('real'), gave['fake'])
-    said = f'{"L_D" if line == 5 else "L_G"} = {gave["loss"].item():.3f}'
+    said = f'{"L_D" if line == 5 else "L_G"} = {_short(gave["loss"].item(), ".3f")}'
     if not (self.eyes and self.eyes[0].quiet) or gan.classes or gan.pack > 1: return said
     with evaluating(gan.discriminator):   # D again, of the same items, after it has moved
         if line == 5 and {'x', 'fakes'} <= self.judged.keys(): return f'{said}; now {_answers(game, gan.logits(self.judged["x"]), gan.logits(self.judged["fakes"]))}'
     return said
 
+def _short(v, usual='.3g'):
+    "A number of any size; none is -0, and none but 0 is 0.000"
+    if 1000 <= abs(v) < 1e12: return f'{v:,.0f}'
+    form = usual if not v or .001 <= abs(v) < 1000 else '.3g'
+    return f'{v + 0.:{form}}'
+
 def _vector(v):
     v = v.flatten().tolist()
-    return f'({", ".join(f"{o:,.0f}" if abs(o) >= 1000 else f"{o:.3g}" for o in v[:2])}{", …"*(len(v) > 2)})'
+    return f'({", ".join(map(_short, v[:2]))}{", …"*(len(v) > 2)})'
 
 def _answers(game, real, fake):
     "The mean answers of D; of a critic, its values"
     if game.gives_probability: real, fake = (None if o is None else o.sigmoid() for o in (real, fake))
-    told = [f'mean {name} = {o.mean().item():.3f}' for name, o in (('D(x)', real), ('D(G(z))', fake)) if o is not None]
+    told = [f'mean {name} = {_short(o.mean().item(), ".3f")}' for name, o in (('D(x)', real), ('D(G(z))', fake)) if o is not None]
     return ', '.join(told)
 
 @patch

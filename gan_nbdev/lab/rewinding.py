@@ -206,7 +206,7 @@ def _put(self:Rewindable, m, record):
     t.change(**{k: v for k, v in m.held.items() if v != getattr(t, k)})
     t.length = m.length
     rows = record.rows()[:m.rows]
-    t.load_state_dict({**m.state, 'columns': record.names, 'history': rows})
+    t.load_state_dict({**m.state, 'columns': [*record.names], 'history': rows})
     self.story, self.broken = m.story, False
 
 @patch

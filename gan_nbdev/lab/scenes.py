@@ -20,7 +20,7 @@ from ..metrics import (cell_shares, coverage, js_divergence, jsd_floor, kl_diver
 from ..networks import evaluating
 from ..support.calls import call_of
 from ..support.items import drawn_range
-from ..value import log_d, log_not_d
+from ..value import log_d, log_not_d, probability
 
 # %% ../../nbs/lab/03_scenes.ipynb #12f7177b
 class Scene:
@@ -37,7 +37,7 @@ class Scene:
         rng = torch.Generator().manual_seed(0)
         self.data, self.n, self.cells, self.sight = data, n, cells, Sight(data, side)
         self.kind = self.sight.kind
-        self.rows = _some(data, 512 if self.kind == 'images' else n, rng)   # real items, model units
+        self.rows = data.sample(512 if self.kind == 'images' else n, rng).float()   # real items, model units
         self.sight.settle(self.rows)
         self.z = gan.noise.sample(dict(images=64, series=Sight.lines).get(self.kind, n), rng, 'cpu')
         self.measured_z = gan.noise.sample(2500, rng, 'cpu')
@@ -99,13 +99,6 @@ class Scene:
         return ['real', 'fakes', *(k for k, v in there.items() if v)]
 
 # %% ../../nbs/lab/03_scenes.ipynb #019ca96c
-def _some(data, n, rng):
-    "Real items, model units: n, or as many as there are, where a dataset ends before"
-    for m in (n >> i for i in range(n.bit_length())):
-        try: return data.sample(m, rng).float()
-        except ValueError as e: why = e
-    raise why
-
 def _about(sight, gan):
     "What a user should know of the picture, besides"
     said = [sight.about]*bool(sight.about)
@@ -138,17 +131,22 @@ def frame(self:Scene,
     fakes = gan.generate(self.z.to(gan.device))
     if self.kind == 'images': return self._images(gan, fakes, 'near' in layers)
     if self.kind == 'series': return dict(lines=self.sight.drawn_lines(fakes))
-    out, layers = dict(fakes=self.points(fakes)), {*layers} & {*self.layers}
+    out, layers = dict(fakes=self.points(fakes)), {*layers} & {*(there := self.there(game))}
     if 'heat' in layers: out['heat'] = self._heat(gan, game)
     if 'arrows' in layers: out['arrows'] = self._arrows(gan, game, fakes[:250])
     if 'manifold' in layers:
         out['manifold'] = self.points(gan.generate(self.lattice.flatten(0, 1).to(gan.device)))
     if self.kind == 'line' and not self.known: out |= self._shares(gan)
-    best = game is None or 'value' in game.shows   # in other games it is another one
-    if self.known and (self.kind == 'line' or best and self.kind == 'plane' and 'star' in layers):
-        out |= self._star(gan)
-    if not best: out.pop('star', None)
+    if self.known and self.kind == 'line' or 'star' in layers: out |= self._star(gan)
+    if 'star' not in there: out.pop('star', None)
     return out
+
+@patch
+def there(self:Scene,
+          game,   # the game, a `Game`
+         ) -> list: # names
+    "The layers that this game has: in games without V, the best D is another one"
+    return [k for k in self.layers if k != 'star' or game is None or 'value' in game.shows]
 
 @patch
 def points(self:Scene,
@@ -326,9 +324,8 @@ def _answers(self:Scene, gan, game, row):
         turn = self._turn(gan, game, 1).replaced(dict(fakes=row))
         out = dict(g_loss=game.g_turn(turn)[0].item())
         if not game.gives_probability: return dict(D=gan.logits(row).item(), **out)
-        p = gan.prob(row).cpu().clamp(1e-12, 1 - 1e-7)
-        logit = torch.logit(p)
-        return dict(D=p.item(), log_D=log_d(logit).item(), log_not_D=log_not_d(logit).item(), **out)
+        logit = gan.logits(row).cpu()
+        return dict(D=probability(logit).item(), log_D=log_d(logit).item(), log_not_D=log_not_d(logit).item(), **out)
 
 # %% ../../nbs/lab/03_scenes.ipynb #d28b0001
 @patch

@@ -133,11 +133,25 @@ def words(self:Sight,
          ) -> list: # of [name, text]; empty for what is no table
     "The columns and their values"
     if not hasattr(self.data, 'columns'): return []
-    row = self.data.items(x, y)
-    return [[str(k), _word(row[k].iloc[0])] for k in row.columns[:24]]
+    rows = self.data.items(_and_ends(x), y)
+    def word(v, a, b): return _number(v, b - a, 6) if isinstance(v, float) else str(v).removesuffix(' 00:00:00')
+    return [[str(k), word(*rows[k])] for k in rows.columns[:24]]
 
-def _word(v):
-    return f'{v:.6g}' if isinstance(v, float) else str(v).removesuffix(' 00:00:00')
+@patch
+def few(self:Sight,
+        x,       # an item, (1, dim), model units
+       ) -> list: # of texts, eight at most
+    "The first numbers of an item, data units"
+    return [_number(v, b - a, 3) for v, a, b in self.data.unscale(_and_ends(x))[:, :8].T.tolist()]
+
+def _and_ends(x): return torch.cat([x, torch.zeros_like(x), torch.ones_like(x)])   # 1 apart in model units
+
+def _number(v, step, least):
+    "With as many digits as it takes to tell items apart, which vary by about `step`; at least so many"
+    if not math.isfinite(v): return '–'
+    known = v and 0 < step < math.inf
+    digits = math.floor(math.log10(abs(v))) + 1 + max(0, 2 - math.floor(math.log10(step))) if known else 6
+    return f'{v + 0.:.{min(max(digits, least), 17)}g}'
 
 # %% ../../nbs/lab/00_sights.ipynb #d3219d95
 @patch

@@ -168,10 +168,11 @@ def picture(self:Lab,
     "The game as it stands, drawn by matplotlib"
     fig = Figure(figsize=(8, 3.2), layout='constrained')
     left, right = fig.subplots(1, 2)
-    t, scene = self.trainer, Scene(self.trainer.gan, self.trainer.data)
+    t = self.trainer
+    with t.undisturbed(0): scene = Scene(t.gan, t.data)
     if scene.kind == 'plane' and 'heat' in scene.layers and t.game.gives_probability: plot_probability(t.gan, scene.box, left, t.data.scale)
     z = scene.measured_z[:None if scene.known else 1000]   # those of the window's figures, where there are any
-    with t.undisturbed(): fakes = (t.ema or t).gan.generate(z.to(t.device))
+    with t.undisturbed(0): fakes = (t.ema or t).gan.generate(z.to(t.device))
     if scene.sight.names: scene.sight.draw(fakes, scene.rows, left)
     else: plot_fakes(t.data.unscale(fakes), t.data, left)
     if scene.kind == 'plane':

@@ -65,9 +65,13 @@ def _finite(column):
         raise ValueError(f'column {column.name!r} must be finite, at most 1e150 in size, not {bad[0]:g}')
     return v
 
+def _varies(v):
+    "Do the numbers differ? The standard deviation of equal ones may be a little above 0, by rounding"
+    return (v.min(-1) < v.max(-1)) & (v.std(-1) > 0)
+
 def _moved(a, b, name):
     a, b = _there(_finite(a), _finite(b), name)
-    return wasserstein(a, b)/(float(b.std()) or 1.)
+    return wasserstein(a, b)/(float(b.std()) if _varies(b) else 1.)
 
 def _variation(a, b, name):
     a, b = _there(_plain(a).dropna(), _plain(b).dropna(), name)
@@ -93,7 +97,7 @@ def _correlations(columns):
     rows = pd.concat([o.reset_index(drop=True) for o in columns], axis=1).dropna()
     if len(rows) < 2: raise ValueError('a correlation needs at least 2 rows without missing cells')
     v = np.stack([_finite(rows.iloc[:, i]) for i in range(rows.shape[1])])
-    v -= v.mean(1, keepdims=True)
+    v = (v - v.mean(1, keepdims=True))*_varies(v)[:, None]
     size = np.linalg.norm(v, axis=1, keepdims=True)
     v = np.divide(v, size, out=np.zeros_like(v), where=size > 0)
     return np.where(np.eye(len(v)), 1., (v@v.T).clip(-1, 1))

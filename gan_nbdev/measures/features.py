@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..networks import evaluating
-from ..support.checks import seed_number, whole_number
+from ..support.checks import one_line, out_of_memory, seed_number, whole_number
 from ..support.kinds import short
 from ..support.tensors import check_same_items, finite_tensor, real_tensor
 
@@ -26,16 +26,27 @@ def _needs():
     return FrechetInceptionDistance, KernelInceptionDistance
 
 def _made(features, x):
-    "What the network makes of `x`, in the type of its weights, or else that of `x`, if it takes that"
+    "What the network makes of `x`, where its weights are and in their type, or else that of `x`, if it takes that"
     own = [*features.parameters(), *features.buffers()] if isinstance(features, nn.Module) else []
-    x = x.to(next((o.dtype for o in own if o.is_floating_point()), x.dtype))
-    try: return torch.as_tensor(features(x))
+    x = x.to(own[0].device if own else x.device, next((o.dtype for o in own if o.is_floating_point()), x.dtype))
+    try: return features(x)
     except RuntimeError:   # a function of a network in float32, for one
         if x.dtype != torch.float64: raise
-        return torch.as_tensor(features(x.float()))
+        return features(x.float())
+
+def _rows(features, name, x):
+    "The same as rows of numbers; `ValueError` where there are none"
+    try: made = _made(features, x)
+    except (RuntimeError, IndexError, TypeError) as e:
+        if out_of_memory(e): raise
+        raise ValueError(f'features do not take {name}, {tuple(x.shape)}: {one_line(e)}') from e
+    made = real_tensor(f'features of {name}', made, as_is=True)
+    if made.ndim < 2: raise ValueError(f'features must give (n, d), not shape {tuple(made.shape)} for {name}')
+    return made.flatten(1)
 
 def _features(features, **named):
     "What the network makes of each, float64, (n, d)"
+    if isinstance(features, type): raise ValueError(f'features must be a network or a function, not the class {features.__name__}: give {features.__name__}(…)')
     if not callable(features): raise ValueError(f'features must be a network or a function, not {short(features)}')
     named, out = {k: real_tensor(k, x) for k, x in named.items()}, []
     check_same_items(named)
@@ -43,7 +54,7 @@ def _features(features, **named):
         for name, x in named.items():
             x = finite_tensor(name, x).to(torch.float64 if x.dtype == torch.float64 else torch.float32)
             if x.ndim < 2 or len(x) < 2: raise ValueError(f'{name} must be at least 2 items, (n, …), not {tuple(x.shape)}')
-            made = torch.cat([_made(features, part).flatten(1) for part in x.split(1000)])
+            made = torch.cat([_rows(features, name, part) for part in x.split(1000)])
             if not made.shape[1]: raise ValueError(f'features must give at least one number for each of {name}')
             if len(made) != len(x): raise ValueError(f'features must give a row per item, but gave {len(made)} for {len(x)}')
             out.append(made := finite_tensor(f'features of {name}', made))
@@ -61,7 +72,7 @@ def _as_they_are(d):
 # %% ../../nbs/measures/03_features.ipynb #904807eb
 def fid(x,         # samples, (n, …), as `features` takes them
         real,      # real items, (m, …)
-        features,  # a network or function, (n, …) to (n, d), d ≥ 1; `nn.Identity()`: the numbers themselves
+        features,  # a network on any device, or a function, (n, …) to (n, d), d ≥ 1; `nn.Identity()`: the numbers themselves
        ) -> float: # ≥ 0; 0 where means and covariances agree
     "Fréchet distance between features (1); `ValueError` unless there are more items than features"
     distance, _ = _needs()

@@ -118,7 +118,10 @@ def neighbours(x,       # samples, (n, d), n > k
     k = whole_number('k', k, 1)
     return _neighbours(x, real, _radii(real, k), k)
 
-def _centred(x, *others): return [o - others[0].mean(0) for o in (x, *others)]
+def _centred(x, real):
+    "Both less the median of the real items, which a stray does not move; far from 0 the digits of squares run out"
+    middle = np.median(real, 0)
+    return x - middle, real - middle
 
 # %% ../../nbs/measures/00_two_samples.ipynb #1202429c
 def nearest_ratio(x,             # samples, (n, d)
@@ -157,23 +160,28 @@ def _ratio(x, real, most, seed=0):
     return _over(_nearest(_some(x, most, seed), real), _nearest(real[own], real, own))
 
 # %% ../../nbs/measures/00_two_samples.ipynb #6e811074
-def two_sample_test(x,          # samples, (n, d), n ≥ 4
-                    real,       # real items, (m, d), m ≥ 4
+def two_sample_test(x,          # samples, (n, d), n ≥ 10
+                    real,       # real items, (m, d), m ≥ 10
                     seed:int=0, # of the halves and the forest, ≥ 0
                    ) -> float:  # in [0, 1]; 0.5: cannot tell, 1: always right
     "Accuracy of a classifier that tells samples from real items, on items that it has not seen"
     (x, real), seed = _matrices(x=x, real=real), seed_number(seed)
     n = min(len(x), len(real))
-    if n < 4: raise ValueError(f'x and real must have at least 4 rows each, not {len(x)} and {len(real)}')
+    if n < 10: raise ValueError(f'x and real must have at least 10 rows each, not {len(x)} and {len(real)}')
     from sklearn.ensemble import ExtraTreesClassifier
-    mean, std = real.mean(0), real.std(0)
-    rows = np.concatenate([_some(x, n, seed), _some(real, n, seed)]) - mean
-    rows = (rows/np.where(std > 0, std, 1)).clip(-1e38, 1e38)   # trees work in float32
+    rows = _clipped(np.concatenate([_some(x, n, seed), _some(real, n, seed)]), real)
     rng, is_real = np.random.default_rng(seed), np.arange(2*n) >= n
     fold = np.concatenate([rng.permutation(n)%2, rng.permutation(n)%2])
     right = [_forest(ExtraTreesClassifier, seed).fit(rows[fold != i], is_real[fold != i])
              .predict(rows[fold == i]) == is_real[fold == i] for i in (0, 1)]
     return float(np.concatenate(right).mean())
+
+def _clipped(rows, real, share=.01, far=3):
+    "Thresholds are drawn between the lowest and the highest number, and a stray would leave none between the others"
+    low, high = np.quantile(real, [share, 1 - share], axis=0)
+    low, high = np.where(low < high, (low, high), (real.min(0), real.max(0)))
+    rows = (rows - low)/np.where(low < high, high - low, 1)
+    return rows.clip(*np.where(low < high, [[-far], [1 + far]], [[-1e38], [1e38]]))   # trees work in float32
 
 def _forest(kind, seed): return kind(40, min_samples_leaf=5, random_state=seed % 2**32)   # all that it takes
 
@@ -201,7 +209,7 @@ def compare(x,             # samples, (n, d), n ≥ 10
     most = rows_compared(training.shape[1], whole_number('most', most, 10))
     n = min(len(named['x']), len(named['second']), most)
     x, real, second = _matrices(**{k: _some(v, most if k == 'real' else n, seed) for k, v in named.items()})
-    radii = _radii(real - real.mean(0), 5)
+    radii = _radii(_centred(real, real)[0], 5)
     res = [_figures(o, real, radii, of, seed) for o, of in ((x, training), (second, real))]
     return {k + end: o[k] for k in res[0] for o, end in zip(res, ('', '_real')) if math.isfinite(o[k])}
 

@@ -98,10 +98,13 @@ def _seeded_states(device, seed):
                 python=random.Random(seed).getstate())
 
 @contextmanager
-def unchanged(device:torch.device): # as for `global_states`
+def unchanged(device:torch.device, # as for `global_states`
+              seed:int=None):      # ≥ 0, of what is drawn inside; None: the states are left as they are
     "Inside, anything may draw from the global generators; their states are put back at the end"
     before = global_states(device)
-    try: yield
+    try:   # by another seed: a generator with this one, as that of the noise, would give the same numbers
+        if seed is not None: _set_global_states(device, _seeded_states(device, random.Random(seed).getrandbits(62)))
+        yield
     finally: _set_global_states(device, before)
 
 # %% ../../nbs/support/04_chance.ipynb #219ec4dc

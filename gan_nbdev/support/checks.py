@@ -7,10 +7,12 @@ __all__ = ['whole_number', 'positive_number', 'finite_number', 'seed_number', 't
            'shape_words', 'drawn_words', 'warn', 'naming', 'path_of', 'readable_file', 'inside', 'check_room']
 
 # %% ../../nbs/support/00_checks.ipynb #6f9aa24b
-import math, os, re, sys, warnings
+import os, re, sys, warnings
 from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
+
+from .kinds import as_float, is_number, short
 
 # %% ../../nbs/support/00_checks.ipynb #88fb7090
 def whole_number(name:str, # what it is called, for the message
@@ -19,7 +21,7 @@ def whole_number(name:str, # what it is called, for the message
                 ) -> int:  # `n` as Python's own
     "`n` if it is a whole number of at least `low`; `ValueError` otherwise"
     if not isinstance(n, Integral) or isinstance(n, bool) or n < low:
-        raise ValueError(f'{name} must be a whole number of at least {low}, not {n!r}')
+        raise ValueError(f'{name} must be a whole number of at least {low}, not {short(n)}')
     return int(n)
 
 # %% ../../nbs/support/00_checks.ipynb #0ce74ece
@@ -27,8 +29,7 @@ def positive_number(name:str, # what it is called, for the message
                     x,        # the value to look at
                    ) -> float: # `x` as Python's own
     "`x` if it is a finite number above 0; `ValueError` otherwise"
-    if not isinstance(x, Real) or isinstance(x, bool) or not 0 < x < math.inf:
-        raise ValueError(f'{name} must be a number above 0, not {x!r}')
+    if not (is_number(x) and as_float(x) > 0): raise ValueError(f'{name} must be a number above 0, not {short(x)}')
     return int(x) if isinstance(x, Integral) else float(x)
 
 # %% ../../nbs/support/00_checks.ipynb #c03717f9
@@ -36,22 +37,21 @@ def finite_number(name:str, # what it is called, for the message
                   x,        # the value to look at
                  ) -> float: # `x` as Python's own
     "`x` if it is a finite number; `ValueError` otherwise"
-    if not isinstance(x, Real) or isinstance(x, bool) or not math.isfinite(x):
-        raise ValueError(f'{name} must be a finite number, not {x!r}')
+    if not is_number(x): raise ValueError(f'{name} must be a finite number, not {short(x)}')
     return int(x) if isinstance(x, Integral) else float(x)
 
 # %% ../../nbs/support/00_checks.ipynb #70f28e25
 def seed_number(seed # the value to look at
                ) -> int: # the same, as Python's own
     "`seed` if torch's generators take it; `ValueError` otherwise"
-    if whole_number('seed', seed, 0) >= 2**63: raise ValueError(f'seed must be below 2**63, not {seed}')
+    if whole_number('seed', seed, 0) >= 2**63: raise ValueError(f'seed must be below 2**63, not {short(seed)}')
     return int(seed)
 
 def true_or_false(name:str, # what it is called, for the message
                   v,        # the value to look at
                  ) -> bool: # the same
     "`v` if it is one of the two, and not what Python takes for one; `ValueError` otherwise"
-    if not isinstance(v, bool): raise ValueError(f'{name} must be True or False, not {v!r}')
+    if not isinstance(v, bool): raise ValueError(f'{name} must be True or False, not {short(v)}')
     return v
 
 # %% ../../nbs/support/00_checks.ipynb #d14a786a
@@ -59,7 +59,7 @@ def one_line(error:Exception, # any exception
             ) -> str:         # at most 200 characters
     "What an exception says, on one line"
     s = ' '.join(str(error).split()) or type(error).__name__
-    return s[1:-1] if s[0] + s[-1] == '<>' else s[:200]
+    return (s[1:-1] if s[0] + s[-1] == '<>' else s)[:200]
 
 def out_of_memory(error:BaseException, # any exception
                  ) -> bool:            # or not

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['precisions', 'turns', 'thread_numbers', 'devices', 'pick_device', 'arithmetic', 'check_precision',
-           'second_library_is_exact', 'computing', 'threads_that_pay', 'by_threads', 'others_may']
+           'second_library_is_exact', 'computing', 'threads_that_pay', 'by_threads', 'others_may', 'uncast']
 
 # %% ../../nbs/support/05_devices.ipynb #fa1f1fa8
 import ctypes, os, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
@@ -47,7 +47,7 @@ def _keep_memory() -> bool: # is it so now? False without glibc, or where its us
 # %% ../../nbs/support/05_devices.ipynb #dcc80b0c
 def arithmetic(trainer,        # a `Trainer`
                once=False,     # as if each player made one step, and not k or k_g?
-              ) -> int: # floating-point operations of an iteration, to a few per cent
+              ) -> int: # floating-point operations of an iteration, about: for large images a sixth too many
     "Those of the matrix products: 2 for each weight and row, and twice that for the gradients"
     d, g = (sum(p.numel() for p in net.parameters())
             for net in (trainer.gan.discriminator, trainer.gan.generator))
@@ -123,3 +123,9 @@ def others_may():
     turns.release()
     try: yield
     finally: turns.acquire()
+
+# %% ../../nbs/support/05_devices.ipynb #ae6b39ae
+def uncast(device:torch.device # on which something is drawn
+          ) -> object: # a context manager
+    "Inside, no autocast: it is for the networks' products, not for those that make data"
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()

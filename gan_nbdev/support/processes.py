@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+from .checks import one_line, out_of_memory
+
 # %% ../../nbs/support/06_processes.ipynb #87513319
 def processes() -> int: # 1 when alone
     "How many processes train together"
@@ -44,12 +46,13 @@ def talk(send,          # a function of torch.distributed, as `all_reduce`
          x:torch.Tensor, # goes out, and then holds the answer
          *args, **kwargs # more for `send`
         ) -> torch.Tensor: # `x`
-    "Send `x`; `ConnectionError` when another process has ended"
+    "Send `x`; `ConnectionError` when another process has ended or cannot be reached"
     try: send(x, *args, **kwargs)
     except RuntimeError as e:
+        if out_of_memory(e): raise
         time.sleep(_patience)
-        raise ConnectionError('another process of this training has ended: its own message says '
-                              'why') from e
+        raise ConnectionError('another process of this training has ended, and its own message says why, '
+                              f'or it cannot be reached: {one_line(e)}') from e
     return x
 
 def mean_of_all(x:torch.Tensor # of the same shape in each process

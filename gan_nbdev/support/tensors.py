@@ -32,6 +32,12 @@ def real_tensor(name:str, # what it is called, for the message
     if x.dtype in (torch.uint8, torch.float32, torch.float64): return x
     return x.float() if x.dtype in (torch.bool, torch.float16, torch.bfloat16) else x.double()
 
+def _held(name, x, depth=64):
+    "Tensors in lists in a way that NumPy takes: those with gradients, or of a GPU"
+    if isinstance(x, torch.Tensor): return real_tensor(name, x).numpy()
+    if not depth or not isinstance(x, (list, tuple)) or not any(isinstance(o, (list, tuple, torch.Tensor)) for o in x): return x   # NumPy has 64 axes at most
+    return [_held(name, o, depth - 1) for o in x]
+
 def _array(name, x):
     "`x` as an array of real numbers"
     if type(x).__name__ == 'DataFrame':
@@ -40,6 +46,7 @@ def _array(name, x):
     if n := sum(int(m.sum()) for m in masks):
         raise ValueError(f'{name} has {n:,} masked value{"s"*(n > 1)}: fill them, as x.filled(0), or leave out their '
                          'rows, as np.ma.compress_rows(x)')
+    x = _held(name, x)
     try: a = np.asarray(x)
     except ValueError: raise ValueError(f'{name} must be rows of equal length') from None
     if a.dtype == object: raise ValueError(_objects(name, a))
@@ -50,7 +57,7 @@ def _objects(name, a):
     o = next((o for o in a.flat if not isinstance(o, Real)), None)
     if isinstance(o, (list, tuple, np.ndarray, torch.Tensor)): return f'{name} must be rows of equal length'
     if o is None and all(isinstance(o, Real) for o in a.flat):
-        return f'{name} holds its numbers as Python objects: give x.astype(float)'
+        return f'{name} holds its numbers as Python objects: give np.array({name}, float)'
     return f'{name} must hold numbers, not {short(o)}'
 
 def _check_tensor(name, x):
@@ -162,8 +169,9 @@ def class_numbers(y,           # a class, or several
     wrong = f'y must be whole numbers from 0 to {classes - 1}, not '
     try: y = y if torch.is_tensor(y) else torch.from_numpy(np.require(y, requirements=['C', 'W']))   # codes of pandas are read-only
     except (TypeError, ValueError, RuntimeError): raise ValueError(wrong + short(y)) from None
+    if not y.numel(): return y.long()
     whole = not (y.dtype.is_floating_point or y.dtype.is_complex or y.dtype == torch.bool)
-    if not whole or y.numel() and not 0 <= y.long().min() <= y.long().max() < classes:
+    if not whole or not 0 <= y.long().min() <= y.long().max() < classes:
         raise ValueError(wrong + short(y.tolist()))
     return y
 

@@ -53,10 +53,10 @@ export function view([[x0, x1], [y0, y1]], w, h) {
 
 /** A number as people write it: three digits that matter. */
 export function short(v) {
-  if (v === null || v === undefined || !Number.isFinite(v)) return "–";
+  if (!Number.isFinite(v)) return "–";
   const a = Math.abs(v);
+  if (a !== 0 && (a < 0.001 || a >= 1e12)) return v.toExponential(1);
   if (a >= 1000) return Math.round(v).toLocaleString("en");
-  if (a !== 0 && a < 0.001) return v.toExponential(1);
   return String(Number(v.toPrecision(3)));
 }
 
@@ -69,6 +69,14 @@ export function apart(v, [lo, hi], more = 0) {
 
 /** The ends of an axis, with as many digits as it takes to tell them apart. */
 export const ticks = (lo, hi) => [lo, hi].map((v) => apart(v, [lo, hi]));
+
+/** The same, of up to six characters where these tell them apart. */
+export function brief(ends) {
+  const [all, few] = [ticks(...ends), ends.map((v) => v && v.toExponential(1).replace("+", ""))].map((o) =>
+    o.map(String),
+  );
+  return all.some((o) => o.length > 6) && few[0] !== few[1] ? few : all;
+}
 
 /** The arrays of a message: `parts` are [name, type, shape], the buffers in the same order. */
 export function unpack(parts, buffers) {
@@ -88,11 +96,10 @@ export function rgb(colour) {
 }
 
 /** A picture as large as fits into a place, in its middle, as wide as it is. */
-export function fitted([hh, ww], w, hgt) {
-  const f = Math.min(w / ww, hgt / hh);
-  return [(w - f * ww) / 2, (hgt - f * hh) / 2, f * ww, f * hh];
-}
+export const fitted = ([hh, ww], w, hgt, f = Math.min(w / ww, hgt / hh)) =>
+  [w - f * ww, hgt - f * hh, 2 * f * ww, 2 * f * hh].map((o) => o / 2);
 
+const kinds = { images: "Images", series: "Series", line: "Line" };
 const axisNames = (own, box) => (own.length ? own : ["x₁", "x₂"].slice(0, box.length));
 const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -107,7 +114,7 @@ function h(what, ...inside) {
   for (const [k, v] of Object.entries(attrs)) {
     if (k.startsWith("on")) e.addEventListener(k.slice(2), v);
     else if (v === true) e.setAttribute(k, "");
-    else if (v !== false && v !== null && v !== undefined) e.setAttribute(k, v);
+    else if (v !== false && (v ?? null) !== null) e.setAttribute(k, v);
   }
   // JupyterLab looks at the focused element first: D D on a button would delete the cell.
   if (/^(button|select|input|canvas|summary|pre)$/.test(tag)) e.dataset.lmSuppressShortcuts = "true";
@@ -144,9 +151,7 @@ function copied(label) {
 }
 
 /** New words only where they are other words: a screen reader reads each change, and a selection is lost. */
-function put(e, text) {
-  if (e.textContent !== text) e.textContent = text;
-}
+const put = (e, text) => e.textContent === text || (e.textContent = text);
 
 // ---- painting
 
@@ -205,14 +210,11 @@ function pixels(v, [hh, ww, colours]) {
 /** The first `n` pictures of an array, made once. */
 function pictures(all, n, shape) {
   const dim = shape.reduce((a, b) => a * b);
-  const make = () => Array.from({ length: n }, (_, i) => pixels(all.subarray(i * dim, (i + 1) * dim), shape));
-  return kept(all, `pictures ${n}`, make);
+  const one = (_, i) => pixels(all.subarray(i * dim, (i + 1) * dim), shape);
+  return kept(all, `pictures ${n}`, () => Array.from({ length: n }, one));
 }
 
-function segment(g, x0, y0, x1, y1) {
-  g.moveTo(x0, y0);
-  g.lineTo(x1, y1);
-}
+const segment = (g, x0, y0, x1, y1) => (g.moveTo(x0, y0), g.lineTo(x1, y1));
 
 /** Draws on a canvas, which is sharp on every screen and empty at first, in the colours of `ink`. */
 class Pen {
@@ -251,6 +253,12 @@ class Pen {
     this.g.fillRect(x, y, w, hgt);
   }
 
+  /** How wide the widest of these words is. */
+  width(all, size = 11) {
+    this.g.font = `${size}px sans-serif`;
+    return Math.max(...all.map((o) => this.g.measureText(o).width));
+  }
+
   text(words, x, y, { size = 11, align = "left", bold = "", rim = null } = {}) {
     const { g, c } = this;
     Object.assign(g, { font: `${bold} ${size}px sans-serif`, textAlign: align, fillStyle: c.text });
@@ -282,8 +290,8 @@ class Pen {
     const { canvas } = this.g;
     const of = [xy, this.c, canvas.width, canvas.height, v.x(0), v.x(1), v.y(0), v.y(1), ...how];
     const layer = renewed(canvas, of, (c) => {
-      Object.assign(c, { width: canvas.width, height: canvas.height });
       const own = Object.assign(Object.create(this), { g: c.getContext("2d") });
+      Object.assign(c, { width: canvas.width, height: canvas.height });
       own.g.setTransform(this.g.getTransform());
       own.dots(v, xy, ...how);
     });
@@ -355,7 +363,11 @@ class Pen {
     const along = (name, [lo, hi], long, y) => {
       const [low, high] = ticks(lo, hi);
       this.text(low, names.length > 1 ? 18 : 4, y, { rim: this.c.ground }); // the corner is of neither
-      this.text(name, long / 2, y, { align: "center", rim: this.c.ground });
+      const room = long - 2 * Math.max(18 + this.width([low]), 4 + this.width([high])) - 12;
+      let whole = name.length;
+      while (whole > 1 && this.width([name.slice(0, whole)]) > room) whole--;
+      const cut = whole < name.length ? `${name.slice(0, whole - 1)}…` : name;
+      this.text(cut, long / 2, y, { align: "center", rim: this.c.ground });
       this.text(high, long - 4, y, { align: "right", rim: this.c.ground });
     };
     along(names[0], box[0], this.w, this.h - 5);
@@ -370,14 +382,12 @@ class Pen {
 
 // ---- a window
 
-let windows = 0;
-
 /** In the theme's colours, painted again when its size or the theme changes. */
 class Frame {
   constructor(model, name, label) {
     this.model = model;
     this.fixed = model.get("fixed");
-    this.id = ++windows;
+    this.id = Math.random().toString(36).slice(2); // a page may hold several modules, so none can count
     this.root = h(`div.gan-lab${name}`, { role: "region", "aria-label": label });
     this.ink = new Ink(this.root, this.fixed.palette);
     this.lost = alarm("The kernel does not answer: it is busy, or was restarted; then run this cell again.");
@@ -392,13 +402,21 @@ class Frame {
 
   enter(el) {
     el.append(this.root);
-    const again = () => this.repaintAll();
-    const watch = new ResizeObserver(again);
+    const watch = new ResizeObserver(() => {
+      this.rest(); // it has come to the page, or left it, or is of another size
+      if (!this.root.isConnected) return;
+      const theme = new MutationObserver(() => ((this.ink.at = -1e9), this.repaintAll()));
+      theme.observe(document.body, { attributes: true });
+      const timer = setInterval(() => this.pulse(), 2000);
+      this.rest = () => (theme.disconnect(), clearInterval(timer));
+      this.repaintAll();
+    });
     watch.observe(this.root);
-    const theme = new MutationObserver(() => ((this.ink.at = -1e9), again()));
-    theme.observe(document.body, { attributes: true });
-    this.last.push(() => [watch, theme].forEach((o) => o.disconnect()));
+    this.last.push(() => (watch.disconnect(), this.rest()));
   }
+
+  rest() {}
+  pulse() {}
 
   close() {
     this.closed = true;

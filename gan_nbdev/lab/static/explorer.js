@@ -4,19 +4,16 @@
 // ---- what computes
 
 /** The bar under (px, py) in a graph of `n` bars, `w` × `hgt` pixels, and the value there. */
-export function bar(px, py, w, hgt, n, [lo, hi]) {
-  return [clamp(Math.floor((px / w) * n), 0, n - 1), clamp(hi - (py / hgt) * (hi - lo), lo, hi)];
-}
+export const bar = (px, py, w, hgt, n, [lo, hi]) => [
+  clamp(Math.floor((px / w) * n), 0, n - 1),
+  clamp(hi - (py / hgt) * (hi - lo), lo, hi),
+];
 
 /** Where a walk is after `ms`: to B and back, slower at both ends. */
-export function sway(ms, whole = 4000) {
-  return (1 - Math.cos((Math.PI * ms) / whole)) / 2;
-}
+export const sway = (ms, whole = 4000) => (1 - Math.cos((Math.PI * ms) / whole)) / 2;
 
 /** When such a walk is at `t` on its way to B. */
-export function since(t, whole = 4000) {
-  return (Math.acos(1 - 2 * clamp(t, 0, 1)) * whole) / Math.PI;
-}
+export const since = (t, whole = 4000) => (Math.acos(1 - 2 * clamp(t, 0, 1)) * whole) / Math.PI;
 
 /** `queue` and one more wish, which takes the place of the last if that is out of date now. */
 export function wish(queue, one) {
@@ -89,12 +86,9 @@ class App extends Frame {
   /** At most 25 wishes a second, and never more than three without an answer. */
   flush() {
     clearTimeout(this.later);
-    if (this.closed || !this.queue.length) return;
+    if (this.closed || !this.queue.length || this.open > 2) return; // an answer goes on with it
     const wait = this.sentAt + 40 - performance.now();
-    if (wait > 0 || this.open > 2) {
-      this.later = setTimeout(() => this.flush(), Math.max(wait, 40));
-      return;
-    }
+    if (wait > 0) return (this.later = setTimeout(() => this.flush(), wait));
     const mute = () => (this.lost.hidden = false);
     try {
       this.model.send(this.queue.shift());
@@ -154,7 +148,7 @@ class App extends Frame {
     this.which = field("Number of z to change", "which", f.dim, choose, { min: 1, value: 1, onchange });
     const [min, max] = f.coordinate;
     this.one = slider("Its value", "one", (v) => this.put(this.chosen, v), { min, max });
-    this.value = h("output.ge-value");
+    this.value = h("span.ge-value");
     const [code, copy] = copied("Code of this place");
     this.code = code;
     this.codeBox = h("details.gl-fold", { ontoggle: () => this.sync() }, h("summary", "Show me the code"), copy, code);
@@ -208,15 +202,10 @@ class App extends Frame {
     return h("div.ge-keys", ...Object.entries(all).map(one));
   }
 
-  padTitle() {
-    if (this.fixed.dim === 1) return "All of the noise";
-    return this.flat ? "The plane of noise" : "A plane through z";
-  }
+  padTitle = () => (this.fixed.dim === 1 ? "All of the noise" : this.flat ? "The plane of noise" : "A plane through z");
 
   /** Does the plane tell what D says? Then its middle is ½. */
-  padAnswers() {
-    return this.fixed.judged && this.fixed.kind !== "line";
-  }
+  padAnswers = () => this.fixed.judged && this.fixed.kind !== "line";
 
   padHint() {
     const { kind, dim } = this.fixed;
@@ -234,19 +223,21 @@ class App extends Frame {
       act(e.clientX - r.left, e.clientY - r.top, r.width, r.height);
     };
     canvas.addEventListener("pointerdown", (e) => {
+      if (e.button || this.held) return;
       canvas.setPointerCapture(e.pointerId);
-      this.held = canvas;
+      this.held = String(e.pointerId); // which may be 0
       go(e);
     });
-    canvas.addEventListener("pointermove", (e) => this.held === canvas && go(e));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.held = null));
+    const held = (act) => (e) => this.held === String(e.pointerId) && act(e);
+    canvas.addEventListener("pointermove", held(go));
+    for (const end of ["pointerup", "pointercancel"])
+      canvas.addEventListener(
+        end,
+        held(() => (this.held = null)),
+      );
   }
 
-  key(e, to, act) {
-    if (!to) return;
-    e.preventDefault();
-    act(to);
-  }
+  key = (e, to, act) => to && (e.preventDefault(), act(to));
 
   barKey(e) {
     const [lo, hi] = this.fixed.coordinate;
@@ -260,13 +251,11 @@ class App extends Frame {
 
   // -- what the user does
 
-  here() {
-    return this.hand || (this.flat ? [this.now.z[0], this.now.z[1] || 0] : this.now.at);
-  }
+  here = () => this.hand || (this.flat ? [this.now.z[0], this.now.z[1] || 0] : this.now.at);
 
   at(at) {
     const [lo, hi] = this.fixed.pad;
-    this.hand = at.map((v) => Number(clamp(v, lo, hi).toFixed(4)));
+    this.hand = at.map((v) => Number(clamp(v, lo, hi).toPrecision(6)));
     this.ask("pad", { at: this.hand });
     this.repaint();
   }
@@ -279,7 +268,7 @@ class App extends Frame {
   }
 
   put(i, value) {
-    this.now.z[i] = Number(value.toFixed(3));
+    this.now.z[i] = Number(value.toPrecision(6));
     this.ask("set", { i, value: this.now.z[i] });
     this.choose(i);
   }
@@ -289,7 +278,8 @@ class App extends Frame {
     this.playing.textContent = on ? "❚❚ Stop" : "▶ Walk";
     this.start = on ? performance.now() - since(Number(this.walk.value)) : null;
     const go = () => {
-      if (!this.start || this.closed || !this.root.isConnected) return;
+      if (!this.root.isConnected) this.play(false); // and its window may come back
+      if (!this.start || this.closed) return;
       this.walk.value = sway(performance.now() - this.start);
       if (!this.queue.length) this.ask("walk", { t: Number(Number(this.walk.value).toFixed(3)) });
       requestAnimationFrame(go);
@@ -338,12 +328,12 @@ class App extends Frame {
     const row = (all) => all.map(([k, v]) => `${k} ${v}`).join(", ");
     if (words.length) return `x: ${row(words)}${near.length ? `\nnearest real item: ${row(near)}` : ""}`;
     const more = this.fixed.shape[0] > values.length ? ", …" : "";
-    return values.length ? `x = (${values.map(short).join(", ")}${more})` : "";
+    return values.length ? `x = (${values.join(", ")}${more})` : "";
   }
 
   coordinate() {
     const v = this.now.z[this.chosen];
-    const text = `z${this.chosen + 1} = ${v.toFixed(2)}`;
+    const text = `z${this.chosen + 1} = ${apart(v, this.fixed.coordinate, 1)}`;
     if (document.activeElement !== this.which) this.which.value = this.chosen + 1;
     if (document.activeElement !== this.one) this.one.value = v;
     this.value.textContent = text;
@@ -352,7 +342,6 @@ class App extends Frame {
   }
 
   paint() {
-    const kinds = { series: "Series", line: "Line", images: "Images" };
     const p = new Pen(this.fake, this.ink);
     if (this.images || this.fixed.box) this[`paint${kinds[this.fixed.kind] || "Plane"}`](p, this.item);
     this.paintPad();

@@ -28,10 +28,8 @@ export function unfold(parts, bytes) {
 }
 
 /** The cell of `cells` along an axis from `low` to `high` that holds `x`, or -1. */
-export function cell(x, [low, high], cells) {
-  const i = Math.floor(((x - low) / (high - low)) * cells);
-  return i >= 0 && i < cells ? i : -1;
-}
+export const cell = (x, [low, high], cells) =>
+  x >= low && x < high ? Math.min(Math.floor(((x - low) / (high - low)) * cells), cells - 1) : -1;
 
 // ---- in the kernel's place
 
@@ -46,15 +44,9 @@ export class Reel {
     this.tell({});
   }
 
-  get(name) {
-    return this[name];
-  }
-  on(what, f) {
-    this.heard[what] = f;
-  }
-  off(what) {
-    delete this.heard[what];
-  }
+  get = (name) => this[name];
+  on = (what, f) => (this.heard[what] = f);
+  off = (what) => delete this.heard[what];
 
   tell(news) {
     const { iterations, said } = this.info;
@@ -74,7 +66,7 @@ export class Reel {
 
   show(i) {
     this.i = i;
-    this.emit({ do: "frame", iteration: this.info.iterations[i] }, this.info.frame, i);
+    this.emit({ do: "frame", iteration: this.info.iterations[i], critic: this.info.critic?.[i] }, this.info.frame, i);
     this.tell({});
   }
 
@@ -98,9 +90,7 @@ export class Reel {
   }
 
   /** Is anything known of what D says? */
-  answers() {
-    return !this.info.scene.critic && !!(this.arrays.heat || this.arrays.answers);
-  }
+  answers = () => !this.info.critic?.[this.i] && !!(this.arrays.heat || this.arrays.answers);
 
   roll() {
     clearInterval(this.clock);
@@ -128,14 +118,11 @@ export class Reel {
 
 /** A curve whose future is pale, and whose title tells the moment that is shown. */
 class Passing extends Curve {
-  until(x) {
-    return x.filter((o) => o <= this.app.moment).length - 1;
-  }
+  until = (x) => x.filter((o) => o <= this.app.moment).length - 1;
 
   lines(p) {
     super.lines(p);
-    const x = this.X(this.app.moment);
-    const foot = p.h - 12;
+    const [x, foot] = [this.X(this.app.moment), p.h - 12];
     p.g.globalAlpha = 0.7;
     p.box(p.c.ground, x, 5, p.w - 4 - x, foot - 6);
     p.line(p.c.text, 1, (g) => segment(g, x, 4, x, foot));
@@ -153,20 +140,18 @@ class Player extends App {
     const speeds = Object.entries({ 4: "half speed", 8: "normal speed", 16: "double speed" });
     const toggle = () => this.send(this.state.playing ? "pause" : "play");
     this.play = button("", "play", "", toggle, { main: "gl-main-button" });
-    const begin = () => {
-      toggle();
-      this.play.focus();
-    };
+    const begin = () => (toggle(), this.play.focus());
     this.big = button("▶", null, null, begin, { main: "gl-big", "aria-label": "Play the run" });
     this.speed = select("Speed", "speed", speeds, (speed) => this.send("speed", { speed }));
     const range = { max: this.state.moments.length - 1, step: 1 };
     this.time = slider("Time", "rewind", (i) => this.send("rewind", { iteration: this.state.moments[i] }), range);
-    this.when = h("output.gl-when");
+    this.when = h("span.gl-when");
     this.said = h("ul.gl-said", { "aria-label": "Diagnosis" });
     this.plots = this.fixed.curves.map((c) => new Passing(this, c));
     this.places = h("div.gl-stages", stage.el);
     stage.canvas.after(this.big);
     stage.hint = () => (this.model.answers() ? "Point at the picture to read off D." : "");
+    stage.walked = ({ D }) => (D === undefined ? stage.hint() : `D of this fake  ${short(D)}`);
     put(stage.readout, stage.hint());
     this.root.append(
       h("div.gl-bar", { role: "toolbar", "aria-label": "Film" }, this.play, this.time, this.when, this.speed),
@@ -192,11 +177,10 @@ class Player extends App {
     super.message(m, buffers);
     const [stage] = this.stages;
     if (m.do === "frame") {
+      if (!this.root.isConnected) this.send("pause"); // or the clock would run on after the film has left
       this.moment = m.iteration;
       this.repaintCurves();
       if (stage.spot) stage.probe(stage.spot);
-    } else if (m.do === "at" && stage.noisy()) {
-      put(stage.readout, m.D === undefined ? stage.hint() : `D of this fake  ${short(m.D)}`);
     }
   }
 
@@ -225,8 +209,8 @@ class Player extends App {
 /** Hide the picture of `size` in the output before this one, which stands there for pages without scripts. */
 function hidePicture(place, size) {
   const output = place.closest(".jp-OutputArea-child, .output_area, .cell-output");
-  const before = output && output.previousElementSibling,
-    img = before && before.querySelector("img");
+  const before = output?.previousElementSibling;
+  const img = before?.querySelector("img");
   if (!img) return;
   const hide = () => {
     if (img.naturalWidth === size[0] && img.naturalHeight === size[1]) before.style.display = "none";
@@ -237,8 +221,8 @@ function hidePicture(place, size) {
 
 /** What the page holds: JSON, a zero, and the numbers. */
 export function open(bytes) {
-  const zero = bytes.indexOf(0),
-    info = JSON.parse(new TextDecoder().decode(bytes.subarray(0, zero)));
+  const zero = bytes.indexOf(0);
+  const info = JSON.parse(new TextDecoder().decode(bytes.subarray(0, zero)));
   return [info, unfold(info.parts, bytes.subarray(zero + 1))];
 }
 

@@ -4,15 +4,10 @@
 // ---- what computes
 
 /** An arrow's length in pixels: in proportion while short, never more than `most`. */
-export function reach(length, scale, most = 26) {
-  const s = length * scale;
-  return (most * s) / (1 + s);
-}
+export const reach = (length, scale, most = 26) => (most * length * scale) / (1 + length * scale);
 
 /** The opacity of a mesh that holds 1 / `meshes` of the fakes, by its area in pixels. */
-export function density(area, meshes, whole) {
-  return clamp((0.05 * whole) / (meshes * Math.max(area, 1e-6)), 0.04, 0.75);
-}
+export const density = (area, meshes, all) => clamp((0.05 * all) / (meshes * Math.max(area, 1e-6)), 0.04, 0.75);
 
 /** The ends of an axis: those of `limits`; else bounds of all finite numbers, with a little room, but not across 0. */
 export function bounds(series, [least, most] = []) {
@@ -41,26 +36,21 @@ export function spread(v, k) {
 }
 
 /** Where fakes lie in a picture, which they share with the items nearest to them: the left edge and the side, pixels. */
-export function square(w, hgt, near) {
-  const side = Math.min(near ? w / 2 - 4 : w, hgt);
-  return [near ? 0 : (w - side) / 2, side];
-}
+export const square = (w, hgt, near, side = Math.min(near ? w / 2 - 4 : w, hgt)) => [near ? 0 : (w - side) / 2, side];
 
 /** The index of the number in `sorted` that is nearest to `v`. */
-export function nearest(sorted, v) {
-  return sorted.reduce((best, o, i) => (Math.abs(o - v) < Math.abs(sorted[best] - v) ? i : best), 0);
-}
+export const nearest = (sorted, v) =>
+  sorted.reduce((best, o, i) => (Math.abs(o - v) < Math.abs(sorted[best] - v) ? i : best), 0);
 
-/** A number that changes: always as wide. */
+/** A number that changes: always as wide, as long as it is of a usual size. */
 export function steady(v) {
-  return v.toFixed(Math.abs(v) < 0.1 ? 3 : 2).replace(/^-(0\.0+)$/, "$1");
+  const a = Math.abs(v);
+  return a && (a < 0.001 || a >= 1e4) ? short(v) : v.toFixed(a < 0.1 ? 3 : 2);
 }
 
 /** What D's answer means, in words. */
-export function verdict(p) {
-  if (p > 0.55) return "D bets on data here.";
-  return p < 0.45 ? "D bets on fakes here." : "D cannot tell data from fakes here.";
-}
+export const verdict = (p) =>
+  p < 0.45 ? "D bets on fakes here." : `D ${p > 0.55 ? "bets on data" : "cannot tell data from fakes"} here.`;
 
 /** Histograms of data and fakes, and D, as lines. */
 function figure1(p, f, on, small) {
@@ -110,7 +100,7 @@ class Stage {
         if (!this.app.drawing) return this.probe(place(e));
         if (e.button || this.stroke) return;
         c.setPointerCapture(e.pointerId);
-        this.stroke = [place(e)];
+        Object.assign(this, { stroke: [place(e)], finger: e.pointerId });
         e.preventDefault();
       },
       pointermove: (e) => {
@@ -122,16 +112,10 @@ class Stage {
         if (this.stroke) this.app.send("stroke", { points: this.stroke });
         this.stroke = null;
       },
-      pointercancel: () => {
-        this.stroke = null;
-        this.app.repaint();
-      },
+      pointercancel: () => this.app.repaint((this.stroke = null)),
       pointerleave: (e) => {
         if (!this.stroke && e.pointerType !== "touch") this.probe(null); // what a finger has asked for stays
       },
-      // with the keyboard, what is read off is spoken
-      focus: () => this.readout.setAttribute("aria-live", "polite"),
-      blur: () => this.readout.setAttribute("aria-live", "off"),
       keydown: (e) => {
         const step = steps[e.key];
         if (!step || !this.scene) return;
@@ -140,18 +124,22 @@ class Stage {
         this.probe(this.box().map(([a, b], i) => clamp(at[i] + (step[i] * (b - a)) / 40, a, b)));
       },
     };
-    for (const [what, act] of Object.entries(on)) c.addEventListener(what, act);
+    const other = (e) => this.stroke && (e.pointerId ?? this.finger) !== this.finger;
+    for (const [what, act] of Object.entries(on)) c.addEventListener(what, (e) => other(e) || act(e));
+    this.spoken(c);
+  }
+
+  /** What is read off on `canvas` with the keyboard is spoken. */
+  spoken(canvas) {
+    for (const [what, live] of Object.entries({ focus: "polite", blur: "off" }))
+      canvas.addEventListener(what, () => this.readout.setAttribute("aria-live", live));
   }
 
   probe(spot) {
     this.spot = spot;
     this.app.repaint();
     clearTimeout(this.later);
-    if (!spot) {
-      this.at = null;
-      put(this.readout, this.hint());
-      return;
-    }
+    if (!spot) return put(this.readout, this.hint(), (this.at = null));
     const ask = () => {
       this.asked = performance.now();
       this.app.send("at", { who: this.who, x: this.spot || spot });
@@ -168,14 +156,10 @@ class Stage {
   }
 
   /** Is a place in the picture one in the noise? */
-  noisy() {
-    return this.scene && ["images", "series"].includes(this.scene.kind);
-  }
+  noisy = () => this.scene && ["images", "series"].includes(this.scene.kind);
 
   /** Is what D says no probability, but a number without a scale? */
-  critic() {
-    return !!(this.scene?.critic || this.frame?.critic);
-  }
+  critic = () => !!this.frame?.critic;
 
   /** Another scene: what was read off was of the last one. */
   begin(scene) {
@@ -190,16 +174,19 @@ class Stage {
     this.at = at;
     if (!this.spot) return;
     this.app.repaint();
-    const { kind, names = [] } = this.scene;
-    if (this.noisy()) {
-      const what = kind === "images" ? "picture" : "series";
-      return put(this.readout, `D of the ${what} at this place in the noise: ${short(at.D)}`);
-    }
+    if (at && (this.who || !this.app.tipped)) put(this.readout, this.noisy() ? this.walked(at) : this.answers(at));
+  }
+
+  walked = ({ D }) =>
+    `D of ${{ images: "the picture", series: "the series" }[this.scene.kind]} at this place in the noise: ${short(D)}`;
+
+  answers(at) {
+    const { names = [] } = this.scene;
     const words = { D: "D", star: "best D", p: "p", log_D: "log D", log_not_D: "log(1−D)", g_loss: "G's loss" };
     const read = Object.entries(words).filter(([k]) => at[k] !== undefined && at[k] !== null);
     const place = axisNames(names, this.scene.box).map((o, i) => `${o} = ${apart(this.spot[i], this.scene.box[i], 2)}`);
     const said = at.log_D === undefined ? [] : [verdict(at.D)];
-    put(this.readout, [...place, ...read.map(([k, n]) => `${n} ${short(at[k])}`), ...said].join("   "));
+    return [...place, ...read.map(([k, n]) => `${n} ${short(at[k])}`), ...said].join("   ");
   }
 
   box() {
@@ -208,9 +195,7 @@ class Stage {
     return b.length > 1 ? b : [b[0], [0, 1]];
   }
 
-  view() {
-    return view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight);
-  }
+  view = () => view(this.box(), this.canvas.clientWidth, this.canvas.clientHeight);
 
   paint() {
     const { drawing, layers: on } = this.app;
@@ -219,11 +204,11 @@ class Stage {
     const p = new Pen(this.canvas, this.app.ink);
     if (!p.w) return;
     p.box(p.c.ground, 0, 0, p.w, p.h);
-    this.scale.hidden = drawing || !(s && s.kind === "plane" && s.layers.includes("heat") && (on.heat || on.star));
+    const f = this.frame || {};
+    this.scale.hidden = drawing || s?.kind !== "plane" || !((on.heat && f.heat) || (on.star && f.star));
     if (drawing) return this.paintPad(p);
     if (!s) return;
-    const kinds = { images: "Images", series: "Series", line: "Line" };
-    this[`paint${kinds[s.kind] || "Plane"}`](p, s, this.frame || {}, on, this.view());
+    this[`paint${kinds[s.kind] || "Plane"}`](p, s, f, on, this.view());
     if (s.kind !== "images") p.axes(s.kind === "series" ? ["moment", "value"] : s.names || [], s.box);
     if (this.spot && !this.noisy()) this.cross(p);
     if (this.frame) this.describe();
@@ -318,12 +303,13 @@ class Stage {
   paintLine(p, s, f, on, v) {
     if (!f.p) return;
     const half = p.h * 0.55;
-    const answers = s.layers.includes("heat");
-    const sure = answers && !this.critic();
+    const answers = { "D dashed": on.heat && f.heat, "best D dotted": on.star && f.star };
+    const said = Object.keys(answers).filter((k) => answers[k]);
+    const sure = said.length && !this.critic();
     if (sure) p.line(p.c.guide, 0.6, (g) => segment(g, 0, half, p.w, half));
     figure1(p, f, on);
     if (sure) p.text("D = ½", 4, half - 4, { rim: p.c.ground });
-    if (answers) p.text(`D dashed${on.star && f.star ? ", best D dotted" : ""}`, 4, 14, { rim: p.c.ground });
+    p.text(said.join(", "), 4, 14, { rim: p.c.ground });
     if (!on.arrows || !f.arrows) return;
     const draw = (g) =>
       f.arrows.forEach((o, i) => {
@@ -438,11 +424,18 @@ const termsOf = (run) =>
 
 class Curve {
   constructor(app, [key, title, names, guide, hint, limits]) {
-    Object.assign(this, { app, key, title, names, guide, limits: limits || [], hint, drawn: [] });
-    this.canvas = h("canvas.gl-curve", { role: "img" });
+    Object.assign(this, { app, key, title, names, guide, limits: limits || [], hint, drawn: [], left: 40 });
+    this.canvas = h("canvas.gl-curve", { role: "img", tabindex: 0 });
     this.head = h("figcaption", { title: hint });
     this.el = h("figure.gl-plot", { "data-curve": key, "data-tip": hint }, this.head, this.canvas);
-    this.canvas.addEventListener("pointermove", (e) => this.read(e.offsetX));
+    for (const what of ["pointermove", "click"]) this.canvas.addEventListener(what, (e) => this.read(e.offsetX));
+    this.canvas.addEventListener("keydown", (e) => {
+      const [step] = steps[e.key] || [];
+      if (!step) return;
+      e.preventDefault();
+      this.read((this.px ?? this.canvas.clientWidth) + 4 * step);
+    });
+    app.stages[0].spoken(this.canvas);
   }
 
   /** The index of the point that the title tells. */
@@ -487,23 +480,21 @@ class Curve {
     this.canvas.setAttribute("aria-label", this.head.textContent);
   }
 
-  frame(p) {
-    p.line(p.c.guide, 0.5, (g) => g.rect(40, 4, p.w - 44, p.h - 16));
-  }
+  frame = (p) => p.line(p.c.guide, 0.5, (g) => g.rect(this.left, 4, p.w - 4 - this.left, p.h - 16));
 
   lines(p) {
     const all = this.drawn.flatMap((s) => s.band || [s.y]);
     const ends = bounds(this.guide === null ? all : [...all, [this.guide]], this.limits);
     const end = Math.max(1, ...this.drawn.map((s) => s.end));
-    const v = view([[0, end], ends], p.w - 44, p.h - 18);
-    const [X, Y] = [(this.X = (x) => 40 + v.x(x)), (y) => 6 + v.y(y)];
-    this.end = (px) => v.back(px - 40, 0)[0];
+    const said = brief(ends);
+    const left = (this.left = Math.max(40, 4 + Math.ceil(p.width(said, 10))));
+    const v = view([[0, end], ends], p.w - 4 - left, p.h - 18);
+    const [X, Y] = [(this.X = (x) => left + v.x(x)), (y) => 6 + v.y(y)];
+    this.end = (px) => v.back(px - left, 0)[0];
     p.g.globalAlpha = 0.75;
-    const [low, high] = ticks(...ends);
-    p.text(high, 36, 11, { size: 10, align: "right" });
-    p.text(low, 36, p.h - 12, { size: 10, align: "right" });
+    said.forEach((o, i) => p.text(o, left - 4, i ? 11 : p.h - 12, { size: 10, align: "right" }));
     p.text(`iteration ${short(end)}`, p.w - 2, p.h - 1, { size: 10, align: "right" });
-    p.text("0", 40, p.h - 1, { size: 10 });
+    p.text("0", left, p.h - 1, { size: 10 });
     this.frame(p);
     const path = (x, y, colour, width, more) =>
       p.line(colour, width, (g) => y.forEach((o, i) => g.lineTo(X(x[i]), Y(o))), more);
@@ -521,8 +512,8 @@ class Curve {
 
   /** What the curves were under the pointer. */
   read(px) {
-    const at = this.end && this.drawn.length ? this.end(px) : -1;
-    if (at < 0) return;
+    if (!this.end || !this.drawn.length) return;
+    const at = this.end((this.px = clamp(px, this.left, this.canvas.clientWidth - 4)));
     const one = ({ x, y, band, label }) => {
       const i = nearest(x, at);
       const wide = band && band[0][i] < band[1][i];
@@ -537,8 +528,8 @@ class Curve {
 class Flow {
   constructor(app) {
     this.app = app;
-    const diagram = h("div.gl-diagram");
-    diagram.innerHTML = app.fixed.diagram;
+    const diagram = h("div.gl-diagram", { style: `--gl-tip: url(#gl-tip-${app.id})` });
+    diagram.innerHTML = app.fixed.diagram.replace("gl-tip", `gl-tip-${app.id}`);
     for (const way of diagram.querySelectorAll(":is(.gl-way, .gl-back) path")) {
       const wide = way.cloneNode(); // to be hit
       wide.setAttribute("class", "gl-hit");
@@ -564,8 +555,8 @@ class Flow {
   }
 
   light(line) {
-    for (const e of this.el.querySelectorAll("[data-on]"))
-      e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(line)));
+    const on = (e) => e.classList.toggle("gl-lit", e.dataset.on.split(" ").includes(String(line)));
+    this.el.querySelectorAll("[data-on]").forEach(on);
   }
 
   /** The dashes move with the frames: an animation would have the page laid out twice as often. */
@@ -610,9 +601,7 @@ class Slow {
     this.show();
   }
 
-  clear() {
-    Object.assign(this, { log: [], at: -1, on: false, newest: null });
-  }
+  clear = () => Object.assign(this, { log: [], at: -1, on: false, newest: null });
 
   go(way) {
     const to = this.at + way;
@@ -684,7 +673,7 @@ function control(app, c) {
   const field = () => {
     const text = { type: "text", placeholder: c.text };
     const commit = () => {
-      // on Enter, or when the field is left
+      // on Enter, or when the field is left: what a script has set is no change to the browser
       if (input.dataset.editing && typed(input) !== null) send(typed(input));
       delete input.dataset.editing;
       app.sync(); // a field that was emptied says again how things stand
@@ -701,7 +690,7 @@ function control(app, c) {
       oninput();
     };
     const kind = c.text ? text : { type: "number", min: c.low, max: c.high, step: c.whole ? 1 : "any" };
-    return h("input", { id, ...kind, onchange: commit, oninput, onkeydown });
+    return h("input", { id, ...kind, onchange: commit, onblur: commit, oninput, onkeydown });
   };
   const input = c.options ? select(null, null, c.options, send, { id }) : field();
   input.dataset.name = c.name;
@@ -715,16 +704,14 @@ function control(app, c) {
 class App extends Frame {
   constructor(model, el, name = "", label = "GAN Lab") {
     super(model, name, label);
-    this.window = `${Date.now()}-${Math.random()}`;
     this.state = model.get("state");
     this.layers = { ...this.fixed.layers };
-    Object.assign(this, { sent: 0, morphStart: -1e9, curves: [], painted: [], heard: performance.now() });
+    Object.assign(this, { sent: 0, morphStart: -1e9, curves: [], painted: [] });
+    this.alive();
     this.stages = [new Stage(this, 0)];
     this.build();
     this.listen("msg:custom", (m, buffers) => this.message(m, buffers));
     this.listen("change:state", () => this.sync());
-    const timer = setInterval(() => this.pulse(), 2000);
-    this.last.push(() => clearInterval(timer));
     for (const what of ["pointerover", "focusin"]) this.root.addEventListener(what, (e) => this.explain(e.target));
     this.enter(el);
     this.sync();
@@ -741,24 +728,31 @@ class App extends Frame {
     if (["at", "hello", "ping"].includes(what)) return this.model.send({ do: what, ...args });
     this.warned = null;
     if (!["line", "layers"].includes(what)) put(this.error, ""); // what is refused again is read again
-    this.model.send({ do: what, window: this.window, count: ++this.sent, ...args });
+    this.model.send({ do: what, window: this.id, count: ++this.sent, ...args });
   }
 
   /** Is the kernel's last report older than what was asked for last? */
   late() {
-    return this.sent > ((this.state.heard || {})[this.window] || 0);
+    return this.sent > ((this.state.heard || {})[this.id] || 0);
   }
 
-  /** Ask for a sign of life, and say so when none comes. */
+  /** The kernel has said something. */
+  alive() {
+    Object.assign(this, { heard: performance.now(), unanswered: null });
+    this.lost.hidden = true;
+  }
+
+  /** Ask for a sign of life, and say so when none comes: what slept has not asked, so nobody was silent. */
   pulse() {
-    const silent = performance.now() - this.heard;
-    this.lost.hidden = silent < 7000;
-    if (silent < 1500) return;
+    const now = performance.now();
+    this.lost.hidden = !this.unanswered || now - this.unanswered < 7000;
+    if (now - this.heard < 1500) return;
+    this.unanswered ||= now;
     try {
       this.send("ping");
     } catch {
-      this.lost.hidden = false;
-    } // the connection is gone
+      this.lost.hidden = false; // the connection is gone
+    }
   }
 
   // -- building
@@ -768,7 +762,13 @@ class App extends Frame {
     const toggle = () => (this.state.playing ? this.send("pause") : this.forking("play"));
     this.play = button("", "play", "", toggle, { main: "gl-main-button" });
     this.speed = select("Speed", "speed", this.fixed.speeds, (speed) => this.send("speed", { speed }));
-    const rest = { min: 0, step: 1 };
+    const onkeydown = (e) => {
+      const way = steps[e.key];
+      if (!way) return;
+      e.preventDefault(); // the browser's step would be one iteration
+      this.slide(Number(this.time.value), way[0] + way[1]);
+    };
+    const rest = { min: 0, step: 1, onkeydown };
     this.time = slider("Time: rewind to a recorded moment", "rewind", (v) => this.slide(v), rest);
     this.when = h("span.gl-when");
     this.note = h("p.gl-note", { role: "status", "aria-live": "polite" });
@@ -864,6 +864,7 @@ class App extends Frame {
     const [stage] = this.stages;
     this.tipped = !!text;
     if (text || !stage.spot) put(stage.readout, text || stage.hint());
+    else stage.told(stage.at);
   }
 
   layerBox() {
@@ -997,9 +998,14 @@ class App extends Frame {
     this.repaint();
   }
 
-  slide(v) {
-    const at = this.state.moments[nearest(this.state.moments, v)];
+  /** To the moment nearest to `v`, or to the next one in one direction. */
+  slide(v, way = 0) {
+    const all = this.state.moments;
+    const [past, future] = [all.filter((o) => o < v).at(-1), all.find((o) => o > v)];
+    const at = way ? ((way < 0 ? past : future) ?? v) : all[nearest(all, v)];
+    if (way) this.time.value = at;
     put(this.when, `iteration ${short(at)}`);
+    this.time.setAttribute("aria-valuetext", this.when.textContent);
     clearTimeout(this.slideLater);
     this.slideLater = setTimeout(() => this.send("rewind", { iteration: at }), 40);
   }
@@ -1023,15 +1029,17 @@ class App extends Frame {
   // -- what the kernel says
 
   message(m, buffers) {
-    this.heard = performance.now();
+    this.alive();
     const arrays = m.parts ? unpack(m.parts, buffers) : {};
     const stage = this.stages[m.who || 0];
     if (m.do === "scene" && stage) {
       stage.begin({ ...m, ...arrays });
       if (!m.who && this.slow) this.slow.clear(); // its pictures were of another scene
-      this.kinds(m);
+      this.kinds();
     } else if (m.do === "frame" && stage) {
       stage.frame = { numbers: stage.frame?.numbers, ...m, ...arrays }; // which do not come in each one
+      if (m.layers) stage.scene.layers = m.layers; // the best D depends on the game
+      this.kinds();
       if (!m.who && this.slow) {
         this.slow.newest = stage.frame;
         this.slow.frame(stage.frame);
@@ -1049,15 +1057,14 @@ class App extends Frame {
     this.repaint();
   }
 
-  kinds({ kind, layers }) {
-    this.morphButton.hidden = kind !== "plane" && kind !== "table";
-    this.fixed.layer_names.forEach(([name], i) => {
-      this.layerLabels[i].hidden = !layers.includes(name);
-    });
+  kinds() {
+    const scenes = this.stages.flatMap((o) => o.scene || []);
+    this.morphButton.hidden = !scenes.some(({ kind }) => kind === "plane" || kind === "table");
+    const seen = new Set(scenes.flatMap((o) => o.layers));
+    this.fixed.layer_names.forEach(([name], i) => (this.layerLabels[i].hidden = !seen.has(name)));
   }
 
-  clock(i) {
-    const { rate } = this.state;
+  clock(i, { rate } = this.state) {
     put(this.when, `iteration ${short(i)}${rate ? `, ${short(rate)}/s` : ""}`);
   }
 
@@ -1086,7 +1093,7 @@ class App extends Frame {
 
   sync() {
     const s = (this.state = this.model.get("state"));
-    this.heard = performance.now();
+    this.alive();
     if (!s.settings) return;
     const late = this.late();
     this.toggled(s.playing);
