@@ -6,7 +6,6 @@ runs side by side, and writes games.md.
     python benchmarks/games.py [--processes 2] [GAME …]
 """
 import argparse
-import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault('GOMP_SPINCOUNT', '300')  # as gan-train does
 
 import torch
-from machine import machine, spread, table
+from machine import keep, known_in, spread, table, written
 from gan_nbdev.all import coverage, experiment, games, jsd, jsd_floor, perfect_share, ring
 
 
@@ -61,26 +60,24 @@ if __name__ == '__main__':
     parser.add_argument('--seeds', type=int, default=5)
     args = parser.parse_args()
     here = Path(__file__).parent
-    known = json.loads((here/'games.json').read_text()) if (here/'games.json').exists() else {}
     with ProcessPoolExecutor(args.processes) as pool:
         asked = {g: [pool.submit(run, g, s) for s in range(args.seeds)] for g in dict.fromkeys(['non-saturating', *args.games])}
         for g, runs in asked.items():
-            known[g] = dict(runs=[o.result() for o in runs])
-            print(g, known[g], flush=True)
-    usual = [o[3] for o in known['non-saturating']['runs']]
-    for g in asked: known[g]['beside'] = sum(usual)/len(usual)
-    (here/'games.json').write_text(json.dumps({g: known[g] for g in games if g in known}, indent=1) + '\n')
+            results = [o.result() for o in runs]
+            if g == 'non-saturating': beside = sum(o[3] for o in results)/len(results)   # it comes first
+            print(g, results, flush=True)
+            keep(here/'games.json', dict(runs=results, beside=beside), g)
+    known = known_in(here/'games.json')
     e = described('non-saturating')
     text = f"""# The games on the ring of eight Gaussians
 
 How well each game learns the ring by `gan-train ring --game NAME`, and the usual one by `--recipe points`. {e['steps']:,} iterations, m = {e['batch_size']}, seeds 0 to \
-{args.seeds - 1}, mean ± standard error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \
+{min(len(o['runs']) for o in known.values()) - 1} or more, mean ± standard error. High quality is the share of 2,500 samples within 3σ of a mode (a perfect sampler: \
 {perfect_share(2):.1%}); the JSD of a perfect sampler of so many is {jsd_floor(2500, ring()):.3f} nats. Time is that of a \
-compiled iteration, with {args.processes} runs side by side, relative to the non-saturating game.
+compiled iteration, with {args.processes} runs side by side, relative to the non-saturating game on the same day.
 
 {table(['game', 'modes of 8', 'high quality', 'JSD (nats)', 'time', 'settings of its own'],
        [row(g, known[g]) for g in games if g in known])}
-Measured on {machine()}; written by `benchmarks/games.py`.
-"""
+{written('games')}"""
     (here/'games.md').write_text(text)
     print(text)

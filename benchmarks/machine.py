@@ -19,6 +19,11 @@ def machine():
     return f'{cpu}{gpu}, Python {platform.python_version()}, torch {torch.__version__}'
 
 
+def written(by):
+    "The foot of a page whose runs are kept, and are not all of one day"
+    return f'Runs of several days and machines, whose seconds do not compare but where a page says so. Written on {machine()}, by `benchmarks/{by}.py`.\n'
+
+
 def by_turns(runs, rounds):
     """Each of `runs` (name -> function that gives ms) once a round, for `rounds` rounds.
 
@@ -46,21 +51,49 @@ def failed(lost):
     return f'\nThese failed:\n\n{"".join(lost)}'*bool(lost)
 
 
+def known_in(file):
+    "What a JSON file holds"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def put(file, known):
+    "Write a JSON file; a kill leaves the old one or the new one"
+    new = file.with_suffix('.new')
+    new.write_text(json.dumps(known, indent=1) + '\n')
+    new.replace(file)
+
+
+def keep(file, found, *where):
+    "`found` at that place of a JSON file, as that is by now"
+    known = known_in(file)
+    *path, last = where
+    of = known
+    for k in path: of = of.setdefault(k, {})
+    of[last] = found
+    put(file, known)
+
+
 def by_seed(file, run, cases, seeds, processes):
     """What `run(*case, seed)` gives, by the case's words and the seed; each run is in `file` as soon as it is done.
 
-    Those that are there are only read, so what was interrupted goes on.
+    Those that are there are only read, so what was interrupted goes on; a run that fails costs no other.
     """
-    known = json.loads(file.read_text()) if file.exists() else {}
+    known = known_in(file)
     todo = [(*case, s) for s in range(seeds) for case in cases if str(s) not in known.get(' '.join(case), {})]
+    wrong = None
     with ProcessPoolExecutor(processes) as pool:
         asked = {pool.submit(run, *o): o for o in todo}
         for done in as_completed(asked):
             *case, seed = asked[done]
-            known.setdefault(' '.join(case), {})[str(seed)] = done.result()
-            print(*case, seed, done.result(), flush=True)
-            file.write_text(json.dumps(known, indent=1) + '\n')
-    return known
+            try: found = done.result()
+            except Exception as e:
+                print(*case, seed, repr(e), flush=True)
+                wrong = wrong or e
+                continue
+            print(*case, seed, found, flush=True)
+            keep(file, found, ' '.join(case), str(seed))
+    if wrong: raise wrong
+    return known_in(file)
 
 
 def report(path, head, parts):

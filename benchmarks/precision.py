@@ -109,7 +109,7 @@ def mnist_by_precision(every=2000, goals=(150, 200, 225)):
     real = task.x[:10_000]
     ceiling = parzen(real, test, parzen_sigma(real, valid))
     return ('## MNIST: the recipe for larger images\n\n'
-            '`--recipe images`; MNIST has one of its own, measured in table1.md. '
+            '`--recipe images`, samples of the last weights; the command samples from an average, which is not measured here. MNIST has a recipe of its own, measured in table1.md. '
             f'Parzen-window log-likelihood in nats after {steps:,} iterations (one run each; ± is over the test '
             'images; JAX, which keeps no running statistics, samples by those of the fakes), '
             'seconds of training, and the seconds (iterations) after which a figure was first '

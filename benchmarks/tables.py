@@ -42,7 +42,9 @@ if __name__ == '__main__':
     text = f"""# A small table
 
 How well a small table is learned: 178 wines, conditional on the grower. {steps:,} iterations, m = 64, seeds 0 to 4, mean ± standard
-error; 2,500 samples. The last column is for a second set of real wines (obeyed: each wine judged by the others).
+error. Obeyed is of 2,500 samples, beside each wine judged by the others; the other figures are of 89 samples beside 89 wines, and those
+of real items of the one half of the wines beside the other. G has learned from both halves, so a good copy comes nearer to a half than
+the other half does: figures better than those of real items are no proof of quality.
 
 {as_markdown(['figure', 'recipe for tables (R1)', 'recipe for points', 'real'], rows)}
 Measured on {machine()}; written by `benchmarks/tables.py`.

@@ -74,5 +74,5 @@ def _first_that_can(trainer, names):
             return engine, name, why
         except (ValueError, RuntimeError, AttributeError, KeyError, TypeError) as e:
             if out_of_memory(e): raise   # which says nothing of the GAN
-            why = e if isinstance(e, ValueError) else ValueError(f'only the eager engine can train this GAN: {type(e).__name__}: {one_line(e)}')
+            why = e if isinstance(e, ValueError) else ValueError(f'the {name} engine cannot train this GAN: {type(e).__name__}: {one_line(e)}')
     return None, None, why
