@@ -244,7 +244,7 @@ def main(device, out, names, keyword):
                 if not out.exists(): out.write_text(f'{head}Not measured yet: {why}.\n')
                 sys.exit(why)
         elif name in names: todo.append(part)
-    report(out, f'{head}Measured on {what}; written by `benchmarks/gpu.py`.', todo)
+    report(out, f'{head}Measured on {what}; written by `benchmarks/gpu.py`.', todo, days=False)
 
 
 def command():

@@ -3,6 +3,7 @@ import json
 import platform
 import statistics
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import date
 from pathlib import Path
 from traceback import print_exc
 
@@ -96,13 +97,14 @@ def by_seed(file, run, cases, seeds, processes):
     return known_in(file)
 
 
-def report(path, head, parts):
-    "Write a page of parts, functions that give '## title …'; a few renew theirs in the page there"
+def report(path, head, parts, days=True):
+    "Write a page of parts, functions that give '## title …', each with its day; a few renew theirs in the page there"
     old = path.read_text().split('\n## ')[1:] if path.exists() else []
     page = {o.partition('\n')[0]: o.strip() for o in old}
+    day = f'\nMeasured on {date.today()}.\n'*days
     for part in parts:
-        new = part().removeprefix('## ').strip()
-        page[new.partition('\n')[0]] = new
+        title, _, rest = part().removeprefix('## ').strip().partition('\n')
+        page[title] = f'{title}\n{day}{rest}'
         text = '\n\n'.join([head.strip(), *(f'## {o}' for o in page.values())]) + '\n'
         path.write_text(text)   # whatever comes next, this is kept
         print(text, flush=True)

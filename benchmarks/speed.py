@@ -187,7 +187,7 @@ def seeds(device='cpu', rounds=ROUNDS, sizes=(4, 16, 64), engine='compiled', sha
         rows.append([S, f'{ms:.3g}', f'{ratio["one"]:.1f}', f'{ratio["one"]/S:.2f}', f'{ratio["jax"]:.2f}' if 'jax' in runs else '–'])
         print(rows[-1], flush=True)
     return ('## Many seeds at once\n\n' f'The ring by `Ensemble`, beside one run by the {engine} '
-            'engine, and beside JAX.\n\n' + table(['members', 'ms an iteration', 'of one run',
+            'engine, and beside JAX. An ensemble takes all threads, the one run a single one.\n\n' + table(['members', 'ms an iteration', 'of one run',
                                    'of as many runs in a row', 'of as many by `jax.vmap`'], rows))
 
 
@@ -276,4 +276,5 @@ if __name__ == '__main__':
     wanted = sys.argv[1:] or ['others', 'growth', 'limit', 'seeds', 'start']
     report(here/'speed.md', '# Speed\n\n'
            f'Measured on {machine()}; written by `benchmarks/speed.py`. These machines are noisy: '
-           'compare within a table.', [globals()[name] for name in wanted])
+           "compare within a table. Other libraries take torch's or JAX's own number of threads, which is all; ours one for networks and minibatches as small as "
+           "the ring's, up to 256 units or rows, and beyond that all.", [globals()[name] for name in wanted])

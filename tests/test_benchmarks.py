@@ -166,3 +166,31 @@ def test_without_a_gpu_the_page_says_so_and_what_was_measured_stays(tmp_path):
     assert r.returncode == 1 and 'torch sees no CUDA device' in r.stderr and 'Not measured yet: torch sees no CUDA device' in text
     (tmp_path/'new/gpu.md').write_text('# Measured\n')
     assert run(tmp_path, device='cuda')[1] == '# Measured\n'
+
+# What is kept
+
+def luck(what, seed):
+    "For a process of its own"
+    if what == 'bad' and not seed: raise ValueError('no luck')
+    return [what, seed]
+
+def test_a_run_that_fails_costs_no_other_and_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    import machine
+    file = tmp_path/'runs.json'
+    machine.keep(file, 'kept', 'good', '0')
+    with pytest.raises(ValueError, match='no luck'): machine.by_seed(file, luck, [('bad',), ('good',)], 3, 1)
+    known = {'good': {'0': 'kept', '1': ['good', 1], '2': ['good', 2]}, 'bad': {'1': ['bad', 1], '2': ['bad', 2]}}
+    assert machine.known_in(file) == known
+    monkeypatch.setattr(machine.json, 'dumps', lambda *_, **__: 1/0)
+    with pytest.raises(ZeroDivisionError): machine.keep(file, 'more', 'good', '3')
+    assert machine.known_in(file) == known   # and not half of it
+
+def test_each_part_of_a_page_has_its_day(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    import machine
+    page = tmp_path/'page.md'
+    page.write_text('# Page\n\n## One\n\nMeasured on 2020-01-01.\n\nOld.\n\n## Two\n\nOld.\n')
+    machine.report(page, '# Page', [lambda: '## Two\n\nNew.'])
+    today = machine.date.today()
+    assert page.read_text() == f'# Page\n\n## One\n\nMeasured on 2020-01-01.\n\nOld.\n\n## Two\n\nMeasured on {today}.\n\nNew.\n'

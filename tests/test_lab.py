@@ -485,6 +485,7 @@ def test_measured_curves_come_back_with_their_run(session):
         def told(): return [a for what, o, a in [*heard] if what == 'curves' and o['who'] == 0 and len(a['step']) == n]
         until(told)
         return [told()[-1][k].tolist() for k in ('at', 'jsd')]
+    until(lambda: at(0)[0] == [0])   # measured before anything moves
     for i in range(1, 4): ask(s, 'step', n=5); at(5*i)
     before = at(15)
     assert before[0] == [0, 5, 10, 15]
