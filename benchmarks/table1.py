@@ -32,8 +32,8 @@ rows = {'paper': ("the paper's recipe", row('paper', ema=3500)),
         'falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', ema=3500, steps=125_000 + more)),
         'at_once': ("the paper's recipe, `--order simultaneous` as in its authors' code", row('paper', **at_once)),
         'float32': ('the same in float32, 125 epochs', row('paper', 'float32', **at_once, steps=62_500)),
-        'longer': ('the same in bf16, 400 epochs', row('paper', **at_once, steps=200_000)),
-        'longer_falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', **at_once, steps=200_000 + more)),
+        'longer': ('the same in bf16, 320 epochs', row('paper', **at_once, steps=160_000)),
+        'longer_falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', **at_once, steps=160_000 + more)),
         'own': ('our recipe on networks of the same sizes, `gan-train mnist`', row('mnist')),
         'classes': ('the same with the class told, `--classes 10`', row('mnist', classes=10))}
 ours = 'own', 'classes'   # samples of the average; of the others' it is only looked at
