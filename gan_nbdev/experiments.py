@@ -19,7 +19,7 @@ from .data import Data
 from .datasets.files import get_data, reader_of, say_which
 from .datasets.tables import table
 from .engines.choice import engines
-from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
+from .engines.parts import (altered, describe, entry_of, given_entry, makers, own_entry, part_call, part_entry,
                                      part_form, parts)
 from .networks import GAN
 from .support import kinds
@@ -273,7 +273,7 @@ def changed(self:Experiment,
             name = short_for
         part, _, rest = name.partition('.')
         if name == 'data' and not isinstance(v, (*_plain, Path)): v = get_data(v)
-        if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = entry_of(name, v), v
+        if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = given_entry(name, v), v
         elif name == 'data' and isinstance(v, (str, Path)): v = _data_entry(v)[0]
         elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)
         if rest == 'name' and isinstance(entries.get(part), dict):
@@ -540,7 +540,7 @@ def of(cls:Experiment,
     if steps is not None: v['steps'] = steps
     e, gan = cls(v), trainer.gan
     other = {k: own_entry(getattr(gan, k)) for k in ('generator', 'discriminator')
-             if not (trainer.iteration or e._begins_as(gan, trainer.data, k))}
+             if altered(getattr(gan, k)) or not (trainer.iteration or e._begins_as(gan, trainer.data, k))}
     return cls(v | other)
 
 # %% ../nbs/07_experiments.ipynb #7efb0225
