@@ -54,8 +54,9 @@ def record(self:Run) -> dict: # what JSON can write
     if hasattr(d, 'way'): data['table'] = d.way.described()
     elif names := getattr(d, 'class_names', None): data['class_names'] = [*map(str, names)]
     if t.gan.classes and hasattr(d, 'shares'): data['shares'] = d.shares.tolist()
+    hooked = dict(hooks=self.hooked) if self.hooked else {}
     return dict(format=_form, schema=_schema, experiment=self.begun.entries, story=self.story,
-                left=self.left, data=data, device=str(t.device), processes=processes(),
+                left=self.left, **hooked, data=data, device=str(t.device), processes=processes(),
                 versions=versions(t.device))
 
 def _scaling_of(data): return s if isinstance(s := getattr(data, 'scaling', None), Scaling) else None
@@ -109,9 +110,9 @@ def _load_rows(path           # from `_save_rows`
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{path} does not hold the rows of a run: {why}') from e
 
-def _texts(v):
+def _texts(v, name='class_names'):
     if isinstance(v, list) and all(isinstance(o, str) for o in v): return tuple(v)
-    raise ValueError(f'class_names must be a list of texts, not {short(v)}')
+    raise ValueError(f'{name} must be a list of texts, not {short(v)}')
 
 # %% ../nbs/09_run_folders.ipynb #e411c321
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
@@ -383,6 +384,7 @@ def _check_record(c, where):
                 raise ValueError(f'{part} must be a list of acts')
             for act in c[part]: check_act(act)
         if not isinstance(c.get('device'), str): raise ValueError('device must be a text')
+        _texts(c.get('hooks', []), 'hooks')
         described_after(Experiment(c.get('experiment')), c['story'] + c['left'])
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
@@ -598,6 +600,14 @@ def _placed(e, data):
     def rest(v): return {k: o for k, o in v.items() if k not in _places}
     return e.changed({'data': now}) if not e.is_own('data') and rest(was) == rest(now) else e
 
+def _hooked(record, source):
+    "What to say of hooks of the user's own; nothing without"
+    names = ', '.join(record.get('hooks', []))
+    return f"{source} was trained with hooks of the user's own ({names}), which no folder holds"*bool(names)
+
+def _warn_of_hooks(record, source):
+    if said := _hooked(record, source): warn(f'{said}: put them into run.trainer.hooks, or they are not called')
+
 def _warn_of_versions(record, device):
     was = record.get('versions')
     if was is None: return   # a description alone
@@ -620,6 +630,8 @@ def open(cls:Run,
     data = run_data(folder, record, data)
     run = cls(_placed(e, data), data, device=record['device'])
     _warn_of_versions(record, run.trainer.device)
+    _warn_of_hooks(record, folder)
+    run.hooked = record.get('hooks', [])
     for act in record['story']:
         if 'change' in act: run.change(act['change'])
     run.trainer.load(path)
@@ -649,6 +661,7 @@ def again(cls:Run,
     if 'device' in changes: record = {**record, 'device': None}
     run = cls(e, data, device=record.get('device'))
     _warn_of_versions(record, run.trainer.device)
+    _warn_of_hooks(record, source)
     run.plan = plan
     return run
 
@@ -663,7 +676,9 @@ def repeat(cls:Run,
            data=None, # as for `run_data`
            progress:bool=False, # show progress bars?
           ) -> Run:   # at its end
-    "Repeat a run from the start, to the bit; `ValueError` where its first weights had no seed"
+    "Repeat a run from the start, to the bit; `ValueError` where its first weights had no seed, or where hooks of the user's own trained along"
+    if said := _hooked(read_record(source), source):
+        raise ValueError(f'{said}: run = Run.again(folder), give them to run.trainer.hooks, and run.go_on()')
     run = cls.again(source, data=data)
     for who in ('generator', 'discriminator'):
         if run.begun.is_drawn(who): raise ValueError(f'{source} cannot be repeated: {who}.seed is None, not a whole number, so its first '

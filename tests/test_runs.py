@@ -496,3 +496,23 @@ def test_parts_of_ones_own_are_asked_for_where_they_can_be_given(tmp_path):
     later.save(tmp_path/'later')
     for f in (Run.open, Run.again):
         with pytest.raises(ValueError, match=r'the game \(.* which no folder holds'): f(tmp_path/'later')
+
+
+class Clamp:
+    def after_iteration(self, trainer):
+        with torch.no_grad():
+            for p in trainer.gan.discriminator.parameters(): p.clamp_(-.05, .05)
+
+
+def test_hooks_of_ones_own_are_told(tmp_path):
+    run = new()
+    run.trainer.hooks.append(Clamp())
+    run.fit(4, progress=False)
+    run.trainer.hooks.clear()   # it has done its work
+    run.fit(1, progress=False).save(folder := tmp_path/'a')
+    assert '# trainer.hooks: your own, Clamp\n' in run.code() and read_record(folder)['hooks'] == ['Clamp']
+    with pytest.raises(ValueError, match=r"a was trained with hooks of the user's own \(Clamp\), which no folder holds: run = Run.again"): Run.repeat(folder)
+    with pytest.warns(UserWarning, match=r"hooks of the user's own \(Clamp\)"): opened = Run.open(folder)
+    assert opened.record()['hooks'] == ['Clamp'] and state(opened) == state(run)
+    with pytest.warns(UserWarning, match=r"hooks of the user's own \(Clamp\)"): again = Run.again(folder)
+    assert 'hooks' not in again.record() and 'hooks' not in new().record()
