@@ -434,7 +434,9 @@ def parameters(self:Experiment,
 @patch
 def load_data(self:Experiment) -> Data: # by its `sample`, `source`, …
     "The data; `ValueError` if the entries do not fit, `FileNotFoundError` for a missing path"
-    if (data := self.given.get('data')) is not None: return data
+    if (data := self.given.get('data')) is not None:
+        if self.is_own('data') or 'own' not in entry_of('data', data): return data
+        raise ValueError(f'{data.name} has changed since it was described: describe it once more, by experiment(data)')
     self._names({}, ['data'])
     v = self._entries['data']
     try: return part_call('data', v).make({})

@@ -33,8 +33,8 @@ from .support.processes import processes, rank
 from .support.items import item_kind
 from .support.kinds import is_number, is_whole, short
 from .support.safety import umask, write_atomically
-from .support.tensors import in_pieces
-from .support.checks import one_line, path_of, warn
+from .support.tensors import class_numbers, in_pieces
+from .support.checks import one_line, path_of, warn, whole_number
 
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
@@ -44,7 +44,9 @@ def record(self:Run) -> dict: # what JSON can write
     "All that is needed to repeat the run"
     self.check_kept()
     t, d = self.trainer, self.trainer.data
-    if not hasattr(self, '_print'): self._print = fingerprint(d)   # takes a while for large data
+    if not hasattr(self, '_print'):
+        if _has_rows(self): _check_rows(d)
+        self._print = fingerprint(d)   # takes a while for large data
     data = dict(name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded),
                 fingerprint=self._print)
     if getattr(d, 'kind', 'points') != 'points': data['kind'] = d.kind
@@ -70,12 +72,18 @@ def _has_own_units(data):
 def _rows_of(data): # rows in memory
     "Tensors and facts by name, for a .safetensors file"
     s = data.scaling
-    about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
-    if hasattr(data, 'way'): about |= dict(table=data.way.described(), bounded=data.bounded)
-    else: about |= dict(kind=data.kind, span=data.span)
+    about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64, bounded=data.bounded, classes=data.classes)
+    about |= dict(table=data.way.described()) if hasattr(data, 'way') else dict(kind=data.kind, span=data.span, signed=data.signed)
     if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
     return dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), dict(rows=json.dumps(about))
+
+def _check_rows(data):
+    "`ValueError` for what was changed in place to rows that are none"
+    Samples(data.x, scale=None)
+    if data.classes is None: return
+    if data.labels.shape != (len(data),): raise ValueError(f'labels must be {len(data)}, one for each row, not of shape {tuple(data.labels.shape)}')
+    class_numbers(data.labels, data.classes)
 
 def _save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
@@ -96,15 +104,19 @@ def _load_rows(path           # from `_save_rows`
     try:
         with safe_open(path, 'pt') as f: about = json.loads(f.metadata()['rows'])
         w = load_file(path)
-        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']),
-                       labels=w.get('labels'), kind=about.get('kind'))
+        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']), kind=about.get('kind'))
+        if (y := w.get('labels')) is not None:
+            data.classes = whole_number('classes', about.get('classes', int(y.max()) + 1), 1)   # which need not all occur
+            data.labels = y
+            _check_rows(data)
         dtype = torch.float64 if about['double'] else torch.float32
         data.scaling = Scaling(w['shift'], w['factor'], dtype, data.dim)
         if about.get('span') is not None: data.span = _span(about['span'])
         if 'class_names' in about: data.class_names = _texts(about['class_names'])
         if 'table' in about:
             data = Table.of_rows(data, about['table'])
-            data.bounded = about.get('bounded') is True
+        for k in ('bounded', 'signed'):   # as they were when the rows were another's
+            if k in about: setattr(data, k, about[k] is True)
         return data
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         why = ' '.join(str(e).split())[:200]
