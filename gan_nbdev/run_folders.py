@@ -204,8 +204,8 @@ def _write_files(trainer, d, record, measured):
     save_file(_weights(trainer), d/'weights.safetensors')
     _write_history(trainer.history, d/'history.csv')
     (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
-    fake, plot = trainer.sample(1000), plot_value if 'value' in trainer.history else plot_more
-    _drawn(d/'samples.png', write_samples, fake, trainer.data)
+    plot = plot_value if 'value' in trainer.history else plot_more
+    _drawn(d/'samples.png', lambda path: write_samples(path, trainer.sample(1000), trainer.data))
     _drawn(d/'losses.png', _write_picture, lambda ax: plot_losses(trainer.history, ax))
     _drawn(d/'value.png', _write_picture, lambda ax: plot(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
@@ -222,8 +222,12 @@ def measure(self:Run) -> dict: # by name
     from gan_nbdev.metrics import metrics
     t = self.trainer
     last = {k: _mean(v[-max(len(v)//10, 1):]) for k, v in t.history.items() if len(v)}
-    return dict(iterations=self.iteration, stopped=t.stopped,
-                **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
+    try: said = metrics(t.sample(2500), t.data)
+    except Exception as e:   # no run is lost to figures that cannot be had
+        said = {}
+        warn(f'there are no figures of the samples: {type(e).__name__}: {one_line(e)}')
+    said = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in said.items()}   # as `_mean`
+    return dict(iterations=self.iteration, stopped=t.stopped, **{f'final_{k}': v for k, v in last.items()}, **said)
 
 def _check_apart(run, folder):
     file, out = run.begun['data'].get('file'), Path(folder).expanduser().resolve()

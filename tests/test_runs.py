@@ -516,3 +516,24 @@ def test_hooks_of_ones_own_are_told(tmp_path):
     assert opened.record()['hooks'] == ['Clamp'] and state(opened) == state(run)
     with pytest.warns(UserWarning, match=r"hooks of the user's own \(Clamp\)"): again = Run.again(folder)
     assert 'hooks' not in again.record() and 'hooks' not in new().record()
+
+
+def test_samples_that_overflow_lose_no_run(tmp_path):
+    huge = Samples(np.random.default_rng(0).normal(0, 1e37, (100, 2)).astype('f4'), name='huge')
+    run = Run(experiment(huge, **small)).fit(3, progress=False)
+    with torch.no_grad(): run.trainer.gan.generator[-1].bias += 1e3
+    assert not run.trainer.sample(2500).isfinite().all()
+    with pytest.warns(UserWarning, match='there are no figures of the samples: ValueError: samples must be finite, but row'): run.save(tmp_path)
+    def refuse(constant): raise AssertionError(constant)
+    said = json.loads((tmp_path/'metrics.json').read_text(), parse_constant=refuse)
+    assert said['iterations'] == 3 and 'final_value' in said and 'precision' not in said
+    assert {'weights.safetensors', 'history.csv', 'config.json', 'losses.png'} <= {p.name for p in tmp_path.iterdir()}
+    assert state(Run.open(tmp_path)) == state(run)
+
+
+def test_a_way_to_the_datas_units_that_fails_loses_no_run(tmp_path):
+    def fails(*_): raise RuntimeError('no such units')
+    own = type('Own', (Samples,), dict(items=fails))(rows.x)
+    run = new(own).fit(2, progress=False)
+    with pytest.warns(UserWarning, match='samples.png is not written: RuntimeError: no such units'): run.save(tmp_path)
+    assert (tmp_path/'config.json').is_file() and not (tmp_path/'samples.png').exists()
