@@ -39,6 +39,15 @@ from .support.checks import one_line, path_of, warn, whole_number
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
 
+def _has_rows(run): return run.begun.is_own('data') and type(run.trainer.data) in (Samples, Table)
+
+def _check_rows(data):
+    "`ValueError` for what was changed in place to rows that are none"
+    Samples(data.x, scale=None)
+    if data.classes is None: return
+    if data.labels.shape != (len(data),): raise ValueError(f'labels must be {len(data)}, one for each row, not of shape {tuple(data.labels.shape)}')
+    class_numbers(data.labels, data.classes)
+
 @patch
 def record(self:Run) -> dict: # what JSON can write
     "All that is needed to repeat the run"
@@ -77,13 +86,6 @@ def _rows_of(data): # rows in memory
     if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
     return dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), dict(rows=json.dumps(about))
-
-def _check_rows(data):
-    "`ValueError` for what was changed in place to rows that are none"
-    Samples(data.x, scale=None)
-    if data.classes is None: return
-    if data.labels.shape != (len(data),): raise ValueError(f'labels must be {len(data)}, one for each row, not of shape {tuple(data.labels.shape)}')
-    class_numbers(data.labels, data.classes)
 
 def _save_rows(data:Samples, # rows in memory
               path):        # the .safetensors file to write
@@ -295,8 +297,6 @@ def _drop_rows(self:Run, out):
     for name in _rows[_has_rows(self):]: (out/name).unlink(missing_ok=True)
 
 _rows = 'data.safetensors', 'data-before.safetensors'
-
-def _has_rows(run): return run.begun.is_own('data') and type(run.trainer.data) in (Samples, Table)
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
 class _Kept(Checkpoints):
