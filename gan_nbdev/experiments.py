@@ -19,7 +19,7 @@ from .data import Data
 from .datasets.files import get_data, reader_of, say_which
 from .datasets.tables import table
 from .engines.choice import engines
-from .engines.parts import (describe, entry_of, makers, own_entry, part_call, part_entry,
+from .engines.parts import (altered, describe, entry_of, given_entry, makers, own_entry, part_call, part_entry,
                                      part_form, parts)
 from .networks import GAN
 from .support import kinds
@@ -273,7 +273,7 @@ def changed(self:Experiment,
             name = short_for
         part, _, rest = name.partition('.')
         if name == 'data' and not isinstance(v, (*_plain, Path)): v = get_data(v)
-        if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = entry_of(name, v), v
+        if name in parts and not isinstance(v, (*_plain, Path)): v, given[name] = given_entry(name, v), v
         elif name == 'data' and isinstance(v, (str, Path)): v = _data_entry(v)[0]
         elif name in ('noise', 'd_rule', 'g_rule') and isinstance(v, str): v = dict(name=v)
         if rest == 'name' and isinstance(entries.get(part), dict):
@@ -434,7 +434,9 @@ def parameters(self:Experiment,
 @patch
 def load_data(self:Experiment) -> Data: # by its `sample`, `source`, …
     "The data; `ValueError` if the entries do not fit, `FileNotFoundError` for a missing path"
-    if (data := self.given.get('data')) is not None: return data
+    if (data := self.given.get('data')) is not None:
+        if self.is_own('data') or 'own' not in entry_of('data', data): return data
+        raise ValueError(f'{data.name} has changed since it was described: describe it once more, by experiment(data)')
     self._names({}, ['data'])
     v = self._entries['data']
     try: return part_call('data', v).make({})
@@ -540,7 +542,7 @@ def of(cls:Experiment,
     if steps is not None: v['steps'] = steps
     e, gan = cls(v), trainer.gan
     other = {k: own_entry(getattr(gan, k)) for k in ('generator', 'discriminator')
-             if not (trainer.iteration or e._begins_as(gan, trainer.data, k))}
+             if altered(getattr(gan, k)) or not (trainer.iteration or e._begins_as(gan, trainer.data, k))}
     return cls(v | other)
 
 # %% ../nbs/07_experiments.ipynb #7efb0225

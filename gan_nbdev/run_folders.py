@@ -33,18 +33,29 @@ from .support.processes import processes, rank
 from .support.items import item_kind
 from .support.kinds import is_number, is_whole, short
 from .support.safety import umask, write_atomically
-from .support.tensors import in_pieces
-from .support.checks import one_line, path_of, warn
+from .support.tensors import class_numbers, in_pieces
+from .support.checks import one_line, path_of, warn, whole_number
 
 # %% ../nbs/09_run_folders.ipynb #69255a0a
 _form, _schema = 'gan_nbdev run', 1
+
+def _has_rows(run): return run.begun.is_own('data') and type(run.trainer.data) in (Samples, Table)
+
+def _check_rows(data):
+    "`ValueError` for what was changed in place to rows that are none"
+    Samples(data.x, scale=None)
+    if data.classes is None: return
+    if data.labels.shape != (len(data),): raise ValueError(f'labels must be {len(data)}, one for each row, not of shape {tuple(data.labels.shape)}')
+    class_numbers(data.labels, data.classes)
 
 @patch
 def record(self:Run) -> dict: # what JSON can write
     "All that is needed to repeat the run"
     self.check_kept()
     t, d = self.trainer, self.trainer.data
-    if not hasattr(self, '_print'): self._print = fingerprint(d)   # takes a while for large data
+    if not hasattr(self, '_print'):
+        if _has_rows(self): _check_rows(d)
+        self._print = fingerprint(d)   # takes a while for large data
     data = dict(name=d.name, dim=d.dim, shape=list(d.shape), bounded=bool(d.bounded),
                 fingerprint=self._print)
     if getattr(d, 'kind', 'points') != 'points': data['kind'] = d.kind
@@ -54,8 +65,9 @@ def record(self:Run) -> dict: # what JSON can write
     if hasattr(d, 'way'): data['table'] = d.way.described()
     elif names := getattr(d, 'class_names', None): data['class_names'] = [*map(str, names)]
     if t.gan.classes and hasattr(d, 'shares'): data['shares'] = d.shares.tolist()
+    hooked = dict(hooks=self.hooked) if self.hooked else {}
     return dict(format=_form, schema=_schema, experiment=self.begun.entries, story=self.story,
-                left=self.left, data=data, device=str(t.device), processes=processes(),
+                left=self.left, **hooked, data=data, device=str(t.device), processes=processes(),
                 versions=versions(t.device))
 
 def _scaling_of(data): return s if isinstance(s := getattr(data, 'scaling', None), Scaling) else None
@@ -69,9 +81,8 @@ def _has_own_units(data):
 def _rows_of(data): # rows in memory
     "Tensors and facts by name, for a .safetensors file"
     s = data.scaling
-    about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64)
-    if hasattr(data, 'way'): about |= dict(table=data.way.described(), bounded=data.bounded)
-    else: about |= dict(kind=data.kind, span=data.span)
+    about = dict(name=data.name, shape=list(data.shape), double=s.dtype == torch.float64, bounded=data.bounded, classes=data.classes)
+    about |= dict(table=data.way.described()) if hasattr(data, 'way') else dict(kind=data.kind, span=data.span, signed=data.signed)
     if names := getattr(data, 'class_names', None): about['class_names'] = [*map(str, names)]
     labels = {} if data.classes is None else dict(labels=data.labels)
     return dict(x=data.x.contiguous(), shift=s.shift, factor=s.factor, **labels), dict(rows=json.dumps(about))
@@ -95,23 +106,27 @@ def _load_rows(path           # from `_save_rows`
     try:
         with safe_open(path, 'pt') as f: about = json.loads(f.metadata()['rows'])
         w = load_file(path)
-        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']),
-                       labels=w.get('labels'), kind=about.get('kind'))
+        data = Samples(w['x'], scale=None, shape=tuple(about['shape']), name=str(about['name']), kind=about.get('kind'))
+        if (y := w.get('labels')) is not None:
+            data.classes = whole_number('classes', about.get('classes', int(y.max()) + 1), 1)   # which need not all occur
+            data.labels = y
+            _check_rows(data)
         dtype = torch.float64 if about['double'] else torch.float32
         data.scaling = Scaling(w['shift'], w['factor'], dtype, data.dim)
         if about.get('span') is not None: data.span = _span(about['span'])
         if 'class_names' in about: data.class_names = _texts(about['class_names'])
         if 'table' in about:
             data = Table.of_rows(data, about['table'])
-            data.bounded = about.get('bounded') is True
+        for k in ('bounded', 'signed'):   # as they were when the rows were another's
+            if k in about: setattr(data, k, about[k] is True)
         return data
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
         why = ' '.join(str(e).split())[:200]
         raise ValueError(f'{path} does not hold the rows of a run: {why}') from e
 
-def _texts(v):
+def _texts(v, name='class_names'):
     if isinstance(v, list) and all(isinstance(o, str) for o in v): return tuple(v)
-    raise ValueError(f'class_names must be a list of texts, not {short(v)}')
+    raise ValueError(f'{name} must be a list of texts, not {short(v)}')
 
 # %% ../nbs/09_run_folders.ipynb #e411c321
 _files = ('weights.safetensors', 'history.csv', 'metrics.json', 'samples.png', 'losses.png',
@@ -191,8 +206,8 @@ def _write_files(trainer, d, record, measured):
     save_file(_weights(trainer), d/'weights.safetensors')
     _write_history(trainer.history, d/'history.csv')
     (d/'metrics.json').write_text(_json(measured), encoding='utf-8')
-    fake, plot = trainer.sample(1000), plot_value if 'value' in trainer.history else plot_more
-    _drawn(d/'samples.png', write_samples, fake, trainer.data)
+    plot = plot_value if 'value' in trainer.history else plot_more
+    _drawn(d/'samples.png', lambda path: write_samples(path, trainer.sample(1000), trainer.data))
     _drawn(d/'losses.png', _write_picture, lambda ax: plot_losses(trainer.history, ax))
     _drawn(d/'value.png', _write_picture, lambda ax: plot(trainer.history, ax))
     (d/'config.json').write_text(_json(record), encoding='utf-8')
@@ -209,8 +224,12 @@ def measure(self:Run) -> dict: # by name
     from gan_nbdev.metrics import metrics
     t = self.trainer
     last = {k: _mean(v[-max(len(v)//10, 1):]) for k, v in t.history.items() if len(v)}
-    return dict(iterations=self.iteration, stopped=t.stopped,
-                **{f'final_{k}': v for k, v in last.items()}, **metrics(t.sample(2500), t.data))
+    try: said = metrics(t.sample(2500), t.data)
+    except Exception as e:   # no run is lost to figures that cannot be had
+        said = {}
+        warn(f'there are no figures of the samples: {type(e).__name__}: {one_line(e)}')
+    said = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in said.items()}   # as `_mean`
+    return dict(iterations=self.iteration, stopped=t.stopped, **{f'final_{k}': v for k, v in last.items()}, **said)
 
 def _check_apart(run, folder):
     file, out = run.begun['data'].get('file'), Path(folder).expanduser().resolve()
@@ -278,8 +297,6 @@ def _drop_rows(self:Run, out):
     for name in _rows[_has_rows(self):]: (out/name).unlink(missing_ok=True)
 
 _rows = 'data.safetensors', 'data-before.safetensors'
-
-def _has_rows(run): return run.begun.is_own('data') and type(run.trainer.data) in (Samples, Table)
 
 # %% ../nbs/09_run_folders.ipynb #208f3b58
 class _Kept(Checkpoints):
@@ -383,6 +400,7 @@ def _check_record(c, where):
                 raise ValueError(f'{part} must be a list of acts')
             for act in c[part]: check_act(act)
         if not isinstance(c.get('device'), str): raise ValueError('device must be a text')
+        _texts(c.get('hooks', []), 'hooks')
         described_after(Experiment(c.get('experiment')), c['story'] + c['left'])
     except ValueError as e: raise ValueError(f'{where}: {e}') from e
     return c
@@ -598,6 +616,14 @@ def _placed(e, data):
     def rest(v): return {k: o for k, o in v.items() if k not in _places}
     return e.changed({'data': now}) if not e.is_own('data') and rest(was) == rest(now) else e
 
+def _hooked(record, source):
+    "What to say of hooks of the user's own; nothing without"
+    names = ', '.join(record.get('hooks', []))
+    return f"{source} was trained with hooks of the user's own ({names}), which no folder holds"*bool(names)
+
+def _warn_of_hooks(record, source):
+    if said := _hooked(record, source): warn(f'{said}: put them into run.trainer.hooks, or they are not called')
+
 def _warn_of_versions(record, device):
     was = record.get('versions')
     if was is None: return   # a description alone
@@ -620,6 +646,8 @@ def open(cls:Run,
     data = run_data(folder, record, data)
     run = cls(_placed(e, data), data, device=record['device'])
     _warn_of_versions(record, run.trainer.device)
+    _warn_of_hooks(record, folder)
+    run.hooked = record.get('hooks', [])
     for act in record['story']:
         if 'change' in act: run.change(act['change'])
     run.trainer.load(path)
@@ -649,6 +677,7 @@ def again(cls:Run,
     if 'device' in changes: record = {**record, 'device': None}
     run = cls(e, data, device=record.get('device'))
     _warn_of_versions(record, run.trainer.device)
+    _warn_of_hooks(record, source)
     run.plan = plan
     return run
 
@@ -663,7 +692,9 @@ def repeat(cls:Run,
            data=None, # as for `run_data`
            progress:bool=False, # show progress bars?
           ) -> Run:   # at its end
-    "Repeat a run from the start, to the bit; `ValueError` where its first weights had no seed"
+    "Repeat a run from the start, to the bit; `ValueError` where its first weights had no seed, or where hooks of the user's own trained along"
+    if said := _hooked(read_record(source), source):
+        raise ValueError(f'{said}: run = Run.again(folder), give them to run.trainer.hooks, and run.go_on()')
     run = cls.again(source, data=data)
     for who in ('generator', 'discriminator'):
         if run.begun.is_drawn(who): raise ValueError(f'{source} cannot be repeated: {who}.seed is None, not a whole number, so its first '

@@ -55,7 +55,7 @@ class Run:
     ):
         e = experiment if device is None else experiment.changed({'device': str(device)})
         if data is not None and not (trainer or e.is_own('data')): data = _described(e, data)
-        self.begun, self.trainer, self.plan = experiment, trainer or e.trainer(data), []
+        self.begun, self.trainer, self.plan, self.hooked = experiment, trainer or e.trainer(data), [], []
         self.story = [{'given': self.trainer.iteration}]*(self.trainer.iteration > 0)
 
     @property
@@ -100,7 +100,9 @@ def described_after(e:Experiment, # the description before
 # %% ../nbs/08_runs.ipynb #33ff23e2
 @patch
 def check_told(self:Run):
-    "`ValueError` if the trainer was changed, wound back, or one player moved, and the story does not say so"
+    "`ValueError` if the trainer was changed, wound back, or one player moved, and the story does not say so; notes hooks of the user's own in `hooked`"
+    kinds = (type(h) for h in self.trainer.hooks)
+    self.hooked = [*dict.fromkeys([*self.hooked, *(c.__name__ for c in kinds if not c.__module__.startswith('gan_nbdev.'))])]
     if self.iteration < self._since:
         raise ValueError(f'run.trainer is at iteration {self.iteration}, before the last act, at {self._since}, '
                          'of which the story knows nothing: begin the run anew')
@@ -165,6 +167,7 @@ def code(self:Run) -> str: # a cell
     "Code that rebuilds exactly this state, on this kind of machine; a comment says what it cannot rebuild"
     self.check_told()
     e, lines = self.begun, ['import torch', 'from gan_nbdev.all import *', '']
+    lines += [f'# trainer.hooks: your own, {o}' for o in self.hooked]
     lines += e.code(self.trainer.data)
     for act in self.story:
         if 'fit' in act: lines.append(f"trainer.fit({act['fit']})")

@@ -497,3 +497,23 @@ def test_pieces_of_units_that_have_none_are_refused(who, act):
     with pytest.raises(ValueError, match=f'{who}.pieces is of maxout units, but {who}.act is {act}'): experiment('ring', **{f'{who}.pieces': 7})
     with pytest.raises(ValueError, match='pieces is of maxout units'): library.mlp(2, 1, (8,), act, pieces=7)
     assert experiment('ring', **{f'{who}.pieces': 7, f'{who}.act': 'maxout'})[f'{who}.pieces'] == 7
+
+def _zeroed(net): net.load_state_dict({k: v*0 for k, v in net.state_dict().items()})
+def _trained(net): Trainer(GAN(net, mlp_discriminator(2, (8,)), normal(2)), ring(), batch_size=16, device='cpu', engine='eager').fit(1, progress=False)
+
+@pytest.mark.parametrize('alter', [_zeroed, _trained, lambda net: torch.nn.init.orthogonal_(net[0].weight),
+    lambda net: net[0].requires_grad_(False), lambda net: net.eval(), lambda net: net[1].eval(),
+    lambda net: net[0].register_forward_hook(lambda m, x, y: 2*y), lambda net: net[0].weight.register_hook(lambda o: 2*o)],
+    ids='weights trained init frozen eval part hook gradients'.split())
+def test_a_network_that_is_given_is_used_as_it_is(alter):
+    net = mlp_generator(2, 2, (8,), seed=1)
+    assert not experiment('ring', generator=net).is_own('generator')   # it is what the entry makes
+    alter(net)
+    for e in (experiment('ring', generator=net, device='cpu'), experiment('ring', device='cpu').changed({'generator': net})):
+        assert e.is_own('generator')
+        made = e.trainer().gan.generator
+        assert all(torch.equal(a, b) and a.requires_grad == b.requires_grad for a, b in zip(made.parameters(), net.parameters()))
+        assert [m.training for m in made.modules()] == [m.training for m in net.modules()]
+    t = Trainer(GAN(net, mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), device='cpu')
+    assert Experiment.of(t).is_own('generator')
+    assert experiment('ring', generator=mlp_generator(2, 2, (8,))).is_own('generator')   # no seed gives these weights

@@ -1,10 +1,12 @@
 "What people do with data, networks and folders of their own: it works, or one line says what to do."
 import json
 import multiprocessing
+import pickle
 import shutil
 import subprocess
 import sys
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -1123,3 +1125,38 @@ def test_data_that_are_not_there_are_called_so(ring_run, tmp_path):
     gan_train(str(tmp_path/'s.npy'), kind='series', steps=1, out=tmp_path/'series', **small)
     for run in (ring_run, tmp_path/'series'):
         assert 'nowhere: no such file or folder' in line(lambda: gan_eval(run, data='nowhere'), FileNotFoundError)
+
+
+def _noisy(d): d.x += .01*torch.randn(d.x.shape, generator=torch.Generator().manual_seed(0))
+def _one_class(d): d.x, d.labels = d.x[d.labels == 3], d.labels[d.labels == 3]
+def _other_units(d): d.scaling.shift.add_(1)
+
+_tiny = {'device': 'cpu', 'batch_size': 16, 'steps': 2, 'generator.hidden': [8], 'discriminator.hidden': [8]}
+
+@pytest.mark.parametrize('alter', [_noisy, _one_class, _other_units])
+@pytest.mark.parametrize('copied', [lambda d: d, deepcopy, lambda d: pickle.loads(pickle.dumps(d))])
+def test_data_changed_in_place_are_ones_own(tmp_path, alter, copied):
+    d = digits()
+    e = experiment(copied(d), **_tiny)
+    assert not e.is_own('data')
+    alter(d)
+    e = experiment(copied(d), **_tiny)
+    assert e.is_own('data')
+    run = Run(e).fit(2, progress=False)
+    run.save(tmp_path, measured={})
+    opened = Run.open(tmp_path)
+    for other in (opened, Run.repeat(tmp_path)):
+        assert torch.equal(other.trainer.data.x, d.x)
+        assert all(map(torch.equal, other.trainer.gan.parameters(), run.trainer.gan.parameters()))
+
+
+def test_data_changed_after_they_were_described_are_refused(tmp_path):
+    d = ring()
+    e = experiment(d, device='cpu')
+    d.means.mul_(3)
+    assert experiment(d).is_own('data') and Experiment.of(Trainer(ring_trainer().gan, d, device='cpu')).is_own('data')
+    with pytest.raises(ValueError, match='ring has changed since it was described: describe it once more'): e.trainer()
+    d = digits()
+    d.x = d.x[d.labels == 3]
+    with pytest.raises(ValueError, match='labels must be 183, one for each row'): Run(experiment(d, **_tiny)).keep(tmp_path/'r').fit(1, progress=False)
+    assert not (tmp_path/'r/config.json').exists()

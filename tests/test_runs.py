@@ -496,3 +496,44 @@ def test_parts_of_ones_own_are_asked_for_where_they_can_be_given(tmp_path):
     later.save(tmp_path/'later')
     for f in (Run.open, Run.again):
         with pytest.raises(ValueError, match=r'the game \(.* which no folder holds'): f(tmp_path/'later')
+
+
+class Clamp:
+    def after_iteration(self, trainer):
+        with torch.no_grad():
+            for p in trainer.gan.discriminator.parameters(): p.clamp_(-.05, .05)
+
+
+def test_hooks_of_ones_own_are_told(tmp_path):
+    run = new()
+    run.trainer.hooks.append(Clamp())
+    run.fit(4, progress=False)
+    run.trainer.hooks.clear()   # it has done its work
+    run.fit(1, progress=False).save(folder := tmp_path/'a')
+    assert '# trainer.hooks: your own, Clamp\n' in run.code() and read_record(folder)['hooks'] == ['Clamp']
+    with pytest.raises(ValueError, match=r"a was trained with hooks of the user's own \(Clamp\), which no folder holds: run = Run.again"): Run.repeat(folder)
+    with pytest.warns(UserWarning, match=r"hooks of the user's own \(Clamp\)"): opened = Run.open(folder)
+    assert opened.record()['hooks'] == ['Clamp'] and state(opened) == state(run)
+    with pytest.warns(UserWarning, match=r"hooks of the user's own \(Clamp\)"): again = Run.again(folder)
+    assert 'hooks' not in again.record() and 'hooks' not in new().record()
+
+
+def test_samples_that_overflow_lose_no_run(tmp_path):
+    huge = Samples(np.random.default_rng(0).normal(0, 1e37, (100, 2)).astype('f4'), name='huge')
+    run = Run(experiment(huge, **small)).fit(3, progress=False)
+    with torch.no_grad(): run.trainer.gan.generator[-1].bias += 1e3
+    assert not run.trainer.sample(2500).isfinite().all()
+    with pytest.warns(UserWarning, match='there are no figures of the samples: ValueError: samples must be finite, but row'): run.save(tmp_path)
+    def refuse(constant): raise AssertionError(constant)
+    said = json.loads((tmp_path/'metrics.json').read_text(), parse_constant=refuse)
+    assert said['iterations'] == 3 and 'final_value' in said and 'precision' not in said
+    assert {'weights.safetensors', 'history.csv', 'config.json', 'losses.png'} <= {p.name for p in tmp_path.iterdir()}
+    assert state(Run.open(tmp_path)) == state(run)
+
+
+def test_a_way_to_the_datas_units_that_fails_loses_no_run(tmp_path):
+    def fails(*_): raise RuntimeError('no such units')
+    own = type('Own', (Samples,), dict(items=fails))(rows.x)
+    run = new(own).fit(2, progress=False)
+    with pytest.warns(UserWarning, match='samples.png is not written: RuntimeError: no such units'): run.save(tmp_path)
+    assert (tmp_path/'config.json').is_file() and not (tmp_path/'samples.png').exists()

@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .samples import Samples
+from ..support.calls import remember
 from ..support.checks import check_room, inside, naming, one_line, path_of, readable_file, true_or_false
 
 # %% ../../nbs/datasets/03_idx.ipynb #3ec9a08e
@@ -220,8 +221,7 @@ def _idx_set(name, data_dir, split, n):
     if data.classes: data.labels = data.labels[:_most[split]]
     given = dict(data_dir=data_dir and os.path.abspath(os.path.expanduser(data_dir)), n=n)
     # `split` even if it is the default: for `get_data`, the name alone means the paper's part
-    data.made_by = dict(name=name, split=split, **{k: v for k, v in given.items() if v is not None})
-    data.made_as = repr(data)
+    remember(data, dict(name=name, split=split, **{k: v for k, v in given.items() if v is not None}))
     return data
 
 def _idx_download(name, split, folder):

@@ -171,7 +171,7 @@ def read_checkpoint(path # the file
         raise ValueError(f'{path} is not a valid checkpoint: {why}') from e
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #e811731f
-_beside = {'_cache', 'num_workers', 'made_by', 'made_as',   # and what is said of the numbers
+_beside = {'_cache', 'num_workers', 'made_by', 'made_as', 'made_of',   # and what is said of the numbers
            'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'missing', 'class_names'}
 
 def _feed(h, x):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['makers', 'optimisers', 'parts', 'make_rule', 'own_entry', 'part_form', 'part_entry', 'part_call', 'describe_rule',
-           'entry_of', 'describe']
+           'altered', 'entry_of', 'given_entry', 'describe']
 
 # %% ../../nbs/engines/06_parts.ipynb #47f339bd
 import inspect, os, re
@@ -279,6 +279,14 @@ def describe_rule(rule:Rule, # a gradient rule
     return entry if same else own_entry(rule)
 
 # %% ../../nbs/engines/06_parts.ipynb #9726a29b
+_hooks = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
+
+def altered(net  # a network
+           )-> bool: # or not
+    "Has it what no entry says: frozen weights, a part in evaluation mode, or code of the user's own?"
+    return (any(not p.requires_grad or p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None) for p in net.parameters())
+            or any(not m.training or 'forward' in vars(m) or any(vars(m).get(k) for k in _hooks) for m in net.modules()))
+
 def _describe_net(part, net):
     if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True, balance=net.start)
     v = dict(call_of(net) or {})
@@ -307,6 +315,21 @@ def entry_of(part:str, # a name in `parts`
     by = dict(data=_describe_data, noise=_describe_noise, game=_describe_game)
     try: return part_entry(part, by.get(part, _describe_net)(part, o))
     except (ValueError, TypeError, AttributeError): return own_entry(o)   # no entry can say that
+
+def given_entry(part:str, # a name in `parts`
+                o         # an object that stands for it from the start
+               ) -> object: # the entry; {'own': …} if no entry makes it
+    "As `entry_of`, but a network must be as its entry makes it, with weights by a seed"
+    entry = entry_of(part, o)
+    as_made = part not in ('generator', 'discriminator') or 'own' in entry or not altered(o) and _as_drawn(o)
+    return entry if as_made else own_entry(o)
+
+def _as_drawn(net):
+    if isinstance(net, Reconstruction): return net.balance == net.start and _as_drawn(net.net)
+    v = {k: o for k, o in call_of(net).items() if k != 'name'}
+    if v.get('seed') is None or 'out_bias' in v: return False   # the latter are those of some data
+    now, drawn = net.state_dict(), mlp(**v).state_dict()
+    return now.keys() == drawn.keys() and all(o.dtype == drawn[k].dtype and torch.equal(o.cpu(), drawn[k]) for k, o in now.items())
 
 # %% ../../nbs/engines/06_parts.ipynb #035e7102
 def describe(trainer     # a `Trainer`

@@ -18,6 +18,7 @@ from .hinge import hinge
 from .least_squares import least_squares
 from .r3gan import r3gan
 from .relativistic import relativistic
+from ..support.calls import remember
 from .wasserstein import wasserstein
 from .wgan_gp import wgan_gp
 from ..support.checks import finite_number, positive_number, true_or_false, whole_number
@@ -86,6 +87,5 @@ def make_game(name:str='non-saturating', # a name in `games`
     given = dict(r1=r1, r2=r2, real_label=real_label, fake_label=fake_label, noise=noise,
                  noise_until=noise_until, noise_varied=noise_varied, unroll=unroll, unroll_rate=unroll_rate)
     given = {k: v for k, v in given.items() if v != usual[k].default}
-    game.made_by, game.made_as = dict(name=name, **options, **given), None
-    game.made_as = repr(game)
+    remember(game, dict(name=name, **options, **given))
     return game
