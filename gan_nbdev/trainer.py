@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .algorithm import Algorithm1, Rule, check_order, check_players, check_said
+from .algorithm import Algorithm1, Rule, check_order, check_players, check_said, is_torchs
 from .games.game import Game, check_networks, pairs, recorded, shown
 from .games.table import find_game, games
 from .networks import GAN, evaluating
@@ -607,14 +607,22 @@ def load_state_dict(self:Trainer,
         self._take_over(before, hooks)
         raise ValueError(f'the state does not fit this trainer: {one_line(e)}') from e
 
+def _as_saved(opt, state):
+    "Tensors of other types than their parameter's, which torch has cast to that"
+    for i, p in enumerate(p for group in opt.param_groups for p in group['params']):
+        for k, v in state.get(i, {}).items():
+            if torch.is_tensor(v) and v.dtype != opt.state[p][k].dtype: opt.state[p][k] = v.to(p.device)
+
 @patch
 def _take_over(self:Trainer, state, hooks):
     self.gan.load_state_dict(state['gan'])
     for name in ('d_opt', 'g_opt'):
         opt = getattr(self, name)
         for now, new in zip(opt.param_groups, state[name]['param_groups']):
-            if odd := now.keys() ^ new.keys(): raise ValueError(f'{name} is of another rule, as only one has {min(odd)}')
+            odd = now.keys() ^ new.keys()
+            if odd and is_torchs(type(opt)): raise ValueError(f'{name} is of another rule, as only one has {min(odd)}')
         opt.load_state_dict(state[name])
+        if not is_torchs(type(opt)): _as_saved(opt, state[name]['state'])
     self.rng.set_state(state['rng']); self.lent.states = state['net_rng']
     self.source.load_state_dict(state['source'])
     self.iteration, self.record = state['iteration'], Record(state['columns'], state['history'])
@@ -640,7 +648,7 @@ def change(self:Trainer,
     self.source.m = self.batch_size
     for names, opt, told, kept in rules:
         for group in opt.param_groups: group.update(told)
-        for s in opt.state.values():
+        for s in filter(_is_dict, opt.state.values()):
             for o in s.keys() - kept: del s[o]   # a later rule is not to find it
         vars(self).update(names)
     return self
@@ -665,6 +673,8 @@ def check_change(self:Trainer,
     if batch_size is not None: self._check_batch(batch_size)
     return game
 
+def _is_dict(s): return isinstance(s, dict)   # an optimiser of one's own may keep more in its state than what is of a parameter
+
 @patch
 def _check_batch(self:Trainer, m):
     whole_number('batch_size', m, 1); _check_packs(self.gan, m)
@@ -682,7 +692,7 @@ def _by_rule(self:Trainer, who, rule):
     p, = twin.param_groups[0]['params']
     told = twin.defaults | rule.at(self.iteration) | {k: twin.defaults[k] for k in ('fused',) if k in twin.defaults}   # nothing of the old one
     twin.param_groups[0].update(told); twin.step()
-    lacks = any(s and twin.state[p].keys() - s.keys() for s in opt.state.values())   # what the new rule keeps
+    lacks = any(s and twin.state[p].keys() - s.keys() for s in filter(_is_dict, opt.state.values()))   # what the new rule keeps
     if type(opt) is not rule.optimiser or lacks or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
     return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told, twin.state[p].keys()
 

@@ -101,6 +101,51 @@ def test_every_optimiser_resumes_exactly_at_every_iteration(rule, tmp_path):
     assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 7, [1]*7))
 
 
+@pytest.mark.parametrize('rule', [
+    adam(lambda t: 1e-2*(1 + np.cos(t/9))), momentum_sgd(.05, lambda t: np.minimum(np.float64(.5), t/9)),
+    Rule(torch.optim.Adam, betas=[np.float64(.5), np.float64(.9)]), Rule(torch.optim.Adam, betas=lambda t: (np.float64(.5), .9))])
+def test_rates_may_be_numpys_numbers(rule, tmp_path):
+    def new(): return make(rule=rule)
+    assert state(new().fit(4, progress=False)) == state(in_pieces(new, tmp_path/'c.safetensors', 4, [2, 2]))
+
+
+class OwnOptimiser(torch.optim.Optimizer):
+    def __init__(self, params, lr=.01): super().__init__(params, dict(lr=lr, last=None))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group['params']: p -= group['lr']*p.grad/self.count(group, p)
+
+    def in_group(self, group, p): group['step'] = group.get('step', 0) + 1; return group['step']
+    def for_none(self, group, p): group['last'] = (group['last'] or 0) + 1; return group['last']
+    def in_list(self, group, p): seen = self.state[p].setdefault('seen', []); seen.append(p.grad.norm()); return len(seen)
+    def of_all(self, group, p): self.state['n'] = self.state.get('n', 0) + 1; return self.state['n']
+    def in_double(self, group, p): s = self.state[p]; s['m'] = s.get('m', torch.zeros(p.shape, dtype=torch.float64)) + .1; return s['m'].exp()
+    def beside(self, group, p): self.n = getattr(self, 'n', 0) + 1; return self.n
+
+
+def own(count): return type(count, (OwnOptimiser,), dict(count=getattr(OwnOptimiser, count)))
+
+
+@pytest.mark.parametrize('count', ['in_group', 'for_none', 'in_list', 'of_all', 'in_double'])
+def test_optimisers_of_ones_own_resume_exactly_whatever_they_keep(count, tmp_path):
+    rule = Rule(own(count))
+    def new(): return make(rule=rule)
+    whole = new().fit(4, progress=False)
+    assert state(whole) == state(in_pieces(new, tmp_path/'c.safetensors', 4, [1, 2, 1]))
+    begun, late = new().state_dict(), new().fit(2, progress=False)
+    late.load_state_dict(begun)
+    assert state(late.change(d_rule=rule, g_rule=rule).fit(4, progress=False)) == state(whole)
+
+
+def test_an_optimiser_whose_attributes_move_is_refused_as_a_rule():
+    with pytest.raises(ValueError, match='beside cannot be a rule: a step changes its attribute n, which its state_dict does not tell'): Rule(own('beside'))
+    class Told(own('beside')):
+        def state_dict(self): return super().state_dict() | dict(n=getattr(self, 'n', 0))
+    Rule(Told)
+
+
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])
 @pytest.mark.parametrize('data', datas)
 def test_every_kind_of_data_and_game_resumes_exactly(data, game, tmp_path):

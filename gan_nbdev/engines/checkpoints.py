@@ -18,7 +18,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from ..algorithm import Rule
+from ..algorithm import Rule, is_torchs
 from .parts import describe, describe_rule
 from ..support.chance import Lent
 from ..support.checks import path_of, warn, whole_number
@@ -279,6 +279,7 @@ def versions(device='cpu', # of the run
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #1e94dbc1
 def _kind(x):
+    if isinstance(x, np.generic): x = x.item()   # as `pack` takes it
     if isinstance(x, torch.Tensor): return f'{x.dtype} of shape {tuple(x.shape)}'
     if isinstance(x, np.ndarray): return f'{x.dtype} of shape {x.shape}'
     if isinstance(x, (dict, list, tuple)): return f'{type(x).__name__} of {len(x)}'
@@ -309,6 +310,7 @@ def _grown(opt, rule):
 def _check_optimiser(opt, rule, state, where):
     mine = opt.state_dict()
     if state.keys() != mine.keys(): raise ValueError(f'{where} is no state of an optimiser')
+    if not is_torchs(type(opt)): return   # it may keep anything, and begin to at any step
     _alike(mine['param_groups'], state['param_groups'], f'{where}.param_groups')
     grown, params = _grown(opt, rule)
     if not set(state['state']) <= set(range(len(params))):
