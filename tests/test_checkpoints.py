@@ -417,6 +417,24 @@ def test_the_same_numbers_in_another_shape_are_other_data():
     assert len({fingerprint(Own(o)) for o in (x, x.reshape(2, 3), x.reshape(3, 2))}) == 3
 
 
+class Salted(str):
+    "Has another hash in each process, as texts have"
+    salt = 0
+    def __hash__(self): return hash((self.salt, str(self)))
+    __eq__ = str.__eq__
+
+
+def test_data_may_hold_sets_and_themselves(monkeypatch):
+    def made(names):
+        o, names = Own(0), [*map(Salted, names)]
+        o.names, o.by, o.me, o.list = {*names}, {1: [frozenset(names)], 'a': (2,)}, o, []
+        o.list.append(o.list); o.by['me'] = o.by
+        return fingerprint(o), [*o.names]
+    (a, order), (other, _) = made('abcdef'), made('abcdeg')
+    monkeypatch.setattr(Salted, 'salt', 1)
+    assert made('abcdef')[0] == a != other and made('abcdef')[1] != order
+
+
 def test_another_precision_is_never_taken_for_the_same_run(tmp_path):
     make().save(tmp_path/'c.safetensors')
     for exact in (True, False):

@@ -174,8 +174,10 @@ def read_checkpoint(path # the file
 _beside = {'_cache', 'num_workers', 'made_by', 'made_as',   # and what is said of the numbers
            'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'missing', 'class_names'}
 
-def _feed(h, x):
+def _feed(h, x, above=()):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"
+    if id(x) in above: return h.update(b'itself')   # what it is a part of
+    above = *above, id(x)
     if isinstance(x, torch.Tensor):
         h.update(str(tuple(x.shape)).encode())
         h.update(x.detach().cpu().float().contiguous().numpy())
@@ -187,13 +189,13 @@ def _feed(h, x):
         if not isinstance(x, IterableDataset) and len(x): h.update(_some(x))
     elif isinstance(x, DataLoader):   # of its samplers what they draw by, not how far they are
         ways = x.sampler, x.batch_sampler
-        for o in (x.dataset, x.batch_size, x.drop_last, *(type(o).__name__ for o in ways)): _feed(h, o)
-        for o in (v for w in ways if hasattr(w, '__dict__') for v in vars(w).values() if torch.is_tensor(v)): _feed(h, o)
+        for o in (x.dataset, x.batch_size, x.drop_last, *(type(o).__name__ for o in ways)): _feed(h, o, above)
+        for o in (v for w in ways if hasattr(w, '__dict__') for v in vars(w).values() if torch.is_tensor(v)): _feed(h, o, above)
     elif isinstance(x, (list, tuple)):
-        for o in x: _feed(h, o)
+        for o in x: _feed(h, o, above)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
         for k in sorted(vars(x).keys() - _beside):
-            h.update(k.encode()); _feed(h, vars(x)[k])
+            h.update(k.encode()); _feed(h, vars(x)[k], above)
     else: h.update(_said(x).encode())
 
 def _some(dataset):
@@ -205,7 +207,17 @@ def _some(dataset):
         return h.digest()
     return once if (once := read()) == read() else b''
 
-def _said(x): return re.sub(r' at 0x[0-9a-f]+', '', repr(x))
+_brackets = {dict: '{}', list: '[]', tuple: '()', set: '{}', frozenset: ('frozenset({', '})')}
+
+def _said(x, above=()):
+    "Its repr without places in memory, and with sets in a fixed order: Python's is another in each process"
+    if id(x) in above: return '…'   # what it is a part of
+    if type(x) not in _brackets or not x: return re.sub(r' at 0x[0-9a-f]+', '', repr(x))
+    a, b = _brackets[type(x)]
+    def told(o): return _said(o, (*above, id(x)))
+    parts = [f'{told(k)}: {told(v)}' for k, v in x.items()] if type(x) is dict else [*map(told, x)]
+    if isinstance(x, (set, frozenset)): parts.sort()
+    return f'{a}{", ".join(parts)}{","*(type(x) is tuple and len(x) == 1)}{b}'
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #76e937c9
 def fingerprint(data # a distribution, `Samples` or a `Stream`
