@@ -140,6 +140,23 @@ def test_networks_that_change_more_than_their_weights_are_refused_and_as_they_we
     assert torch.equal(weights(t), weights(other))   # as if nothing had been tried
 
 
+class LeavesTensor(nn.Module):
+    def __init__(self): super().__init__(); self.l, self.last = nn.Linear(2, 2), None
+    def forward(self, z): self.last = self.l(z).detach(); return self.l(z)
+
+class Sequence(nn.Module):
+    def __init__(self): super().__init__(); self.l = nn.GRU(2, 2, batch_first=True)
+    def forward(self, z): return self.l(z[:, None])[0][:, 0]
+
+
+@pytest.mark.filterwarnings('ignore:.*weight_norm:FutureWarning')
+@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (Sequence, 'generator.l._flat_weight'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
+                                       (lambda: nn.utils.spectral_norm(nn.Linear(2, 2)), 'generator.weight')])
+def test_networks_that_keep_a_tensor_between_calls_are_refused_by_its_name(net, what):
+    t = Trainer(GAN(net(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine='recorded', device='cpu')
+    with pytest.raises(ValueError, match=f"an iteration changes more than the networks' tensors, {what}"): t.fit(1, progress=False)
+
+
 class Every(Trainer):
     def d_step(self):
         if self.iteration % 500 == 250: raise AssertionError

@@ -91,7 +91,8 @@ class _Look:
     def _tensor(self, v):
         if self.values: return tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist())
         if not self.versions: return id(v), v.data_ptr() if v.layout is torch.strided else 0
-        return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
+        try: return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
+        except RuntimeError: return id(v), type(v).__name__   # a stand-in that was left there while a program was written down
 
     def _inside(self, where, o):
         if type(o) in _containers: self._container(where, o)
