@@ -739,6 +739,8 @@ class EMA:
         if not isinstance(gan, GAN): raise ValueError(f'gan must be the GAN that is trained, not {short(gan)}')
         self.half_life = positive_number('half_life', half_life)
         self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
+        self.finer = {k: p.float() for k, p in self.gan.generator.named_parameters()   # in half precision small steps would be lost
+                      if p.is_floating_point() and p.itemsize < 4}
 
     def __repr__(self): return f'EMA(half_life={self.half_life})'
     def before_fit(self, trainer, n):
@@ -748,14 +750,24 @@ class EMA:
     def after_iteration(self, trainer):
         mine, its = self.gan.generator.to(trainer.device), trainer.gan.generator
         self.seen = 1 + self.decay*self.seen   # all moments so far, by what they count
+        self.finer = {k: v.to(trainer.device) for k, v in self.finer.items()}
+        params = dict(mine.named_parameters())
+        now = dict(zip(params, its.parameters()))
+        whole = {k for k, p in params.items() if not (p.is_floating_point() or p.is_complex())}
+        means = {k: self.finer.get(k, p) for k, p in params.items() if k not in whole}
         with torch.no_grad():
-            torch._foreach_lerp_(list(mine.parameters()), list(its.parameters()), 1/self.seen)
-            for a, b in zip(mine.buffers(), its.buffers()): a.copy_(b)
+            torch._foreach_lerp_([*means.values()], [now[k].to(v.dtype) for k, v in means.items()], 1/self.seen)
+            for k, v in self.finer.items(): params[k].copy_(v)   # rounded
+            for a, b in (*zip(mine.buffers(), its.buffers()), *((params[k], now[k]) for k in whole)): a.copy_(b)
+        for a, b in zip(mine.modules(), its.modules()):
+            if type(b).get_extra_state is not torch.nn.Module.get_extra_state: a.set_extra_state(deepcopy(b.get_extra_state()))
 
-    def state_dict(self): return dict(generator=self.gan.generator.state_dict(), seen=self.seen)
+    def state_dict(self):
+        return dict(generator=self.gan.generator.state_dict(), seen=self.seen, **(dict(finer=self.finer) if self.finer else {}))
     def load_state_dict(self, state):
         if 'generator' not in state: state = dict(generator=state, seen=1/(1 - self.decay))   # an older one: the start counted
         self.gan.generator.load_state_dict(state['generator'])
+        for k, v in self.finer.items(): v.copy_(state.get('finer', state['generator'])[k])
         self.seen = state['seen']
 
 # %% ../nbs/04_trainer.ipynb #c16496bf

@@ -28,6 +28,8 @@ from gan_nbdev.engines.checkpoints import (Checkpoints, checkpoint_files, finger
 from gan_nbdev.cli import gan_train
 from gan_nbdev.run_folders import load_run
 from gan_nbdev.data import Noise, normal, ring, uniform
+from gan_nbdev.experiments import Experiment
+from gan_nbdev.runs import Run
 from gan_nbdev.engines.compiled import has_compiler
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples
@@ -144,6 +146,46 @@ def test_an_optimiser_whose_attributes_move_is_refused_as_a_rule():
     class Told(own('beside')):
         def state_dict(self): return super().state_dict() | dict(n=getattr(self, 'n', 0))
     Rule(Told)
+
+
+class Picks(nn.Module):
+    "Has weights in half precision, and whole numbers among its parameters"
+    def __init__(self, dtype):
+        super().__init__()
+        torch.manual_seed(0)
+        self.l, self.places = nn.Linear(2, 2).to(dtype), nn.Parameter(torch.tensor([1, 0]), requires_grad=False)
+    def forward(self, z): return self.l(z.to(self.l.weight.dtype))[:, self.places].float()
+
+class Tells(nn.Module):
+    "Has a state that is no tensor, and grows"
+    def __init__(self): super().__init__(); torch.manual_seed(0); self.l, self.seen = nn.Linear(2, 2), {}
+    def forward(self, z):
+        if self.training: self.seen[f'call {len(self.seen)}'] = len(self.seen)
+        return self.l(z)*(1 + .01*len(self.seen))
+    def get_extra_state(self): return self.seen
+    def set_extra_state(self, v): self.seen = v
+
+
+@pytest.mark.parametrize('net', [lambda: Picks(torch.float32), lambda: Picks(torch.bfloat16), lambda: Picks(torch.float16), Tells])
+@pytest.mark.parametrize('ema', [None, 3.])
+def test_networks_with_whole_numbers_halves_and_extra_state_resume_exactly(net, ema, tmp_path):
+    def new(): return make(net=net(), ema=ema, rule=momentum_sgd(.05))
+    whole = new().fit(4, progress=False)
+    assert state(whole) == state(t := in_pieces(new, tmp_path/'c.safetensors', 4, [1, 2, 1]))
+    assert torch.equal(whole.sample(5), t.sample(5))
+    Run(Experiment.of(t), trainer=t).save(tmp_path/'run', measured={})
+    assert state(new().load(latest_checkpoint(tmp_path/'run'/'checkpoints'))) == state(whole)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_an_average_of_half_precision_follows(dtype):
+    t = make(net=Picks(dtype), ema=500)
+    w = t.gan.generator.l.weight.detach()
+    for value, n in ((0, 600), (1, 1000)):
+        w.fill_(value)
+        for _ in range(n): t.ema.after_iteration(t)
+    moved = sum(.5**(i/500) for i in range(1000))/sum(.5**(i/500) for i in range(1600))
+    assert (t.ema.gan.generator.l.weight - moved).abs().max() < .004
 
 
 @pytest.mark.parametrize('game', ['minimax', 'non-saturating'])

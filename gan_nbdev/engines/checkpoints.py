@@ -312,9 +312,9 @@ def _alike(mine, theirs, where):
 # %% ../../nbs/engines/07_checkpoints.ipynb #3ca6ce25
 def _grown(opt, rule):
     "The state of an optimiser such as `opt`, after a step"
-    params = [torch.zeros_like(p, requires_grad=True) for group in opt.param_groups
+    params = [torch.zeros_like(p, requires_grad=p.is_floating_point() or p.is_complex()) for group in opt.param_groups
               for p in group['params']]
-    for p in params: p.grad = torch.zeros_like(p)
+    for p in params: p.grad = torch.zeros_like(p) if p.requires_grad else None   # whole numbers have none
     twin = rule.start(params)
     twin.step()
     return twin.state_dict()['state'], params
@@ -340,7 +340,9 @@ def _check_optimiser(opt, rule, state, where):
 def _check_state(t, mine, state):
     if not isinstance(state, dict) or state.keys() != mine.keys():
         raise ValueError('it is no state of a trainer')
-    for k in ('gan', 'rng', 'iteration'): _alike(mine[k], state[k], k)
+    def shaped(net): return {k: None if k.rpartition('.')[2] == '_extra_state' else v for k, v in net.items()}   # which a module knows itself
+    _alike(shaped(mine['gan']), shaped(state['gan']), 'gan')
+    for k in ('rng', 'iteration'): _alike(mine[k], state[k], k)
     def drawn(states): return dict(states, python=states['python'][:2])   # the third is a number or None
     _alike(drawn(mine['net_rng']), drawn(state['net_rng']), 'net_rng')
     def place(source): return {k: v for k, v in source.items() if k != 'begun'}   # which it looks at itself
