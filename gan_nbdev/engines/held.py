@@ -54,7 +54,8 @@ def _names_in(code):
     asked = [*get_instructions(code)]
     names = {o.argval for o in asked if o.opname in ('LOAD_GLOBAL', 'LOAD_NAME')}
     modules = {o.argval for o in asked if o.opname == 'IMPORT_NAME'}
-    grads = {b.argval for a, b in zip(asked, asked[1:]) if b.opname in ('LOAD_ATTR', 'LOAD_METHOD') and b.argval == 'grad' and a.argval != 'autograd'}
+    others = 'autograd', 'func', 'self'   # of torch, and an object's own attribute, which is looked at itself
+    grads = {b.argval for a, b in zip(asked, asked[1:]) if b.opname in ('LOAD_ATTR', 'LOAD_METHOD') and b.argval == 'grad' and a.argval not in others}
     return tuple(set().union(own, *(o[i] for o in inner)) for i, own in enumerate((names, code.co_names, modules, grads)))
 
 class _Look:
