@@ -2797,6 +2797,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer._length': ('trainer.html#_length', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._new_hooks': ('trainer.html#_new_hooks', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._next': ('trainer.html#_next', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer._plainly': ('trainer.html#_plainly', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._room': ('trainer.html#_room', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._settings': ('trainer.html#_settings', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer._stop_button': ('trainer.html#_stop_button', 'gan_nbdev/trainer.py'),

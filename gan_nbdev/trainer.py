@@ -334,11 +334,16 @@ def fit(self:Trainer,
         try:
             engine = self._engine(end)
             _call(last, 'before_fit', self, n)
+            told = _plainly(self.data)
             while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if told is not None and (moved := [k for k, v in _plainly(self.data).items() if told.get(k) != v]):
+                    warn(f'{self.data.name} changes its attribute {moved[0]} while training, which no checkpoint keeps: '
+                         'a run that goes on from one would differ, or be refused')
+                    told = None   # said once
                 if wrong := self._call_due(hooks): break
                 if hooks: self.check_optimisers()
                 if self.iteration < end: engine = self._again(engine, end)   # of several processes all ask
@@ -443,6 +448,11 @@ def _stops(self:Trainer):
     why = stop_of_all(self.stopped)
     if why and not self.stopped: self.stopped = why
     return why
+
+def _plainly(data):
+    "Numbers and texts that data of one's own have, in words: checkpoints compare them"
+    if type(data).__module__.startswith('gan_nbdev.'): return {}
+    return {k: repr(v) for k, v in getattr(data, '__dict__', {}).items() if isinstance(v, (int, float, str))}
 
 def _call(hooks, what, *args):
     for h in hooks:
