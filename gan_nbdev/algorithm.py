@@ -224,8 +224,9 @@ class Rule:
         hypers = ", ".join(f"{k}={v}" for k, v in (self.hypers | clips).items())
         return f'{self.optimiser.__name__}({hypers})'
 
-def is_torchs(optimiser:type) -> bool: # is the class torch's own?
-    "What those keep is known; others may keep anything"
+def is_torchs(optimiser:type, # a class of optimisers
+             ) -> bool:       # or not
+    "Is it torch's own, of which it is known what they keep? Others may keep anything"
     return optimiser.__module__.startswith('torch.')
 
 def _attributes(opt):
