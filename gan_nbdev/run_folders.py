@@ -193,8 +193,8 @@ def _averaged(w, ema):
     "The weights, with those of the average for G"
     return w | {f'generator.{k}': v for k, v in ema.items()}
 
-def _copies(state):   # no two in the same memory, which safetensors refuses, though ties be of one
-    return {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in state.items()}
+def _copies(state):   # no two in the same memory, which safetensors refuses, though ties be of one; extra state that is no tensor is in the checkpoint alone
+    return {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in state.items() if torch.is_tensor(v)}
 
 def _weights(trainer):
     w = _copies(trainer.gan.state_dict())

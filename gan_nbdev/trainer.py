@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from tqdm import tqdm
 
-from .algorithm import Algorithm1, Rule, check_order, check_players, check_said
+from .algorithm import Algorithm1, Rule, check_order, check_players, check_said, is_torchs
 from .games.game import Game, check_networks, pairs, recorded, shown
 from .games.table import find_game, games
 from .networks import GAN, evaluating
@@ -334,11 +334,16 @@ def fit(self:Trainer,
         try:
             engine = self._engine(end)
             _call(last, 'before_fit', self, n)
+            told = _plainly(self.data)
             while self.iteration < end and not self._stops():
                 start = time.perf_counter()
                 stops = [_next(self.iteration, h.every) for h in hooks if getattr(h, 'every', None)]
                 todo = of_first(min(self.iteration + size, end, *stops) - self.iteration)
                 self._block(engine, todo, hooks)
+                if told is not None and (moved := [k for k, v in _plainly(self.data).items() if told.get(k) != v]):
+                    warn(f'{self.data.name} changes its attribute {moved[0]} while training, which no checkpoint keeps: '
+                         'a run that goes on from one would differ, or be refused')
+                    told = None   # said once
                 if wrong := self._call_due(hooks): break
                 if hooks: self.check_optimisers()
                 if self.iteration < end: engine = self._again(engine, end)   # of several processes all ask
@@ -443,6 +448,11 @@ def _stops(self:Trainer):
     why = stop_of_all(self.stopped)
     if why and not self.stopped: self.stopped = why
     return why
+
+def _plainly(data):
+    "Numbers and texts that data of one's own have, in words: checkpoints compare them"
+    if type(data).__module__.startswith('gan_nbdev.'): return {}
+    return {k: repr(v) for k, v in getattr(data, '__dict__', {}).items() if isinstance(v, (int, float, str))}
 
 def _call(hooks, what, *args):
     for h in hooks:
@@ -607,14 +617,22 @@ def load_state_dict(self:Trainer,
         self._take_over(before, hooks)
         raise ValueError(f'the state does not fit this trainer: {one_line(e)}') from e
 
+def _as_saved(opt, state):
+    "Tensors of other types than their parameter's, which torch has cast to that"
+    for i, p in enumerate(p for group in opt.param_groups for p in group['params']):
+        for k, v in state.get(i, {}).items():
+            if torch.is_tensor(v) and v.dtype != opt.state[p][k].dtype: opt.state[p][k] = v.to(p.device)
+
 @patch
 def _take_over(self:Trainer, state, hooks):
     self.gan.load_state_dict(state['gan'])
     for name in ('d_opt', 'g_opt'):
         opt = getattr(self, name)
         for now, new in zip(opt.param_groups, state[name]['param_groups']):
-            if odd := now.keys() ^ new.keys(): raise ValueError(f'{name} is of another rule, as only one has {min(odd)}')
+            odd = now.keys() ^ new.keys()
+            if odd and is_torchs(type(opt)): raise ValueError(f'{name} is of another rule, as only one has {min(odd)}')
         opt.load_state_dict(state[name])
+        if not is_torchs(type(opt)): _as_saved(opt, state[name]['state'])
     self.rng.set_state(state['rng']); self.lent.states = state['net_rng']
     self.source.load_state_dict(state['source'])
     self.iteration, self.record = state['iteration'], Record(state['columns'], state['history'])
@@ -640,7 +658,7 @@ def change(self:Trainer,
     self.source.m = self.batch_size
     for names, opt, told, kept in rules:
         for group in opt.param_groups: group.update(told)
-        for s in opt.state.values():
+        for s in filter(_is_dict, opt.state.values()):
             for o in s.keys() - kept: del s[o]   # a later rule is not to find it
         vars(self).update(names)
     return self
@@ -665,6 +683,8 @@ def check_change(self:Trainer,
     if batch_size is not None: self._check_batch(batch_size)
     return game
 
+def _is_dict(s): return isinstance(s, dict)   # an optimiser of one's own may keep more in its state than what is of a parameter
+
 @patch
 def _check_batch(self:Trainer, m):
     whole_number('batch_size', m, 1); _check_packs(self.gan, m)
@@ -682,7 +702,7 @@ def _by_rule(self:Trainer, who, rule):
     p, = twin.param_groups[0]['params']
     told = twin.defaults | rule.at(self.iteration) | {k: twin.defaults[k] for k in ('fused',) if k in twin.defaults}   # nothing of the old one
     twin.param_groups[0].update(told); twin.step()
-    lacks = any(s and twin.state[p].keys() - s.keys() for s in opt.state.values())   # what the new rule keeps
+    lacks = any(s and twin.state[p].keys() - s.keys() for s in filter(_is_dict, opt.state.values()))   # what the new rule keeps
     if type(opt) is not rule.optimiser or lacks or known != {*map(id, net.parameters())}: opt, told = rule.start(net.parameters()), {}
     return {f'{who}_rule': rule, f'{who}_opt': opt}, opt, told, twin.state[p].keys()
 
@@ -729,6 +749,8 @@ class EMA:
         if not isinstance(gan, GAN): raise ValueError(f'gan must be the GAN that is trained, not {short(gan)}')
         self.half_life = positive_number('half_life', half_life)
         self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
+        self.finer = {k: p.float() for k, p in self.gan.generator.named_parameters()   # in half precision small steps would be lost
+                      if p.is_floating_point() and p.itemsize < 4}
 
     def __repr__(self): return f'EMA(half_life={self.half_life})'
     def before_fit(self, trainer, n):
@@ -738,14 +760,24 @@ class EMA:
     def after_iteration(self, trainer):
         mine, its = self.gan.generator.to(trainer.device), trainer.gan.generator
         self.seen = 1 + self.decay*self.seen   # all moments so far, by what they count
+        self.finer = {k: v.to(trainer.device) for k, v in self.finer.items()}
+        params = dict(mine.named_parameters())
+        now = dict(zip(params, its.parameters()))
+        whole = {k for k, p in params.items() if not (p.is_floating_point() or p.is_complex())}
+        means = {k: self.finer.get(k, p) for k, p in params.items() if k not in whole}
         with torch.no_grad():
-            torch._foreach_lerp_(list(mine.parameters()), list(its.parameters()), 1/self.seen)
-            for a, b in zip(mine.buffers(), its.buffers()): a.copy_(b)
+            torch._foreach_lerp_([*means.values()], [now[k].to(v.dtype) for k, v in means.items()], 1/self.seen)
+            for k, v in self.finer.items(): params[k].copy_(v)   # rounded
+            for a, b in (*zip(mine.buffers(), its.buffers()), *((params[k], now[k]) for k in whole)): a.copy_(b)
+        for a, b in zip(mine.modules(), its.modules()):
+            if type(b).get_extra_state is not torch.nn.Module.get_extra_state: a.set_extra_state(deepcopy(b.get_extra_state()))
 
-    def state_dict(self): return dict(generator=self.gan.generator.state_dict(), seen=self.seen)
+    def state_dict(self):
+        return dict(generator=self.gan.generator.state_dict(), seen=self.seen, **(dict(finer=self.finer) if self.finer else {}))
     def load_state_dict(self, state):
         if 'generator' not in state: state = dict(generator=state, seen=1/(1 - self.decay))   # an older one: the start counted
         self.gan.generator.load_state_dict(state['generator'])
+        for k, v in self.finer.items(): v.copy_(state.get('finer', state['generator'])[k])
         self.seen = state['seen']
 
 # %% ../nbs/04_trainer.ipynb #c16496bf

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from gan_nbdev.all import *
 from gan_nbdev.engines.choice import engines
+from gan_nbdev.engines.held import held, hidden
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.games.table import games
 
@@ -138,6 +139,42 @@ def test_networks_that_change_more_than_their_weights_are_refused_and_as_they_we
     other = make(net()).fit(5, progress=False)
     t.change(engine='eager').fit(5, progress=False)
     assert torch.equal(weights(t), weights(other))   # as if nothing had been tried
+
+
+class LeavesTensor(nn.Module):
+    def __init__(self): super().__init__(); self.l, self.last = nn.Linear(2, 2), None
+    def forward(self, z): self.last = self.l(z).detach(); return self.l(z)
+
+class Sequence(nn.Module):
+    def __init__(self): super().__init__(); self.l = nn.GRU(2, 2, batch_first=True)
+    def forward(self, z): return self.l(z[:, None])[0][:, 0]
+
+
+@pytest.mark.filterwarnings('ignore:.*weight_norm:FutureWarning')
+@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (Sequence, 'generator.l._flat_weight'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
+                                       (lambda: nn.utils.spectral_norm(nn.Linear(2, 2)), 'generator.weight')])
+def test_networks_that_keep_a_tensor_between_calls_are_refused_by_its_name(net, what):
+    t = Trainer(GAN(net(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine='recorded', device='cpu')
+    with pytest.raises(ValueError, match=f"an iteration changes more than the networks' tensors, {what}"): t.fit(1, progress=False)
+
+
+class OwnGrad(nn.Module):
+    def __init__(self): super().__init__(); self.net, self.grad = mlp_discriminator(2, (8,), seed=1), .5
+    def forward(self, x): return self.net(x)*self.grad
+
+class ReadsGrad(OwnGrad):
+    def forward(self, x): return self.net(x)*(1 if self.net[0].weight.grad is None else 2)
+
+def slopes(discriminator, x): return torch.func.vmap(torch.func.grad(lambda v: discriminator(v[None]).sum()))(x).pow(2).mean()
+
+
+def test_only_the_gradients_of_tensors_are_hidden():
+    "What else is called grad is followed: torch's functions, and an attribute of one's own"
+    kept = [held(make(D=OwnGrad())), held(make(game=games['non-saturating'].with_(d_terms=dict(slopes=slopes))))]
+    assert not any(hidden in o for o in kept) and .5 in map(float, [v for k, v in kept[0].items() if k.endswith('.grad')])
+    assert 'gradients (.grad)' in held(make(D=ReadsGrad()))[hidden]
+    with pytest.raises(ValueError, match='grad'): make(D=ReadsGrad(), engine='recorded').fit(1, progress=False)
+    make(D=OwnGrad(), engine='recorded').fit(2, progress=False)
 
 
 class Every(Trainer):

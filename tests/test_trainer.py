@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from gan_nbdev.data import noises, normal, ring
+from gan_nbdev.data import Data, noises, normal, ring
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.networks import GAN, mlp_discriminator, mlp_generator
 from gan_nbdev.datasets.samples import Samples
@@ -403,6 +404,21 @@ def test_what_a_trainer_draws_from_stays():
     t = make(ring())
     with pytest.raises(ValueError, match='rng of a trainer stays as it is'): t.rng = torch.Generator()
     t.rng = t.rng
+
+
+def test_data_that_move_are_told_of_in_the_first_iterations():
+    class Counts(Data):
+        name, dim, n = 'counts', 2, 0
+        def _draw(self, n, generator):
+            if moves: self.n += 1
+            return torch.randn(n, 2, generator=generator)
+    moves, t = True, make(Counts())
+    with pytest.warns(UserWarning, match='counts changes its attribute n while training, which no checkpoint keeps') as told: t.fit(9, progress=False)
+    assert len([w for w in told if 'counts' in str(w.message)]) == 1
+    moves = False
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        make(Counts()).fit(3, progress=False)
 
 
 def test_an_average_of_another_generator_is_refused():

@@ -18,7 +18,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from ..algorithm import Rule
+from ..algorithm import Rule, is_torchs
 from .parts import describe, describe_rule
 from ..support.chance import Lent
 from ..support.checks import path_of, warn, whole_number
@@ -174,8 +174,10 @@ def read_checkpoint(path # the file
 _beside = {'_cache', 'num_workers', 'made_by', 'made_as', 'made_of',   # and what is said of the numbers
            'notes', 'kind', 'span', 'signed', 'columns', 'label', 'way', 'extremes', 'missing', 'class_names'}
 
-def _feed(h, x):
+def _feed(h, x, above=()):
     "Feed the hash with all that is in `x`; what is cached or costs only time does not count"
+    if id(x) in above: return h.update(b'itself')   # what it is a part of
+    above = *above, id(x)
     if isinstance(x, torch.Tensor):
         h.update(str(tuple(x.shape)).encode())
         h.update(x.detach().cpu().float().contiguous().numpy())
@@ -187,13 +189,13 @@ def _feed(h, x):
         if not isinstance(x, IterableDataset) and len(x): h.update(_some(x))
     elif isinstance(x, DataLoader):   # of its samplers what they draw by, not how far they are
         ways = x.sampler, x.batch_sampler
-        for o in (x.dataset, x.batch_size, x.drop_last, *(type(o).__name__ for o in ways)): _feed(h, o)
-        for o in (v for w in ways if hasattr(w, '__dict__') for v in vars(w).values() if torch.is_tensor(v)): _feed(h, o)
+        for o in (x.dataset, x.batch_size, x.drop_last, *(type(o).__name__ for o in ways)): _feed(h, o, above)
+        for o in (v for w in ways if hasattr(w, '__dict__') for v in vars(w).values() if torch.is_tensor(v)): _feed(h, o, above)
     elif isinstance(x, (list, tuple)):
-        for o in x: _feed(h, o)
+        for o in x: _feed(h, o, above)
     elif hasattr(x, '__dict__') and not isinstance(x, (FunctionType, partial, type)):
         for k in sorted(vars(x).keys() - _beside):
-            h.update(k.encode()); _feed(h, vars(x)[k])
+            h.update(k.encode()); _feed(h, vars(x)[k], above)
     else: h.update(_said(x).encode())
 
 def _some(dataset):
@@ -205,7 +207,17 @@ def _some(dataset):
         return h.digest()
     return once if (once := read()) == read() else b''
 
-def _said(x): return re.sub(r' at 0x[0-9a-f]+', '', repr(x))
+_brackets = {dict: '{}', list: '[]', tuple: '()', set: '{}', frozenset: ('frozenset({', '})')}
+
+def _said(x, above=()):
+    "Its repr without places in memory, and with sets in a fixed order: Python's is another in each process"
+    if id(x) in above: return '…'   # what it is a part of
+    if type(x) not in _brackets or not x: return re.sub(r' at 0x[0-9a-f]+', '', repr(x))
+    a, b = _brackets[type(x)]
+    def told(o): return _said(o, (*above, id(x)))
+    parts = [f'{told(k)}: {told(v)}' for k, v in x.items()] if type(x) is dict else [*map(told, x)]
+    if isinstance(x, (set, frozenset)): parts.sort()
+    return f'{a}{", ".join(parts)}{","*(type(x) is tuple and len(x) == 1)}{b}'
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #76e937c9
 def fingerprint(data # a distribution, `Samples` or a `Stream`
@@ -279,6 +291,7 @@ def versions(device='cpu', # of the run
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #1e94dbc1
 def _kind(x):
+    if isinstance(x, np.generic): x = x.item()   # as `pack` takes it
     if isinstance(x, torch.Tensor): return f'{x.dtype} of shape {tuple(x.shape)}'
     if isinstance(x, np.ndarray): return f'{x.dtype} of shape {x.shape}'
     if isinstance(x, (dict, list, tuple)): return f'{type(x).__name__} of {len(x)}'
@@ -299,9 +312,9 @@ def _alike(mine, theirs, where):
 # %% ../../nbs/engines/07_checkpoints.ipynb #3ca6ce25
 def _grown(opt, rule):
     "The state of an optimiser such as `opt`, after a step"
-    params = [torch.zeros_like(p, requires_grad=True) for group in opt.param_groups
+    params = [torch.zeros_like(p, requires_grad=p.is_floating_point() or p.is_complex()) for group in opt.param_groups
               for p in group['params']]
-    for p in params: p.grad = torch.zeros_like(p)
+    for p in params: p.grad = torch.zeros_like(p) if p.requires_grad else None   # whole numbers have none
     twin = rule.start(params)
     twin.step()
     return twin.state_dict()['state'], params
@@ -309,6 +322,7 @@ def _grown(opt, rule):
 def _check_optimiser(opt, rule, state, where):
     mine = opt.state_dict()
     if state.keys() != mine.keys(): raise ValueError(f'{where} is no state of an optimiser')
+    if not is_torchs(type(opt)): return   # it may keep anything, and begin to at any step
     _alike(mine['param_groups'], state['param_groups'], f'{where}.param_groups')
     grown, params = _grown(opt, rule)
     if not set(state['state']) <= set(range(len(params))):
@@ -326,7 +340,9 @@ def _check_optimiser(opt, rule, state, where):
 def _check_state(t, mine, state):
     if not isinstance(state, dict) or state.keys() != mine.keys():
         raise ValueError('it is no state of a trainer')
-    for k in ('gan', 'rng', 'iteration'): _alike(mine[k], state[k], k)
+    def shaped(net): return {k: None if k.rpartition('.')[2] == '_extra_state' else v for k, v in net.items()}   # which a module knows itself
+    _alike(shaped(mine['gan']), shaped(state['gan']), 'gan')
+    for k in ('rng', 'iteration'): _alike(mine[k], state[k], k)
     def drawn(states): return dict(states, python=states['python'][:2])   # the third is a number or None
     _alike(drawn(mine['net_rng']), drawn(state['net_rng']), 'net_rng')
     def place(source): return {k: v for k, v in source.items() if k != 'begun'}   # which it looks at itself

@@ -54,7 +54,8 @@ def _names_in(code):
     asked = [*get_instructions(code)]
     names = {o.argval for o in asked if o.opname in ('LOAD_GLOBAL', 'LOAD_NAME')}
     modules = {o.argval for o in asked if o.opname == 'IMPORT_NAME'}
-    grads = {b.argval for a, b in zip(asked, asked[1:]) if b.opname in ('LOAD_ATTR', 'LOAD_METHOD') and b.argval == 'grad' and a.argval != 'autograd'}
+    others = 'autograd', 'func', 'self'   # of torch, and an object's own attribute, which is looked at itself
+    grads = {b.argval for a, b in zip(asked, asked[1:]) if b.opname in ('LOAD_ATTR', 'LOAD_METHOD') and b.argval == 'grad' and a.argval not in others}
     return tuple(set().union(own, *(o[i] for o in inner)) for i, own in enumerate((names, code.co_names, modules, grads)))
 
 class _Look:
@@ -91,7 +92,8 @@ class _Look:
     def _tensor(self, v):
         if self.values: return tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist())
         if not self.versions: return id(v), v.data_ptr() if v.layout is torch.strided else 0
-        return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
+        try: return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
+        except RuntimeError: return id(v), type(v).__name__   # a stand-in that was left there while a program was written down
 
     def _inside(self, where, o):
         if type(o) in _containers: self._container(where, o)

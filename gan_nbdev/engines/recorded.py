@@ -245,7 +245,7 @@ def _put_back(trainer):
 @contextmanager
 def unbegun_if_it_fails(trainers): # a list
     "The state that an engine begins for their optimisers goes again when it cannot be made"
-    before = [(o, {p: dict(s) for p, s in o.state.items() if s}) for t in trainers for o in (t.d_opt, t.g_opt)]
+    before = [(o, {p: copy(s) for p, s in o.state.items() if s}) for t in trainers for o in (t.d_opt, t.g_opt)]
     try: yield
     except BaseException:   # an interrupt, too
         for o, state in before: o.state.clear(); o.state.update(state)
