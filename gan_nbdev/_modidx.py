@@ -2654,6 +2654,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'gan_nbdev/support/record.py'),
                                           'gan_nbdev.support.record.Record.table': ( 'support/record.html#record.table',
                                                                                      'gan_nbdev/support/record.py'),
+                                          'gan_nbdev.support.record._narrow': ( 'support/record.html#_narrow',
+                                                                                'gan_nbdev/support/record.py'),
                                           'gan_nbdev.support.record._under': ('support/record.html#_under', 'gan_nbdev/support/record.py'),
                                           'gan_nbdev.support.record.curves': ('support/record.html#curves', 'gan_nbdev/support/record.py')},
             'gan_nbdev.support.safety': { 'gan_nbdev.support.safety.GivenUp': ( 'support/safety.html#givenup',

@@ -10,6 +10,7 @@ import math, sys, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from importlib import import_module
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -215,13 +216,14 @@ def history(self:Trainer) -> dict: # arrays by name: d_loss, g_loss, and what th
 @patch
 def log(self:Trainer,
         name:str, # of the column
-        value):   # a number, or a tensor of one
+        value):   # a number, or a tensor of one; kept in float64
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
     name = str(name)
     if name in (*self.columns, *shown, 'iteration'): raise ValueError(f'{name!r} is a column of the record already, in this game or another')
-    value = one_number(name, value)
-    if self.logged.open: self.logged.now[name] = value
-    else: self.record.amend(name, value)
+    v = one_number(name, value)
+    if isinstance(value, Integral) and int(value) != v: raise ValueError(f'{name} is {short(value)}, but the record tells whole numbers apart only up to 2**53')
+    if self.logged.open: self.logged.now[name] = v
+    else: self.record.amend(name, v)
 
 class Log:
     "What hooks and steps have logged since the last row of the record"
@@ -242,7 +244,7 @@ class Log:
         self.now, self.done, self.open = {}, [], False
         more = [*dict.fromkeys(k for o in done for k in o)]
         if not more: return rows, names
-        extra = torch.tensor([[o.get(k, math.nan) for k in more] for o in done])
+        extra = torch.tensor([[o.get(k, math.nan) for k in more] for o in done], dtype=torch.float64)
         return torch.cat([rows, extra], 1), (*names, *more)
 
 # %% ../nbs/04_trainer.ipynb #d4cc36df
@@ -583,9 +585,9 @@ def _check_history(names, rows):
     "`ValueError` for what is no record; how many rows there are depends on where `iteration` was set to"
     if not isinstance(names, list) or not {'d_loss', 'g_loss'} <= {o for o in names if isinstance(o, str)} or len({*map(str, names)}) < len(names):
         raise ValueError(f"the state's columns must be a list of different names, both losses among them, not {short(names)}")
-    if not torch.is_tensor(rows) or rows.dtype != torch.float32 or rows.ndim != 2 or rows.shape[1] != len(names):
+    if not torch.is_tensor(rows) or rows.dtype not in (torch.float32, torch.float64) or rows.ndim != 2 or rows.shape[1] != len(names):
         what = f'{rows.dtype} of shape {tuple(rows.shape)}' if torch.is_tensor(rows) else short(rows)
-        raise ValueError(f"the state's history must be torch.float32 of shape (n, {len(names)}), as many as its columns, not {what}")
+        raise ValueError(f"the state's history must be torch.float32 or float64 of shape (n, {len(names)}), as many as its columns, not {what}")
 
 @patch
 def load_state_dict(self:Trainer,
