@@ -2717,6 +2717,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'gan_nbdev.trainer.EMA.__repr__': ('trainer.html#ema.__repr__', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.EMA.after_iteration': ('trainer.html#ema.after_iteration', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.EMA.before_fit': ('trainer.html#ema.before_fit', 'gan_nbdev/trainer.py'),
+                                   'gan_nbdev.trainer.EMA.gan': ('trainer.html#ema.gan', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.EMA.load_state_dict': ('trainer.html#ema.load_state_dict', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.EMA.state_dict': ('trainer.html#ema.state_dict', 'gan_nbdev/trainer.py'),
                                    'gan_nbdev.trainer.Eager': ('trainer.html#eager', 'gan_nbdev/trainer.py'),

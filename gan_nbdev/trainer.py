@@ -36,7 +36,7 @@ class Trainer(Algorithm1):
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
         gan:GAN,                # the two networks and the noise prior; moved to the device
-        data,                   # a distribution, `Samples` or a `Stream`
+        data,                   # a distribution, `Samples` or a `Stream`; the `source` of one's own has `state_dict` and `load_state_dict`
         game='non-saturating',  # what the players play: a name in `games`, or a `Game`
         k:int=1,                # discriminator steps per iteration, ≥ 1
         batch_size:int=None,    # minibatch size m, ≥ 1; None: 256, or that of a `DataLoader`
@@ -66,6 +66,9 @@ class Trainer(Algorithm1):
         if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
         source = (data.labelled if gan.classes else data).source(batch_size, rng, self.device)
         super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate, order)
+        if no := [k for k in ('state_dict', 'load_state_dict') if not callable(getattr(source, k, None))]:
+            raise ValueError(f'the source of {type(data).__name__} has no {no[0]}: a trainer keeps its place by state_dict() and load_state_dict(state); '
+                             'one without a place gives {}')
         self.data, self.seed, self.hooks = data, seed, list(hooks)
         self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
@@ -730,8 +733,12 @@ class EMA:
                  half_life:float=500):      # iterations after which a moment counts half, > 0
         if not isinstance(gan, GAN): raise ValueError(f'gan must be the GAN that is trained, not {short(gan)}')
         self.half_life = positive_number('half_life', half_life)
-        self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
+        self.trained, self.mean, self.decay, self.seen = gan, deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
 
+    @property
+    def gan(self): # the average; of nothing yet, the weights as they are
+        if not self.seen: self.mean.generator.load_state_dict(self.trained.generator.state_dict())
+        return self.mean
     def __repr__(self): return f'EMA(half_life={self.half_life})'
     def before_fit(self, trainer, n):
         mine, its = ([p.shape for p in gan.generator.parameters()] for gan in (self.gan, trainer.gan))

@@ -493,3 +493,20 @@ def test_a_rule_that_takes_matrices_alone():
     assert t.change(g_rule=adam()).change(g_rule=rule(weight_decay=0.)).fit(3, progress=False).iteration == 9
     with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): of_ring(G(bias=True), g_rule=rule())
     with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): t.change(d_rule=rule())
+
+
+def test_before_training_the_average_is_the_weights_as_they_are():
+    w = make(ring()).fit(5, progress=False).gan.state_dict()
+    a, b = make(ring(), ema=5.), make(ring())
+    for t in (a, b): t.gan.load_state_dict(w)
+    assert torch.equal(a.sample(3), b.sample(3)) and torch.equal(a.sample(3, of=a.ema), b.sample(3))
+
+
+def test_a_source_of_ones_own_without_a_state_is_refused_at_once():
+    class Src:
+        m = 16
+        def next(self): return torch.zeros(16, 2)
+    class Own:
+        name, dim = 'own', 2
+        def source(self, m, rng, device): return Src()
+    with pytest.raises(ValueError, match='the source of Own has no state_dict: '): make(Own())
