@@ -693,6 +693,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._of_each_type': ( 'datasets/tables.html#_of_each_type',
                                                                                         'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._only_as_text': ( 'datasets/tables.html#_only_as_text',
+                                                                                        'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._refuse_pair': ( 'datasets/tables.html#_refuse_pair',
                                                                                        'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._short': ( 'datasets/tables.html#_short',
