@@ -308,7 +308,7 @@ class Algorithm1:
     "Two networks and what one iteration of Algorithm 1 needs; `ValueError` for what does not fit"
     def __init__(self,
         gan:GAN,       # the two networks and the noise prior
-        source,        # of minibatches: `source.next()` gives x, shape (m, dim), and `source.m` is m
+        source,        # of minibatches: `source.next()` gives x, shape (m, dim), and `source.m` is m; a `Trainer` asks for `state_dict` and `load_state_dict` as well
         rng:torch.Generator,     # draws z; on the networks' device
         game='non-saturating',   # a name in `games`, or a `Game`
         k:int=1,       # steps of D in an iteration, ≥ 1

@@ -116,17 +116,18 @@ class GaussianMixture(Distribution):
         means, # (K, d), the centres
         std=None, # standard deviations: one number, (K,) or (K, d)
         cov=None, # or covariances: (d, d) or (K, d, d)
-        weights=None, # (K,) probabilities; None: all equal
+        weights=None, # (K,) probabilities; None: all equal. What has 0 is left out
         name:str='mixture', # what it is called in reports
     ):
         means = finite_tensor('means', means, 2)
         (k,d),self.name = means.shape, name
         if not k*d: raise ValueError(f'means has shape {tuple(means.shape)}: it must not be empty')
         w,chol = probabilities(weights, k), cholesky_factors(std, cov, k, d)
+        means,w,chol = (o[w.float() > 0] for o in (means, w, chol))   # where nothing is drawn there is no mode
         for what,o,low in (('means', means, -math.inf), ('standard deviations', chol.diagonal(dim1=1, dim2=2), 0)):
             if len(bad := o[(o.float() <= low) | o.float().isinf()]): raise ValueError(f'{what} must fit float32, not {bad[0].item()}')
         _check_steps('standard deviations', chol.norm(dim=2), means, 10)
-        self.dim,self._terms,self._cache = d, k*d, {}
+        self.dim,self._terms,self._cache = d, means.numel(), {}
         self.means,self.weights,self.chol = means.float(), w.float(), chol.float()
         # short cuts for sampling: equal weights, one std for all, axis-parallel components
         self._equal = bool((w == w[0]).all())

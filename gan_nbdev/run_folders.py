@@ -160,7 +160,7 @@ def _write_history(history, path):
         out = csv.writer(f)
         out.writerow(['iteration', *history])
         lines = enumerate(zip(*history.values()), 1)
-        out.writerows((i, *(f'{v:.9g}' for v in row)) for i, row in lines)
+        out.writerows((i, *(f'{v:.9g}' if v.dtype == 'f4' else float(v) for v in row)) for i, row in lines)
 
 def _write_picture(path, plot, size=(6, 3.5)):
     "Write a picture without touching pyplot"

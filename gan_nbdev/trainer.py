@@ -10,6 +10,7 @@ import math, sys, time
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from importlib import import_module
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class Trainer(Algorithm1):
     "Trains a `GAN` by Algorithm 1; `ValueError` for settings out of range or sizes that do not fit"
     def __init__(self,
         gan:GAN,                # the two networks and the noise prior; moved to the device
-        data,                   # a distribution, `Samples` or a `Stream`
+        data,                   # a distribution, `Samples` or a `Stream`; the `source` of one's own has `state_dict` and `load_state_dict`
         game='non-saturating',  # what the players play: a name in `games`, or a `Game`
         k:int=1,                # discriminator steps per iteration, ≥ 1
         batch_size:int=None,    # minibatch size m, ≥ 1; None: 256, or that of a `DataLoader`
@@ -65,6 +66,9 @@ class Trainer(Algorithm1):
         if gan.classes: gan.set_shares(data.shares if hasattr(data, 'shares') else [1/gan.classes]*gan.classes)
         source = (data.labelled if gan.classes else data).source(batch_size, rng, self.device)
         super().__init__(gan.to(self.device), source, rng, game, k, d_rule, g_rule, k_g, accumulate, order)
+        if no := [k for k in ('state_dict', 'load_state_dict') if not callable(getattr(source, k, None))]:
+            raise ValueError(f'the source of {type(data).__name__} has no {no[0]}: a trainer keeps its place by state_dict() and load_state_dict(state); '
+                             'one without a place gives {}')
         self.data, self.seed, self.hooks = data, seed, list(hooks)
         self.engine, self.precision, self.threads, self.made_engine = engine, precision, threads, None
         self.record, self.lent = Record(self.columns), Lent(self.device, seed)
@@ -215,13 +219,14 @@ def history(self:Trainer) -> dict: # arrays by name: d_loss, g_loss, and what th
 @patch
 def log(self:Trainer,
         name:str, # of the column
-        value):   # a number, or a tensor of one
+        value):   # a number, or a tensor of one; kept in float64
     "Add a figure to the record of this iteration; where it is not given, the column has NaN"
     name = str(name)
     if name in (*self.columns, *shown, 'iteration'): raise ValueError(f'{name!r} is a column of the record already, in this game or another')
-    value = one_number(name, value)
-    if self.logged.open: self.logged.now[name] = value
-    else: self.record.amend(name, value)
+    v = one_number(name, value)
+    if isinstance(value, Integral) and int(value) != v: raise ValueError(f'{name} is {short(value)}, but the record tells whole numbers apart only up to 2**53')
+    if self.logged.open: self.logged.now[name] = v
+    else: self.record.amend(name, v)
 
 class Log:
     "What hooks and steps have logged since the last row of the record"
@@ -242,7 +247,7 @@ class Log:
         self.now, self.done, self.open = {}, [], False
         more = [*dict.fromkeys(k for o in done for k in o)]
         if not more: return rows, names
-        extra = torch.tensor([[o.get(k, math.nan) for k in more] for o in done])
+        extra = torch.tensor([[o.get(k, math.nan) for k in more] for o in done], dtype=torch.float64)
         return torch.cat([rows, extra], 1), (*names, *more)
 
 # %% ../nbs/04_trainer.ipynb #d4cc36df
@@ -593,9 +598,9 @@ def _check_history(names, rows):
     "`ValueError` for what is no record; how many rows there are depends on where `iteration` was set to"
     if not isinstance(names, list) or not {'d_loss', 'g_loss'} <= {o for o in names if isinstance(o, str)} or len({*map(str, names)}) < len(names):
         raise ValueError(f"the state's columns must be a list of different names, both losses among them, not {short(names)}")
-    if not torch.is_tensor(rows) or rows.dtype != torch.float32 or rows.ndim != 2 or rows.shape[1] != len(names):
+    if not torch.is_tensor(rows) or rows.dtype not in (torch.float32, torch.float64) or rows.ndim != 2 or rows.shape[1] != len(names):
         what = f'{rows.dtype} of shape {tuple(rows.shape)}' if torch.is_tensor(rows) else short(rows)
-        raise ValueError(f"the state's history must be torch.float32 of shape (n, {len(names)}), as many as its columns, not {what}")
+        raise ValueError(f"the state's history must be torch.float32 or float64 of shape (n, {len(names)}), as many as its columns, not {what}")
 
 @patch
 def load_state_dict(self:Trainer,
@@ -748,10 +753,14 @@ class EMA:
                  half_life:float=500):      # iterations after which a moment counts half, > 0
         if not isinstance(gan, GAN): raise ValueError(f'gan must be the GAN that is trained, not {short(gan)}')
         self.half_life = positive_number('half_life', half_life)
-        self.gan, self.decay, self.seen = deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
-        self.finer = {k: p.float() for k, p in self.gan.generator.named_parameters()   # in half precision small steps would be lost
+        self.trained, self.mean, self.decay, self.seen = gan, deepcopy(gan).requires_grad_(False), 0.5**(1/half_life), 0.
+        self.finer = {k: p.float() for k, p in self.mean.generator.named_parameters()   # in half precision small steps would be lost
                       if p.is_floating_point() and p.itemsize < 4}
 
+    @property
+    def gan(self): # the average; of nothing yet, the weights as they are
+        if not self.seen: self.mean.generator.load_state_dict(self.trained.generator.state_dict())
+        return self.mean
     def __repr__(self): return f'EMA(half_life={self.half_life})'
     def before_fit(self, trainer, n):
         mine, its = ([p.shape for p in gan.generator.parameters()] for gan in (self.gan, trainer.gan))
@@ -776,7 +785,7 @@ class EMA:
         return dict(generator=self.gan.generator.state_dict(), seen=self.seen, **(dict(finer=self.finer) if self.finer else {}))
     def load_state_dict(self, state):
         if 'generator' not in state: state = dict(generator=state, seen=1/(1 - self.decay))   # an older one: the start counted
-        self.gan.generator.load_state_dict(state['generator'])
+        self.mean.generator.load_state_dict(state['generator'])
         for k, v in self.finer.items(): v.copy_(state.get('finer', state['generator'])[k])
         self.seen = state['seen']
 

@@ -697,3 +697,9 @@ def test_a_state_that_an_error_struck_within_is_not_written(tmp_path):
     t = Trainer(gan, ring(), batch_size=16, device='cpu', hooks=[_Fails('after_iteration'), Checkpoints(tmp_path, every=1000)])
     with pytest.raises(OSError): t.fit(30, progress=False)
     assert [i for i, _ in checkpoint_files(tmp_path)] == [0]
+
+
+@pytest.mark.parametrize('v', [np.array(['a']), np.array([None]), np.ma.array([1., 2.], mask=[0, 1]), torch.eye(2).to_sparse(),
+                               __import__('collections').namedtuple('P', 'a b')(1, 2)], ids=lambda v: type(v).__name__)
+def test_what_a_checkpoint_would_bend_is_refused_by_name(v):
+    with pytest.raises(ValueError, match='^hooks.0.mine is a'): pack({'hooks': [{'mine': v}]})

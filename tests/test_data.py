@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from gan_nbdev.datasets import samples
 from gan_nbdev.datasets.shapes import *
 from gan_nbdev.data import *
+from gan_nbdev.metrics import coverage
 from gan_nbdev.datasets.samples import *
 from gan_nbdev.datasets.streams import *
 
@@ -367,3 +368,9 @@ def test_data_are_not_rounded_with_the_networks_products(what):
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(x(), exact)
         assert (exact @ exact.T).dtype == torch.bfloat16
+
+def test_a_component_of_weight_0_is_no_mode():
+    m = GaussianMixture([[0., 0.], [5., 0.], [9., 9.]], std=.1, weights=[.5, .5, 0.])
+    assert len(m.means) == 2 and m.extent[1, 1] < 1 and m.weights.tolist() == [.5, .5]
+    assert coverage(m.sample(500), m)[:2] == (2, 2) and coverage(torch.full((9, 2), 9.), m) == (0, 2, 0.)
+    assert len(mixture_1d([0., 1.], weights=[1., 1e-60]).means) == 1   # which float32 does not tell from 0

@@ -614,3 +614,13 @@ def test_columns_called_by_what_no_file_knows_are_told():
     assert [*data.items(data.x[:1]).columns] == ['2020-01-01 00:00:00', '2021-01-01 00:00:00']
     assert any("they come back as '2020-01-01 00:00:00'" in o for o in data.notes)
     assert not any('come back' in o for o in get_data(frame.set_axis(['', 'b'], axis=1)).notes)
+
+
+def test_what_comes_back_as_texts_is_noted():
+    import datetime, uuid
+    day = pd.to_datetime(['2020-01-01', '2020-01-02'])
+    odd = dict(time=[datetime.time(1), datetime.time(2)], bytes=[b'a', b'b'], UUID=[uuid.UUID(int=i) for i in (1, 2)],
+               Timestamp=pd.Categorical(day), Interval=pd.cut([1., 5.], [0, 3, 6]))
+    frame = pd.DataFrame({**{k: [*v]*10 if isinstance(v, list) else v.repeat(10) for k, v in odd.items()},
+                          'x': np.random.default_rng(0).normal(size=20), 'text': ['a', 'b']*10, 'date': [o.date() for o in day]*10})
+    assert [o for o in table(frame).notes if 'texts' in o] == [f'{k!r} holds values of type {k}: they come back as texts' for k in odd]

@@ -153,6 +153,21 @@ def test_a_hook_that_fails_loses_no_row_and_is_what_is_told(at):
     assert t.iteration == at + 5 and t.history['a'].tolist() == [*range(1, at + 6)]
 
 
+def test_what_is_logged_is_kept_as_it_is(tmp_path):
+    from gan_nbdev.run_folders import _write_history
+    class Logs:
+        def after_iteration(self, t): t.log('n', 2**24 + t.iteration); t.log('far', 1e300); t.log('half', .5)
+    a, b = (make(ring(), hooks=[Logs()]) for _ in 'ab')
+    a.fit(2, progress=False).log('late', .1)
+    with pytest.raises(ValueError, match=r'n is 9007199254740993, but the record tells whole numbers apart only up to 2\*\*53'): a.log('n', 2**53 + 1)
+    for t in (a, b.load(a.save(tmp_path/'a') or tmp_path/'a')):
+        t.fit(1, progress=False)
+        assert t.history['n'].tolist() == [2**24 + 1, 2**24 + 2, 2**24 + 3] and t.history['far'].tolist() == [1e300]*3
+        assert t.history['late'][1] == .1 and t.history['half'].dtype == t.history['d_loss'].dtype == np.float32
+        _write_history(t.history, tmp_path/'history.csv')
+        assert (tmp_path/'history.csv').read_text().splitlines()[2].endswith(',16777218.0,1e+300,0.5,0.1')
+
+
 @pytest.mark.parametrize('who, kw', [('generator', {}), ('discriminator', {}), ('discriminator', dict(rule=adam(clip_weights=.01))),
                                      ('discriminator', dict(game='wasserstein'))])
 def test_user_frozen_parameters_stay_frozen(who, kw):
@@ -309,7 +324,7 @@ def test_gpu_first_step_agrees_with_cpu():
     (lambda s: {**s, 'more': 1}, 'more is not known'), (lambda s: None, 'no state of a trainer'),
     (lambda s: {**s, 'iteration': -5}, 'iteration must be'), (lambda s: {**s, 'source': {'order': 'x'}}, 'does not fit this trainer'),
     (lambda s: {**s, 'net_rng': {**s['net_rng'], 'cpu': s['net_rng']['cpu']*0 + 255}}, 'does not fit this trainer'),
-    (lambda s: {**s, 'history': s['history'].double()}, 'history must be torch.float32'), (lambda s: {**s, 'history': s['history'][:, :4]}, 'as many as its columns'),
+    (lambda s: {**s, 'history': s['history'].half()}, 'history must be torch.float32 or float64'), (lambda s: {**s, 'history': s['history'][:, :4]}, 'as many as its columns'),
     (lambda s: {**s, 'history': s['history'][:, :4].repeat(5, 1)}, 'as many as its columns'), (lambda s: {**s, 'history': s['history'].flatten()}, 'history must be'),
     (lambda s: {**s, 'history': None}, 'not None'), (lambda s: {**s, 'columns': []}, 'columns must be'), (lambda s: {**s, 'columns': ['d_loss']*5}, 'columns must be'),
     (lambda s: {**s, 'columns': [*s['columns'][:4], 'd_loss']}, 'columns must be a list of different names'), (lambda s: {**s, 'hooks': None}, 'hooks must be a list, not None')])
@@ -494,3 +509,20 @@ def test_a_rule_that_takes_matrices_alone():
     assert t.change(g_rule=adam()).change(g_rule=rule(weight_decay=0.)).fit(3, progress=False).iteration == 9
     with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): of_ring(G(bias=True), g_rule=rule())
     with pytest.raises(ValueError, match='Muon only supports 2D parameters.*8'): t.change(d_rule=rule())
+
+
+def test_before_training_the_average_is_the_weights_as_they_are():
+    w = make(ring()).fit(5, progress=False).gan.state_dict()
+    a, b = make(ring(), ema=5.), make(ring())
+    for t in (a, b): t.gan.load_state_dict(w)
+    assert torch.equal(a.sample(3), b.sample(3)) and torch.equal(a.sample(3, of=a.ema), b.sample(3))
+
+
+def test_a_source_of_ones_own_without_a_state_is_refused_at_once():
+    class Src:
+        m = 16
+        def next(self): return torch.zeros(16, 2)
+    class Own:
+        name, dim = 'own', 2
+        def source(self, m, rng, device): return Src()
+    with pytest.raises(ValueError, match='the source of Own has no state_dict: '): make(Own())

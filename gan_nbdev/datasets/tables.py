@@ -270,10 +270,20 @@ def _changed_kinds(frame):
         if getattr(frame[o].dtype, 'tz', None): yield f'{o!r} comes back in UTC, without its time zone'
         if isinstance(frame[o].dtype, pd.PeriodDtype): yield f'{o!r} holds periods: it comes back as their first moments'
         if getattr(frame[o].dtype, 'kind', '') == 'm': yield f'{o!r} holds durations: it comes back as a number of days'
+        if odd := _only_as_text(frame[o]): yield f'{o!r} holds values of type {odd}: they come back as texts'
         if str(frame[o].dtype) == 'object' and len(two := _of_each_type(frame[o].dropna())[:2]) > 1:
             yield f'{o!r} holds values of several types, as {" and ".join(two)}: they come back as one type, and those that read alike as one value'
 
 _types = (bool, np.bool_), str, Number   # that differ to a table
+
+def _only_as_text(s):
+    "The type of objects and categories that a table has as texts alone; None where they stay what they are"
+    ordered = isinstance(s.dtype, pd.CategoricalDtype)
+    if not ordered and str(s.dtype) != 'object': return None
+    held = [*s.dtype.categories] if ordered else [*s.dropna().infer_objects()[:1]]
+    odd = next((v for v in held if not isinstance(v, (str, bool, np.bool_, Number))), None)
+    dates = hasattr(odd, 'year') or not hasattr(odd, 'total_seconds') and hasattr(odd, '__float__')   # which are read as such
+    return None if odd is None or dates and not ordered else type(odd).__name__
 
 def _of_each_type(s):
     "The first Boolean, text, number and other object among objects, in words"

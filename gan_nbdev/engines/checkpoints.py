@@ -43,6 +43,12 @@ def pack(state, # dicts, lists and tuples of tensors, arrays, numbers, texts, Tr
         if isinstance(x, np.generic): x = x.item()
         if x is None or isinstance(x, (bool, int, str)): return x
         if isinstance(x, float): return x if math.isfinite(x) else {'$float': repr(x)}
+        if isinstance(x, torch.Tensor) and (x.layout is not torch.strided or x.is_nested or x.is_quantized):
+            raise ValueError(f'{where} is a sparse, nested or quantised tensor: a checkpoint holds dense ones')
+        if isinstance(x, np.ma.MaskedArray): raise ValueError(f'{where} is a {type(x).__name__}, whose mask a checkpoint does not hold')
+        if isinstance(x, np.ndarray) and (x.dtype.kind not in 'biufc' or not x.dtype.isnative):
+            raise ValueError(f'{where} is an array of {x.dtype}: a checkpoint holds arrays of numbers')
+        if hasattr(x, '_fields'): raise ValueError(f'{where} is a {type(x).__name__}, a tuple with names: give x._asdict() or tuple(x)')
         if isinstance(x, torch.Tensor): return {'$tensor': keep(x, where)}
         if isinstance(x, np.ndarray): return {'$array': keep(torch.from_numpy(x), where)}
         under = f'{where}.' if where else ''

@@ -15,7 +15,7 @@ from .kinds import short
 
 # %% ../../nbs/support/07_record.ipynb #621ea507
 class Record:
-    "Rows of float32 numbers under names, in memory up to `keep` bytes, then in a temporary file"
+    "Rows of numbers under names, in memory up to `keep` bytes, then in a temporary file"
     def __init__(self, names:tuple,       # of the columns
                  rows:torch.Tensor=None,  # to begin with, (n, columns)
                  keep:int=2**18):         # bytes
@@ -25,15 +25,15 @@ class Record:
 
     def __len__(self): return self.n
     def __del__(self): self.file.close()
-    def append(self, rows:torch.Tensor, # float32, (n, columns), on the CPU
+    def append(self, rows:torch.Tensor, # float32 or float64, (n, columns), on the CPU
                names:tuple=None):       # of its columns; None: those of the record
         "Add rows at the end; what one side does not have is NaN"
         if names is not None and tuple(names) != self.names:
             self._widen([k for k in names if k not in self.names])
             rows = _under(self.names, rows, names)
         with self.lock:   # it may be read from another thread
-            self.file.seek(4*len(self.names)*self.n)
-            self.file.write(rows.numpy().tobytes())
+            self.file.seek(8*len(self.names)*self.n)
+            self.file.write(rows.double().numpy().tobytes())
             self.n += len(rows)
         if len(rows): self.last = rows[-1].tolist()
 
@@ -44,7 +44,7 @@ class Record:
         with self.lock:
             self.names = names
             self.file.seek(0)
-            self.file.write(rows.numpy().tobytes())
+            self.file.write(rows.double().numpy().tobytes())
 
     def amend(self, name:str,  # of a column, there or not
               value:float):    # of the last row
@@ -52,28 +52,33 @@ class Record:
         if not self.n: raise ValueError(f'there is no iteration yet to record {name!r} of')
         self._widen([name]*(name not in self.names))
         with self.lock:
-            self.file.seek(4*(len(self.names)*(self.n - 1) + self.names.index(name)))
-            self.file.write(np.float32(value).tobytes())
+            self.file.seek(8*(len(self.names)*(self.n - 1) + self.names.index(name)))
+            self.file.write(np.float64(value).tobytes())
 
-    def table(self) -> dict: # name → float32 array, (n,); copies
+    def table(self) -> dict: # name → array, (n,): float32, or float64 where that does not hold what was logged; copies
         "All columns by name"
         with self.lock: data, names = self._read(), self.names
-        return dict(zip(names, data.T.copy()))
+        return dict(zip(names, map(_narrow, data.T.copy())))
 
-    def rows(self) -> torch.Tensor: # (n, columns), a copy
+    def rows(self) -> torch.Tensor: # (n, columns), a copy: float32, or float64 where that does not hold all
         "All rows"
-        with self.lock: return torch.from_numpy(self._read().copy())
+        with self.lock: return torch.from_numpy(_narrow(self._read().copy()))
 
     def _read(self):
         self.file.seek(0)
-        data = self.file.read(4*len(self.names)*self.n)
-        return np.frombuffer(data, np.float32).reshape(-1, len(self.names))
+        data = self.file.read(8*len(self.names)*self.n)
+        return np.frombuffer(data).reshape(-1, len(self.names))
 
     def __reduce__(self): return Record, (self.names, self.rows())   # copies and pickles hold them
 
+def _narrow(x):
+    "The same in float32, if that is the same"
+    with np.errstate(over='ignore'): narrow = x.astype(np.float32)
+    return narrow if np.array_equal(narrow, x, equal_nan=True) else x
+
 def _under(names, rows, their_names):
     "The rows under these names"
-    out = torch.full((len(rows), len(names)), math.nan)
+    out = torch.full((len(rows), len(names)), math.nan, dtype=torch.float64)
     for k, v in zip(their_names, rows.T): out[:, names.index(k)] = v
     return out
 
