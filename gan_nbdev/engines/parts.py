@@ -19,6 +19,7 @@ from ..networks import (activations, inits, mlp, mlp_discriminator, mlp_generato
 from ..support import kinds
 from ..support.calls import Call, Name, call_of
 from ..support.kinds import Form, Kind, checked, form_of, mapping, plain, short
+from ..support.tensors import hook_kinds
 from ..algorithm import Rule, adam, exponential, linear, momentum_sgd
 from ..games.began import Reconstruction
 from ..games.table import game_makers, games, make_game
@@ -279,13 +280,11 @@ def describe_rule(rule:Rule, # a gradient rule
     return entry if same else own_entry(rule)
 
 # %% ../../nbs/engines/06_parts.ipynb #9726a29b
-_hooks = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
-
 def altered(net  # a network
            )-> bool: # or not
     "Has it what no entry says: frozen weights, a part in evaluation mode, or code of the user's own?"
     return (any(not p.requires_grad or p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None) for p in net.parameters())
-            or any(not m.training or 'forward' in vars(m) or any(vars(m).get(k) for k in _hooks) for m in net.modules()))
+            or any(not m.training or 'forward' in vars(m) or any(vars(m).get(k) for k in hook_kinds) for m in net.modules()))
 
 def _describe_net(part, net):
     if isinstance(net, Reconstruction): return _describe_net(part, net.net) | dict(reconstruct=True, balance=net.start)

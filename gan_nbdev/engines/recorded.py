@@ -23,7 +23,7 @@ from ..support.checks import out_of_memory
 from ..support.devices import arithmetic
 from ..support.garbage import no_garbage
 from ..support.safety import interruptible
-from ..support.tensors import called_with
+from ..support.tensors import called_with, hook_kinds
 from ..support.kinds import short
 from ..trainer import statistics
 from ..algorithm import Rule, check_said, exponential, linear
@@ -380,12 +380,10 @@ def _unwritable(e):
     return ValueError('this GAN cannot be written down as a program, so that only the eager '
                       f'engine can train it: {why}')
 
-_hooks = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
-
 def _hooked(net):
     "What of a network calls code on the way: a name, or None"
     for name, m in net.named_modules():
-        for h in (h for kind in _hooks for h in vars(m).get(kind, {}).values()):
+        for h in (h for kind in hook_kinds for h in vars(m).get(kind, {}).values()):
             if not type(h).__module__.startswith('torch.nn.utils.'): return name or 'the network'
     for name, p in net.named_parameters():
         if p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None): return name
@@ -394,7 +392,7 @@ def unseen(trainer # a `Trainer`
           ) -> str: # or None
     "What an iteration calls and no program would, in words"
     t = trainer
-    if of_all := [h for kind in _hooks for h in getattr(module, f'_global{kind}').values()]:
+    if of_all := [h for kind in hook_kinds for h in getattr(module, f'_global{kind}').values()]:
         return f'hooks of all modules, and there is {short(of_all[0])}'
     for who, net, opt in (('discriminator', t.gan.discriminator, t.d_opt),
                           ('generator', t.gan.generator, t.g_opt)):
