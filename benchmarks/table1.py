@@ -27,13 +27,15 @@ def row(recipe, precision='bf16', **changes):   # one thread, so that two rows c
     return lambda seed: experiment('mnist', recipe, precision=precision, engine='compiled', device='cpu', threads=1, seed=seed, **changes)
 
 at_once = dict(order='simultaneous', ema=3500)
-falling = {'falling': 'paper', 'longer_falling': 'longer'}   # and the row with whose end it begins
+falling = {'falling': 'paper', 'longer_falling': 'longer', 'longest_falling': 'longest'}   # and the row with whose end it begins
 rows = {'paper': ("the paper's recipe", row('paper', ema=3500)),
         'falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', ema=3500, steps=125_000 + more)),
         'at_once': ("the paper's recipe, `--order simultaneous` as in its authors' code", row('paper', **at_once)),
         'float32': ('the same in float32, 125 epochs', row('paper', 'float32', **at_once, steps=62_500)),
         'longer': ('the same in bf16, 320 epochs', row('paper', **at_once, steps=160_000)),
         'longer_falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', **at_once, steps=160_000 + more)),
+        'longest': ('the same in bf16, 450 epochs', row('paper', **at_once, steps=225_000)),
+        'longest_falling': ('and 50 epochs more, in which the rates fall to 0', row('paper', **at_once, steps=225_000 + more)),
         'own': ('our recipe on networks of the same sizes, `gan-train mnist`', row('mnist')),
         'classes': ('the same with the class told, `--classes 10`', row('mnist', classes=10))}
 ours = 'own', 'classes'   # samples of the average; of the others' it is only looked at
