@@ -1407,6 +1407,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'gan_nbdev.games.game._names': ('games/game.html#_names', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game._number': ('games/game.html#_number', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game._said_by': ('games/game.html#_said_by', 'gan_nbdev/games/game.py'),
+                                      'gan_nbdev.games.game._same_items': ('games/game.html#_same_items', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game.asks': ('games/game.html#asks', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game.check_game': ('games/game.html#check_game', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game.check_networks': ('games/game.html#check_networks', 'gan_nbdev/games/game.py'),

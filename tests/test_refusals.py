@@ -192,6 +192,10 @@ refused = {
     'terms in a list': (lambda: _made(game=_game(d_terms=[1])), r'd_terms must be a dict of functions by name, not \[1\]'),
     'a function for a tuple': (lambda: _made(game=_game(d_after=lambda D: None)), 'd_after must be a tuple'),
     'a text for a tuple': (lambda: _made(game=_game(shows='value')), "shows must be a tuple, not 'value'"),
+    'a replacement of another shape': (lambda: _made(game=_game(d_before=(lambda x: dict(x=x[:, :1]),))).fit(1, False),
+                                       r'must give x of shape \(m, 2\), not shape \(\d+, 1\)'),
+    'a replacement that is no tensor': (lambda: _made(game=_game(g_before=(lambda fakes: dict(fakes=[1, 2]),))).fit(1, False),
+                                        r'must give fakes of shape \(m, 2\), not \[1, 2\]'),
     'a replacement without a name': (lambda: _made(game=_game(d_before=(lambda x: x,))).fit(1, False), 'must give a dict'),
     'a replacement of nothing known': (
         lambda: _made(game=_game(d_before=(lambda x: {'y': x},))).fit(1, False), "must give a dict .* not {'y'"),

@@ -69,6 +69,11 @@ def asks(what:str, # what it is, for the message
 _follow = dict(z=('fakes', 'fake', 'real'), x=('real', 'fake'), fakes=('real', 'fake'),
                D=('real', 'fake'), G=('fakes', 'real', 'fake'), labels=('fakes', 'real', 'fake'))
 
+def _same_items(name, old, new):
+    if not torch.is_tensor(new) or new.ndim != old.ndim or new.shape[1:] != old.shape[1:]:
+        rows, given = ', '.join(map(str, ('m', *old.shape[1:]))), f'shape {tuple(new.shape)}' if torch.is_tensor(new) else short(new)
+        raise ValueError(f'what comes before a loss must give {name} of shape ({rows}), not {given}')
+
 class Turn:
     "What there is at one player's turn, by name: each thing is made when it is first asked for"
     of_g = False
@@ -137,6 +142,8 @@ class Turn:
         if not isinstance(new, dict) or (new.keys() or {None}) - offers.keys():
             raise ValueError('what comes before a loss must give a dict of what it puts in its place, by names among '
                              f'{", ".join(offers)}, not {short(new)}')
+        for k, player in dict(z='G', x='D', fakes='D').items():
+            if k in new and torch.is_tensor(old := self.given.get(k)) and not {player} & {*new, *self.given}: _same_items(k, old, new[k])
         out, gone = Turn(self.gan, self['z'], iteration=self.now), {k for name in new for k in _follow.get(name, ())}
         out.given, out.of_g = {k: v for k, v in self.given.items() if k not in gone} | new, self.of_g
         return out
