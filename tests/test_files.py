@@ -309,3 +309,21 @@ def test_get_data_finds_what_is_in_a_path(tmp_path, monkeypatch):
     assert get_data('ring').name == 'ring'                              # a name wins over a path
     with pytest.raises(ValueError, match='has no images'): get_data('./ring')
     with pytest.raises(ValueError, match='has no images'): get_data(Path('ring'))
+
+
+def test_ctrl_c_while_a_folder_is_locked_leaves_nothing(tmp_path, monkeypatch):
+    from filelock import FileLock
+    from gan_nbdev.support.folders import writing
+    acquire = FileLock.acquire
+    def pressed(self, *args, **kw):
+        acquire(self, *args, **kw)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(FileLock, 'acquire', pressed)
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path/'a'/'b'): pass
+    assert not (tmp_path/'a').exists()
+    monkeypatch.undo()
+    with writing(tmp_path/'a'):
+        monkeypatch.setattr(FileLock, 'acquire', pressed)
+        with pytest.raises(KeyboardInterrupt), writing(tmp_path/'a'): pass   # whoever holds it keeps it
+        assert (tmp_path/'a'/'.lock').exists()
+    assert not (tmp_path/'a').exists()

@@ -39,20 +39,21 @@ def writing(folder): # made if missing, and removed at the end if nothing is in 
     "Inside, nobody else writes there; `ValueError` that says who does"
     folder = check_writable(folder)
     made = [p for p in (folder, *folder.parents) if not p.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder/'.lock'
     lock = FileLock(path, is_singleton=True)   # so that who holds it may ask again
-    try: lock.acquire(timeout=0.5)
-    except Timeout:
-        raise ValueError(f'{folder} is being written by {_holder(path) or "another process"}: '
-                         'wait for it, or choose another folder') from None
-    try:
+    held = lock.lock_counter
+    try:   # Ctrl-C may come at any line
+        folder.mkdir(parents=True, exist_ok=True)
+        try: lock.acquire(timeout=0.5)
+        except Timeout:
+            raise ValueError(f'{folder} is being written by {_holder(path) or "another process"}: '
+                             'wait for it, or choose another folder') from None
         with suppress(OSError): path.write_text(_me(), encoding='utf-8')
         yield
     finally:
-        if lock.lock_counter == 1:
+        if lock.is_locked and not held:
             with suppress(OSError): path.unlink()
-        lock.release()
+        if lock.lock_counter > held: lock.release(force=not held)
         with suppress(OSError):
             for p in made: p.rmdir()   # if nothing has come into it
 
