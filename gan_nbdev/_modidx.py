@@ -2288,6 +2288,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'gan_nbdev.run_folders._check_sizes': ('run_folders.html#_check_sizes', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._copies': ('run_folders.html#_copies', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._drawn': ('run_folders.html#_drawn', 'gan_nbdev/run_folders.py'),
+                                       'gan_nbdev.run_folders._finite': ('run_folders.html#_finite', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._found': ('run_folders.html#_found', 'gan_nbdev/run_folders.py'),
                                        'gan_nbdev.run_folders._has_own_units': ( 'run_folders.html#_has_own_units',
                                                                                  'gan_nbdev/run_folders.py'),

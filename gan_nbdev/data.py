@@ -58,7 +58,7 @@ class Source:
     def __repr__(self): return f'minibatches of {self.m} from {self.data}'
     def state_dict(self)->dict: return {}
     def load_state_dict(self, state:dict):
-        if state: raise ValueError(f'this source has no position to restore, yet got {list(state)}')
+        if state != {}: raise ValueError(f'this source has no position to restore, yet got {short(state)}')
 
 # %% ../nbs/01_data.ipynb #43fec7ce
 class Data(Sampler):
@@ -124,8 +124,8 @@ class GaussianMixture(Distribution):
         if not k*d: raise ValueError(f'means has shape {tuple(means.shape)}: it must not be empty')
         w,chol = probabilities(weights, k), cholesky_factors(std, cov, k, d)
         means,w,chol = (o[w.float() > 0] for o in (means, w, chol))   # where nothing is drawn there is no mode
-        for what,o,low in (('means', means, -math.inf), ('standard deviations', chol.diagonal(dim1=1, dim2=2), 0)):
-            if len(bad := o[(o.float() <= low) | o.float().isinf()]): raise ValueError(f'{what} must fit float32, not {bad[0].item()}')
+        for what,o,low in (('means', means, 0), ('standard deviations', chol.diagonal(dim1=1, dim2=2), 1e-18)):   # squares must fit float32
+            if len(bad := o[(o.abs() < low) | (o.abs() > 1e18)]): raise ValueError(f'{what} must be {f"from {low:g} to" if low else "at most"} 1e18 in size, not {bad[0].item()}')
         _check_steps('standard deviations', chol.norm(dim=2), means, 10)
         self.dim,self._terms,self._cache = d, means.numel(), {}
         self.means,self.weights,self.chol = means.float(), w.float(), chol.float()

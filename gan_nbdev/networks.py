@@ -117,7 +117,7 @@ class Labelled(nn.Sequential):
         super().__init__(*layers)
         self.classes = classes
 
-    def forward(self, v, labels): # (m, n) and (m,), whole numbers
+    def forward(self, v, labels): # (m, n) and (m,), from 0: a class that is not there is no class
         one_hot = labels[:, None] == torch.arange(self.classes, device=v.device)
         return super().forward(torch.cat([v, one_hot.to(v.dtype)], 1))
 
@@ -372,13 +372,13 @@ class GAN(nn.Module):
         return self.noise.sample(n, generator, self.device)
 
     def forward(self, z:Tensor, # noise, shape (m, noise dim)
-                labels:Tensor=None, # classes, shape (m,), whole numbers; in a GAN with classes
+                labels:Tensor=None, # classes, shape (m,), from 0; in a GAN with classes, and not checked, as `sample` does
                ) -> Tensor:     # G(z), shape (m, dim), model units
         "The fakes of this noise, in the mode in which G is"
         return self.generator(self._seen(z), *self._with(labels)).flatten(1)
 
     def logits(self, x:Tensor, # items, shape (m, dim), model units
-               labels:Tensor=None, # classes, shape (m,), whole numbers; in a GAN with classes
+               labels:Tensor=None, # classes, shape (m,), from 0; in a GAN with classes, and not checked, as `prob` does
               ) -> Tensor:     # shape (m,), or (m/pack,)
         "D's logits, one per row (or pack of rows); `ValueError` unless D gives exactly one"
         labels = [o[::self.pack] for o in self._with(labels)]
@@ -495,6 +495,7 @@ def draw_labels(self:GAN,
 def set_shares(self:GAN,
                shares): # of each class, shape (classes,), sum 1
     "Set how often each class is drawn; `ValueError` for what are no shares of these classes"
+    if shares is None: raise ValueError('shares must be numbers, one for each class, not None')
     with naming('shares'): probabilities(shares, self.classes or 0)
     self.shares = torch.as_tensor(shares, dtype=torch.float64).cumsum(0)[:-1].tolist()
 

@@ -218,6 +218,8 @@ def _mean(v):
     m = float(there.mean()) if len(there := v[v == v]) else math.nan
     return m if math.isfinite(m) else None
 
+def _finite(said): return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in said.items()}   # as `_mean`
+
 @patch
 def measure(self:Run) -> dict: # by name
     "What `metrics.json` says: iterations, means of the last tenth of the record, the metrics"
@@ -228,8 +230,7 @@ def measure(self:Run) -> dict: # by name
     except Exception as e:   # no run is lost to figures that cannot be had
         said = {}
         warn(f'there are no figures of the samples: {type(e).__name__}: {one_line(e)}')
-    said = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in said.items()}   # as `_mean`
-    return dict(iterations=self.iteration, stopped=t.stopped, **{f'final_{k}': v for k, v in last.items()}, **said)
+    return _finite(dict(iterations=self.iteration, stopped=t.stopped, **{f'final_{k}': v for k, v in last.items()}, **said))
 
 def _check_apart(run, folder):
     file, out = run.begun['data'].get('file'), Path(folder).expanduser().resolve()
@@ -245,9 +246,10 @@ def save(self:Run,
         ) -> Path:           # the folder
     "Write the run folder, or leave what was there"
     _check_apart(self, folder)
+    if not isinstance(measured, (dict, type(None))): raise ValueError(f'measured must be a dict, as from measure(), not {short(measured)}')
     with writing(folder):
         out = check_folder(folder, replace)
-        measured = self.measure() if measured is None else measured
+        measured = self.measure() if measured is None else _finite(measured)
         with _apart(out, '.new-') as d:
             new = Path(d)
             _write_files(self.trainer, new, self.record(), measured)

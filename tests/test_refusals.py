@@ -114,8 +114,8 @@ refused = {
         lambda: Noise('mine', 2, lambda n, dim, generator: torch.zeros(n, 3)).sample(4), r'not torch.float32 of shape \(4, 3\)'),
     'noise in another precision': (
         lambda: Noise('mine', 2, lambda n, dim, generator: torch.zeros(n, 2).double()).sample(4), 'must draw a float32 .* not torch.float64'),
-    'a deviation below float32': (lambda: ring(std=1e-50), 'standard deviations must fit float32, not 1e-50'),
-    'a mean above float32': (lambda: GaussianMixture([[0., 1e300]], .1), r'means must fit float32, not 1e\+300'),
+    'a deviation below float32': (lambda: ring(std=1e-50), 'standard deviations must be from 1e-18 to 1e18 in size, not 1e-50'),
+    'a mean above float32': (lambda: GaussianMixture([[0., 1e300]], .1), r'means must be at most 1e18 in size, not 1e\+300'),
     'one width for a list': (lambda: mlp(2, 2, 128), 'hidden must be a list of whole numbers, not 128'),
     'one number for a shape': (
         lambda: GAN(mlp_generator(2, 4), mlp_discriminator(4), normal(2), shape=4), 'shape must be a list of whole numbers, not 4'),

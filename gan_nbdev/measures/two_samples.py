@@ -25,9 +25,10 @@ def _rows(named):
         if x.ndim < 2 or not x.numel():
             raise ValueError(f'{name} must be (n, d) with n ≥ 1, not {tuple(x.shape)}')
         low, high = map(float, x.aminmax())
-        if not -1e150 <= low <= high <= 1e150:
+        size = max(-low, high)
+        if not (size == 0 or 1e-150 <= size <= 1e150):
             finite_tensor(name, x)
-            raise ValueError(f'{name} must be at most 1e150 in size, or distances overflow, not {max(-low, high):g}')
+            raise ValueError(f'{name} must be from 1e-150 to 1e150 in size, or distances vanish or overflow, not {size:g}')
         res[name] = x
     check_same_items(res)
     res = {k: x.flatten(1) for k, x in res.items()}

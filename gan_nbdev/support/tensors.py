@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from .devices import pick_device
 from .kinds import short
 
 # %% ../../nbs/support/03_tensors.ipynb #8968aaca
@@ -153,11 +154,11 @@ def in_pieces(f,      # of a slice: the rows of that slice
 def random_generator(generator:torch.Generator=None, # the one to use; None: a fresh one
                      device=None, # where a fresh one shall be; None: the CPU
                     ) -> torch.Generator: # on `device` only if it is fresh
-    "`generator`, or a fresh one seeded by the operating system"
+    "`generator`, or a fresh one seeded by the operating system; `ValueError` for a device that is not there"
     if isinstance(generator, torch.Generator): return generator
     if generator is not None:
         raise ValueError(f'generator must be a torch.Generator or None, not {generator!r}')
-    generator = torch.Generator('cpu' if device is None else device)
+    generator = torch.Generator(pick_device('cpu' if device is None else device))
     generator.seed()
     return generator
 
