@@ -445,6 +445,12 @@ def test_seeds_and_sizes_that_trees_do_not_take():
     assert 0 <= two_sample_test(rows30, rows30 + 1, seed=2**40) <= 1
     assert two_sample_test(rows30*1e100, (rows30 + 9)*1e100) > .9
 
+def test_numbers_whose_squares_vanish_are_refused():
+    frame = pd.DataFrame(dict(a=[1., 2, 3, 4], b=[2., 1, 4, 3]))
+    for f in (correlation_gap, column_distances):
+        with pytest.raises(ValueError, match="column 'a' has numbers of 4e-200 at most, whose squares vanish"): f(frame*1e-200, frame)
+    with pytest.raises(ValueError, match='real must be from 1e-150 to 1e150 in size, or distances vanish'): neighbours(rows30, rows30*1e-200)
+
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('f', [two_sample_test, nearest_ratio, lambda *o: neighbours(*o)._asdict()], ids=['test', 'ratio', 'neighbours'])
 @pytest.mark.parametrize('scale, shift', [(1, 1e9), (1e40, 0), (1e-40, 0)])

@@ -116,6 +116,13 @@ refused = {
         lambda: Noise('mine', 2, lambda n, dim, generator: torch.zeros(n, 2).double()).sample(4), 'must draw a float32 .* not torch.float64'),
     'a deviation below float32': (lambda: ring(std=1e-50), 'standard deviations must be from 1e-18 to 1e18 in size, not 1e-50'),
     'a mean above float32': (lambda: GaussianMixture([[0., 1e300]], .1), r'means must be at most 1e18 in size, not 1e\+300'),
+    'a square beyond float32': (lambda: ring(std=1e20), 'standard deviations must be from 1e-18 to 1e18 in size, not 1e.20'),
+    'a device that is not there': (lambda: ring().sample(3, device='xpu'), "device 'xpu' is not there: choose one of .*cpu"),
+    'no device': (lambda: ring().source(4, None, 'gpu'), "device 'gpu' is not there: choose one of .*cpu"),
+    **{f'a source at {v!r}': (lambda v=v: ring().source(4).load_state_dict(v), 'this source has no position to restore, yet got ') for v in (None, 0, [])},
+    'shares of nothing': (lambda: GAN(mlp_generator(2, 2, (8,), classes=3), mlp_discriminator(2, (8,), classes=3), normal(2), classes=3).set_shares(None),
+                          'shares must be numbers, one for each class, not None'),
+    'metrics in a list': (lambda: Run(experiment('ring')).save('nowhere', measured=[1]), r'measured must be a dict, as from measure\(\), not \[1\]'),
     'one width for a list': (lambda: mlp(2, 2, 128), 'hidden must be a list of whole numbers, not 128'),
     'one number for a shape': (
         lambda: GAN(mlp_generator(2, 4), mlp_discriminator(4), normal(2), shape=4), 'shape must be a list of whole numbers, not 4'),

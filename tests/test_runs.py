@@ -537,3 +537,9 @@ def test_a_way_to_the_datas_units_that_fails_loses_no_run(tmp_path):
     run = new(own).fit(2, progress=False)
     with pytest.warns(UserWarning, match='samples.png is not written: RuntimeError: no such units'): run.save(tmp_path)
     assert (tmp_path/'config.json').is_file() and not (tmp_path/'samples.png').exists()
+
+
+def test_figures_that_json_lacks_are_written_as_null(tmp_path):
+    run = Run(experiment('ring', steps=2, engine='eager')).fit(2, progress=False)
+    run.save(tmp_path/'r', measured=dict(mine=float('nan'), far=float('inf'), one=1.))
+    assert json.loads((tmp_path/'r/metrics.json').read_text(), parse_constant=pytest.fail) == dict(mine=None, far=None, one=1.)

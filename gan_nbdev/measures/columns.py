@@ -63,6 +63,7 @@ def _finite(column):
     v = column_numbers(column)
     if len(bad := v[~(np.abs(v) <= 1e150)]):
         raise ValueError(f'column {column.name!r} must be finite, at most 1e150 in size, not {bad[0]:g}')
+    if 0 < (size := np.abs(v).max(initial=0)) < 1e-150: raise ValueError(f'column {column.name!r} has numbers of {size:g} at most, whose squares vanish: give it in another unit')
     return v
 
 def _varies(v):
@@ -98,7 +99,6 @@ def _correlations(columns):
     if len(rows) < 2: raise ValueError('a correlation needs at least 2 rows without missing cells')
     v = np.stack([_finite(rows.iloc[:, i]) for i in range(rows.shape[1])])
     v = (v - v.mean(1, keepdims=True))*_varies(v)[:, None]
-    v = v/np.where(largest := np.abs(v).max(1, keepdims=True), largest, 1.)   # or squares vanish
     size = np.linalg.norm(v, axis=1, keepdims=True)
     v = np.divide(v, size, out=np.zeros_like(v), where=size > 0)
     return np.where(np.eye(len(v)), 1., (v@v.T).clip(-1, 1))
