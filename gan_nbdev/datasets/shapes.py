@@ -132,7 +132,8 @@ def drawn(
     if any(o.shape[1] != 2 for o in ways): raise ValueError('strokes must hold points [x, y]')
     dense = np.concatenate([_along(o, std) for o in ways])
     dense = dense[np.linspace(0, len(dense) - 1, min(len(dense), 400)).astype(int)]
-    return GaussianMixture(dense.round(3), std, name='drawn')
+    digits = max(3, 1 - math.floor(math.log10(std)))   # to a tenth of std, or finer
+    return GaussianMixture(dense.round(digits), std, name='drawn')
 
 def _along(way, step):
     "Points on the polygon `way`, about `step` apart"
