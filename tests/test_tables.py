@@ -68,6 +68,13 @@ def test_read(tmp_path, name):
     back = data.items(data.x)[next(c.name for c in data.columns if c.kind == 'number')]
     assert np.allclose(back, x[:len(back), 0], atol=1e-5) and len(data.notes) <= 2
 
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16-le', 'utf-16-be', 'utf-32-le', 'utf-32-be'])
+@pytest.mark.parametrize('suffix', ['.csv', '.jsonl'])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, encoding, suffix):
+    text = 'a,b\n' + rows() if suffix == '.csv' else pd.DataFrame(x, columns=['a', 'b']).to_json(lines=True, orient='records')
+    (tmp_path/'t').with_suffix(suffix).write_bytes(('\ufeff' + text).encode(encoding))
+    for o in (None, encoding): assert [c.name for c in table((tmp_path/'t').with_suffix(suffix), encoding=o).columns] == ['a', 'b']
+
 # name -> text, the words of the refusal, what decides, and how many rows are left then
 refused = {
     'missing_empty': ('h,w\n' + gaps, "10 in 'w' are missing", dict(missing='drop'), n - 10),
@@ -293,6 +300,14 @@ def test_dates_too_far_away():
     for old in ('1003-05-12', pd.Timestamp('1003-05-12'), '9999-12-31'):
         with pytest.raises(ValueError, match=r"column 'd' has dates from .* only those from 1678 to 2261 .*drop=\['d'\]"):
             table(frame.assign(d=[old, type(old)('2020-01-01')]*(n//2)))
+
+def test_dates_come_back_up_to_the_ends_of_what_is_taken():
+    days = ['1677-09-22', '1679-05-01', '1690-01-01', '2250-01-01', '2256-01-01', '2260-06-01', '2262-04-11']
+    t = table(pd.DataFrame(dict(d=pd.to_datetime(days))))
+    assert t.items(t.x).d.astype(str).tolist() == days
+    for by in (100, np.inf): assert t.items(t.x*by).d[[0, 6]].astype(str).tolist() == [days[0], days[6]]
+    late = table(pd.DataFrame(dict(d=pd.to_datetime(days) + pd.Timedelta('1us'))))
+    assert late.items(late.x*100).d.dt.year[[0, 6]].tolist() == [1677, 2262]
 
 @pytest.mark.filterwarnings('error')
 def test_a_text_that_is_infinite():

@@ -391,8 +391,8 @@ def _decoded(v, c):
             return pd.Series(v.clip(np.iinfo(small).min, np.iinfo(small).max)).astype(c.dtype)
         return pd.Series(v).astype('int64') if np.isfinite(v).all() and (abs(v) < 2**62).all() else pd.Series(v)
     unit = pd.Timedelta(1, _units.get(c.values[0], 's')).value
-    v = np.clip(np.nan_to_num(v*(_day/unit)).round(), -9e18//unit, 9e18//unit).astype('int64')
-    return pd.to_datetime(v*unit)
+    v = np.nan_to_num(v*(_day/unit)).round().clip(-2.**62, 2.**62).astype('int64')
+    return pd.to_datetime(v.clip(-(-pd.Timestamp.min.value//unit), pd.Timestamp.max.value//unit)*unit)
 
 _small = [f'{u}int{n}' for u in ('', 'u') for n in (8, 16, 32)]   # types of whole numbers that others do not fit
 
