@@ -653,6 +653,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'gan_nbdev.datasets.tables._all': ('datasets/tables.html#_all', 'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._as_dates': ( 'datasets/tables.html#_as_dates',
                                                                                     'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._as_objects': ( 'datasets/tables.html#_as_objects',
+                                                                                      'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._as_written': ( 'datasets/tables.html#_as_written',
                                                                                       'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._called': ( 'datasets/tables.html#_called',
