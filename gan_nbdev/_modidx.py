@@ -1408,6 +1408,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'gan_nbdev.games.game.Turn.ask': ('games/game.html#turn.ask', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game.Turn.for_g': ('games/game.html#turn.for_g', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game.Turn.replaced': ('games/game.html#turn.replaced', 'gan_nbdev/games/game.py'),
+                                      'gan_nbdev.games.game._check_field': ('games/game.html#_check_field', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game._instead': ('games/game.html#_instead', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game._name': ('games/game.html#_name', 'gan_nbdev/games/game.py'),
                                       'gan_nbdev.games.game._names': ('games/game.html#_names', 'gan_nbdev/games/game.py'),

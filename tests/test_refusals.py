@@ -11,10 +11,11 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gan_nbdev.algorithm import Rule, adam, exponential, linear, momentum_sgd
-from gan_nbdev.data import GaussianMixture, Noise, mixture_1d, normal, ring, uniform
+from gan_nbdev.data import GaussianMixture, Noise, allowed_noise, mixture_1d, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
 from gan_nbdev.datasets.idx import download
 from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.shapes import drawn
 from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.experiments import experiment
@@ -57,10 +58,21 @@ def _items(shape): return plot_samples(torch.rand(4, 2), shape=shape)
 class _Numbers(torch.nn.Module):
     def forward(self, x): return x.abs().sum(1, keepdim=True).long().clamp(0, 8)
 
+class _Turned(torch.nn.Module):
+    def __init__(self): super().__init__(); self.w = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    def forward(self, x): return (x*self.w).abs()
+
 refused = {
     **{f'a game of {k}={v}': (lambda k=k, v=v, more=more: experiment('ring', game={'name': 'minimax', k: v, **more}), rf'^game\.{k} must be .*not {v}$')
        for k, v, more in (('noise', -1, {}), ('noise_until', 0, dict(noise=.1)), ('unroll_rate', -1, dict(unroll=1)), ('real_label', 2, {}),
                           ('fake_label', 1, {}))},
+    **{f'a drawing of {v}': (lambda v=v: drawn(v), r'strokes must be lists of points \[x, y\], not') for v in (3, [3], None)},
+    'rows on a device that is not there': (lambda: Samples(torch.rand(8, 2)).source(4, None, 'tpu'), "device 'tpu' is not there"),
+    **{f'a game with {k}={v}': (lambda k=k, v=v: _plain.with_(**{k: v}), why) for k, v, why in (
+        ('nothing', 3, "a game has the fields d_loss, .*, not 'nothing'"), ('d_terms', 3, 'd_terms must be a dict'), ('d_after', len, 'd_after must be a tuple'))},
+    'a place in no rows': (lambda: allowed_noise(uniform(2), [9., 9.]), 'z has shape'),
+    'complex weights to clip': (lambda: _made(gan=_gan(torch.nn.Sequential(_Turned(), torch.nn.Linear(2, 1))), game='wasserstein'),
+                                'wasserstein clips real weights, and 0.w of D is complex'),
     'a number below 0 that may be 0': (lambda: make_game(r1=-1), 'r1 must be a number of at least 0, not -1'),
     'half a step ahead': (lambda: make_game(unroll=2.5), '^unroll must be'),
     'labels of another game': (lambda: experiment('ring', game=dict(name='hinge', real_label=.9)), '^game: only a game whose'),

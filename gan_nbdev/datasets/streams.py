@@ -17,7 +17,7 @@ from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, 
                                         standard_scaling)
 from ..support.chance import global_states, unchanged
 from ..support.checks import warn, whole_number
-from ..support.devices import uncast
+from ..support.devices import pick_device, uncast
 from ..support.kinds import length_of, short
 from ..support.tensors import real_tensor
 
@@ -254,7 +254,7 @@ class LoadedSource:
         data, # a `Loaded`
         device=None, # where the minibatches shall be
     ):
-        self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
+        self.data, self.device, self.m = data, pick_device('cpu' if device is None else device), data.m
         self.batch, self.rng, self.begun, self._left = 0, None, None, None   # batch: how many of the epoch are read, smaller ones too
     @property
     def generators(self): return [torch.default_generator, *_generators(self.data.loader)]
