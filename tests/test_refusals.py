@@ -62,6 +62,14 @@ class _Turned(torch.nn.Module):
     def __init__(self): super().__init__(); self.w = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
     def forward(self, x): return (x*self.w).abs()
 
+class _Attentive(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.given, self.seen, self.out = torch.nn.Linear(1, 4), torch.nn.MultiheadAttention(4, 1, batch_first=True), torch.nn.Linear(4, 1)
+    def forward(self, x):
+        x = self.given(x[..., None])
+        return self.out(self.seen(x, x, x, need_weights=False)[0].mean(1))
+
 refused = {
     **{f'a game of {k}={v}': (lambda k=k, v=v, more=more: experiment('ring', game={'name': 'minimax', k: v, **more}), rf'^game\.{k} must be .*not {v}$')
        for k, v, more in (('noise', -1, {}), ('noise_until', 0, dict(noise=.1)), ('unroll_rate', -1, dict(unroll=1)), ('real_label', 2, {}),
@@ -73,6 +81,9 @@ refused = {
     'a place in no rows': (lambda: allowed_noise(uniform(2), [9., 9.]), 'z has shape'),
     'complex weights to clip': (lambda: _made(gan=_gan(torch.nn.Sequential(_Turned(), torch.nn.Linear(2, 1))), game='wasserstein'),
                                 'wasserstein clips real weights, and 0.w of D is complex'),
+    **{f'fused attention in {game}': (lambda game=game: _made(gan=_gan(_Attentive()), game=game, device='cpu').fit(1, progress=False),
+                                      r'the game takes the slope of a slope, which torch lacks here .*: train inside .*SDPBackend\.MATH')
+       for game in ('wgan-gp', 'r3gan', make_game(unroll=1))},
     'a number below 0 that may be 0': (lambda: make_game(r1=-1), 'r1 must be a number of at least 0, not -1'),
     'half a step ahead': (lambda: make_game(unroll=2.5), '^unroll must be'),
     'labels of another game': (lambda: experiment('ring', game=dict(name='hinge', real_label=.9)), '^game: only a game whose'),
@@ -249,6 +260,10 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
 
+
+def test_attention_that_is_not_fused_is_trained_by_any_game():
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        for game in ('wgan-gp', make_game(unroll=1)): assert _made(gan=_gan(_Attentive()), game=game, device='cpu').fit(1, progress=False).iteration == 1
 
 @pytest.mark.parametrize('v', [np.array([2.]), np.float32(2), torch.tensor([[2.]], requires_grad=True), 2])
 def test_one_number_may_come_in_many_forms(v): assert one_number('v', v) == 2
