@@ -304,6 +304,7 @@ def allowed_noise(
     z:torch.Tensor, # any places, (n, noise dim)
 )->torch.Tensor: # the same, or moved
     "The nearest place where such noise can be: in the cube, on the sphere, on a side of each coin"
+    if not torch.is_tensor(z): z = finite_tensor('z', z, 2).float()
     by = getattr(noise, 'draw', None) # of a prior of one's own nothing is known
     if by is _uniform: return z.clamp(noise.settings['low'], noise.settings['high'])
     if by is _sphere:

@@ -263,7 +263,12 @@ class Eager:
         self.log = []
     def step(self):
         "One iteration"
-        with self.masks: self.log.append((check_said('step', self.trainer.step()), dict(self.trainer.terms)))
+        try:
+            with self.masks: self.log.append((check_said('step', self.trainer.step()), dict(self.trainer.terms)))
+        except RuntimeError as e:   # as of fused attention, whose slope has no slope
+            if not (said := one_line(e)).startswith('derivative for '): raise
+            more = ': train inside torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)'*('dot_product' in said)
+            raise ValueError(f'the game takes the slope of a slope, which torch lacks here ({said}){more}') from e
     def end(self) -> torch.Tensor: # `statistics`, shape (iterations done, columns), on the CPU
         "Close the block"
         if not self.log: return torch.empty(0, len(self.trainer.columns))

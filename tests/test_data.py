@@ -275,6 +275,11 @@ def test_global_generator_is_left_alone():
             for g in (None, rng()): [src.next() for src in [o.source(2, g)] for _ in range(6)]
     assert torch.equal(before, torch.get_rng_state())
 
+def test_drawings_are_rounded_to_a_tenth_of_the_pen():
+    for std in (1., .04, .001, .0001, 1e-9):
+        got = drawn([[[0, 0], [25*std, 0]]], std=std).means.double()
+        assert torch.allclose(got, torch.arange(26.)[:, None]*torch.tensor([std, 0.]).double(), rtol=0, atol=std/15)
+
 def test_samples_rows_are_equally_likely():
     s = Samples(torch.arange(20.)[:,None], scale=None)
     counts = s.sample(100_000, rng())[:,0].long().bincount(minlength=20).double()

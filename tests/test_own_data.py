@@ -1087,6 +1087,50 @@ def test_as_many_rows_as_are_asked_for():
     assert 'the DataLoader has 4 items, fewer than n=9' in line(lambda: Loaded(DataLoader(Once(), batch_size=2)).sample(9))
 
 
+class TwoFiles(IterableDataset):
+    "One for each worker: 0 to 5, and 6 to 31"
+    def __iter__(self):
+        n = torch.utils.data.get_worker_info().id
+        return (torch.tensor([float(i)]) for i in (range(6), range(6, 32))[n])
+
+
+def test_smaller_minibatches_are_left_out_wherever_they_come():
+    sizes = [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9], [10, 11, 12]]
+    for loader, m, want in ((DataLoader(TwoFiles(), batch_size=4, num_workers=2), 4, [0, 6, 10, 14, 18, 22, 26, 0]),
+                            (DataLoader(torch.arange(13.)[:, None], batch_sampler=sizes), 3, [0, 5, 10, 0, 5])):
+        given = Loaded(loader, scale=None)
+        source = given.source(m)
+        got, states = [], []
+        for _ in want:
+            states.append(source.state_dict())
+            got.append(source.next())
+        assert [o[0].item() for o in got] == want and all(len(o) == m for o in got)
+        again = given.source(m)
+        again.load_state_dict(states[2])   # after a smaller one
+        assert all(torch.equal(again.next(), o) for o in got[2:4])
+
+
+def test_minibatches_that_are_larger_or_of_other_items_are_refused():
+    def sized(*sizes): return DataLoader(torch.rand(9, 2), batch_sampler=[[*range(n)] for n in sizes])
+    source = Loaded(sized(2, 3)).source(2)
+    source.next()
+    for _ in range(2):   # as often as it is asked for
+        with pytest.raises(ValueError, match='first minibatch of the DataLoader has 2 items, but a later one 3'): source.next()
+    class Fewer(list):   # from the second time on
+        def __iter__(self):
+            yield from [[0, 1], [2]][bool(self.append(0) or len(self) > 1):]
+    with pytest.raises(ValueError, match='gives no minibatch of 2 in a whole epoch'):
+        Loaded(DataLoader(torch.rand(9, 2), batch_sampler=Fewer())).source(2).next()
+    for other in (torch.rand(3, 4), torch.rand(2, 5)):
+        given = Loaded(DataLoader([torch.rand(2, 6)]*2 + [other]*2, batch_size=2))
+        source = given.source(2)
+        source.next()
+        for f in (source.next, lambda: given.sample(4)):
+            with pytest.raises(ValueError, match=r'items differ in shape: \(2, 6\) and \(\d, \d\)'): f()
+    with pytest.raises(ValueError, match='loader must be a DataLoader, not'): Loaded([1, 2])
+    with pytest.raises(ValueError, match='a minibatch must be items'): Loaded(DataLoader(torch.rand(4, 2), collate_fn=lambda o: torch.tensor(1.)))
+
+
 @pytest.mark.parametrize('make', [lambda x, **how: Samples(x, **how), lambda x, **how: Stream(x, **how)])
 def test_shapes_that_are_none_are_refused(make):
     x = torch.rand(10, 4)

@@ -11,10 +11,11 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gan_nbdev.algorithm import Rule, adam, exponential, linear, momentum_sgd
-from gan_nbdev.data import GaussianMixture, Noise, mixture_1d, normal, ring, uniform
+from gan_nbdev.data import GaussianMixture, Noise, allowed_noise, mixture_1d, normal, ring, uniform
 from gan_nbdev.datasets.files import get_data
 from gan_nbdev.datasets.idx import download
 from gan_nbdev.datasets.samples import Samples
+from gan_nbdev.datasets.shapes import drawn
 from gan_nbdev.datasets.streams import Stream
 from gan_nbdev.engines.ensemble import Ensemble
 from gan_nbdev.experiments import experiment
@@ -57,10 +58,32 @@ def _items(shape): return plot_samples(torch.rand(4, 2), shape=shape)
 class _Numbers(torch.nn.Module):
     def forward(self, x): return x.abs().sum(1, keepdim=True).long().clamp(0, 8)
 
+class _Turned(torch.nn.Module):
+    def __init__(self): super().__init__(); self.w = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    def forward(self, x): return (x*self.w).abs()
+
+class _Attentive(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.given, self.seen, self.out = torch.nn.Linear(1, 4), torch.nn.MultiheadAttention(4, 1, batch_first=True), torch.nn.Linear(4, 1)
+    def forward(self, x):
+        x = self.given(x[..., None])
+        return self.out(self.seen(x, x, x, need_weights=False)[0].mean(1))
+
 refused = {
     **{f'a game of {k}={v}': (lambda k=k, v=v, more=more: experiment('ring', game={'name': 'minimax', k: v, **more}), rf'^game\.{k} must be .*not {v}$')
        for k, v, more in (('noise', -1, {}), ('noise_until', 0, dict(noise=.1)), ('unroll_rate', -1, dict(unroll=1)), ('real_label', 2, {}),
                           ('fake_label', 1, {}))},
+    **{f'a drawing of {v}': (lambda v=v: drawn(v), r'strokes must be lists of points \[x, y\], not') for v in (3, [3], None)},
+    'rows on a device that is not there': (lambda: Samples(torch.rand(8, 2)).source(4, None, 'tpu'), "device 'tpu' is not there"),
+    **{f'a game with {k}={v}': (lambda k=k, v=v: _plain.with_(**{k: v}), why) for k, v, why in (
+        ('nothing', 3, "a game has the fields d_loss, .*, not 'nothing'"), ('d_terms', 3, 'd_terms must be a dict'), ('d_after', len, 'd_after must be a tuple'))},
+    'a place in no rows': (lambda: allowed_noise(uniform(2), [9., 9.]), 'z has shape'),
+    'complex weights to clip': (lambda: _made(gan=_gan(torch.nn.Sequential(_Turned(), torch.nn.Linear(2, 1))), game='wasserstein'),
+                                'wasserstein clips real weights, and 0.w of D is complex'),
+    **{f'fused attention in {game}': (lambda game=game: _made(gan=_gan(_Attentive()), game=game, device='cpu').fit(1, progress=False),
+                                      r'the game takes the slope of a slope, which torch lacks here .*: train inside .*SDPBackend\.MATH')
+       for game in ('wgan-gp', 'r3gan', make_game(unroll=1))},
     'a number below 0 that may be 0': (lambda: make_game(r1=-1), 'r1 must be a number of at least 0, not -1'),
     'half a step ahead': (lambda: make_game(unroll=2.5), '^unroll must be'),
     'labels of another game': (lambda: experiment('ring', game=dict(name='hinge', real_label=.9)), '^game: only a game whose'),
@@ -244,6 +267,10 @@ def test_what_cannot_be_done_as_asked_is_one_line_that_names_it(what):
     with pytest.raises(ValueError, match=line) as e: do()
     assert len(str(e.value).splitlines()) == 1
 
+
+def test_attention_that_is_not_fused_is_trained_by_any_game():
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        for game in ('wgan-gp', make_game(unroll=1)): assert _made(gan=_gan(_Attentive()), game=game, device='cpu').fit(1, progress=False).iteration == 1
 
 @pytest.mark.parametrize('v', [np.array([2.]), np.float32(2), torch.tensor([[2.]], requires_grad=True), 2])
 def test_one_number_may_come_in_many_forms(v): assert one_number('v', v) == 2

@@ -68,6 +68,13 @@ def test_read(tmp_path, name):
     back = data.items(data.x)[next(c.name for c in data.columns if c.kind == 'number')]
     assert np.allclose(back, x[:len(back), 0], atol=1e-5) and len(data.notes) <= 2
 
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16-le', 'utf-16-be', 'utf-32-le', 'utf-32-be'])
+@pytest.mark.parametrize('suffix', ['.csv', '.jsonl'])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, encoding, suffix):
+    text = 'a,b\n' + rows() if suffix == '.csv' else pd.DataFrame(x, columns=['a', 'b']).to_json(lines=True, orient='records')
+    (tmp_path/'t').with_suffix(suffix).write_bytes(('\ufeff' + text).encode(encoding))
+    for o in (None, encoding): assert [c.name for c in table((tmp_path/'t').with_suffix(suffix), encoding=o).columns] == ['a', 'b']
+
 # name -> text, the words of the refusal, what decides, and how many rows are left then
 refused = {
     'missing_empty': ('h,w\n' + gaps, "10 in 'w' are missing", dict(missing='drop'), n - 10),
@@ -293,6 +300,34 @@ def test_dates_too_far_away():
     for old in ('1003-05-12', pd.Timestamp('1003-05-12'), '9999-12-31'):
         with pytest.raises(ValueError, match=r"column 'd' has dates from .* only those from 1678 to 2261 .*drop=\['d'\]"):
             table(frame.assign(d=[old, type(old)('2020-01-01')]*(n//2)))
+
+def test_dates_come_back_up_to_the_ends_of_what_is_taken():
+    days = ['1677-09-22', '1679-05-01', '1690-01-01', '2250-01-01', '2256-01-01', '2260-06-01', '2262-04-11']
+    t = table(pd.DataFrame(dict(d=pd.to_datetime(days))))
+    assert t.items(t.x).d.astype(str).tolist() == days
+    for by in (100, np.inf): assert t.items(t.x*by).d[[0, 6]].astype(str).tolist() == [days[0], days[6]]
+    late = table(pd.DataFrame(dict(d=pd.to_datetime(days) + pd.Timedelta('1us'))))
+    assert late.items(late.x*100).d.dt.year[[0, 6]].tolist() == [1677, 2262]
+
+@pytest.mark.parametrize('way', ['frame', '.parquet', '.feather'])
+def test_types_of_arrow_are_read_as_pandas_own(tmp_path, way):
+    when = pd.date_range('2020-01-01', periods=n)
+    odd = pd.DataFrame(dict(day=when.to_series().astype('date32[pyarrow]').array, one=pd.Series([when[0]]*n).astype('date32[pyarrow]'),
+                            at=pd.Series([pd.Timestamp(2020, 1, 1, i % 3).time() for i in range(n)], dtype='time64[us][pyarrow]'), half=pd.Series(x[:, 0], dtype='halffloat[pyarrow]'),
+                            gaps=pd.Series([None, *x[1:, 1]], dtype='double[pyarrow]'), within=pd.interval_range(0, 1, n).take(np.arange(n) % 3)))
+    if way != 'frame': getattr(odd, 'to_' + way[1:])(tmp_path/f't{way}')
+    t = table(odd if way == 'frame' else tmp_path/f't{way}', missing='drop')
+    assert [c.kind for c in t.columns] == ['date', 'constant', 'category', 'number', 'number', 'category']
+    assert t.items(t.x).day.tolist() == [*when[1:]] and torch.allclose(t.scale(odd[1:]), t.x, atol=1e-5)
+    assert "'at' holds values of type time: they come back as texts" in t.notes
+
+@pytest.mark.parametrize('of', ['list<item: int64>', 'struct<a: int64>'])
+def test_lists_of_arrow_are_refused_by_name(of):
+    import pyarrow as pa
+    kind = pa.list_(pa.int64()) if of[0] == 'l' else pa.struct([('a', pa.int64())])
+    odd = frame.assign(odd=pd.Series([[1] if of[0] == 'l' else dict(a=1)]*n, dtype=pd.ArrowDtype(kind)))
+    with pytest.raises(ValueError, match=r"column 'odd' holds .*s, not single values: drop=\['odd'\]"): table(odd)
+    assert len(table(odd, drop='odd').columns) == len(table(frame).columns)
 
 @pytest.mark.filterwarnings('error')
 def test_a_text_that_is_infinite():

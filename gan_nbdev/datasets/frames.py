@@ -32,7 +32,8 @@ def _opened(path):
 def _encoding(path):
     with _opened(path) as f:
         head = f.read(2**20)
-        if head[:2] in (b'\xff\xfe', b'\xfe\xff'): return 'utf-16'
+        if head[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): return 'utf-32'   # which begins as UTF-16's does
+        if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): return 'utf-16'
         if b'\0' in head: raise ValueError('it is not text')
         decoder = codecs.getincrementaldecoder('utf-8')()
         try:
@@ -41,7 +42,7 @@ def _encoding(path):
                 head = f.read(2**20)
             decoder.decode(b'', True)
         except UnicodeDecodeError: return 'cp1252'
-    return 'utf-8-sig'
+    return 'utf-8'
 
 # %% ../../nbs/datasets/05_frames.ipynb #5da4b48e
 def _check_unfolded(n, path, times=100):
@@ -59,6 +60,7 @@ class _Lines:
         open_for, begun = 0, False
         for line in iter(lambda: self.file.readline(_longest), ''):
             self.number += 1
+            if self.number == 1: line = line.removeprefix('\ufeff')   # the mark, which some encodings keep
             self.size += len(line)
             if not self.number % 1000: _check_unfolded(self.size, self.path)
             if len(line) == _longest: raise ValueError(f'line {self.number} is longer than {_longest:,} characters')
@@ -373,7 +375,7 @@ def read_frame(
     path:str,            # a file with one of `table_suffixes`; text also compressed: .gz, .bz2, .xz, .zip
     sep:str=None,        # one character between cells; None: found from the file
     decimal:str=None,    # '.' or ','; None: found from the file
-    encoding:str=None,   # of text; None: UTF-8, UTF-16 with a mark, or Windows' Western one
+    encoding:str=None,   # of text; None: UTF-8, UTF-16 or UTF-32 with a mark, or Windows' Western one
     header:bool=None,    # is the first line the header? None: found from the file
     memory:float=4*2**30,# bytes the numbers may take as float32; more is refused
     texts=(),            # names of columns in which NA or None is a value; elsewhere it says that a cell is missing

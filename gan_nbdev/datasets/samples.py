@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from ..data import Data, Source
 from ..support.chance import Lent, global_states
 from ..support.checks import shape_words, warn, whole_number
-from ..support.devices import uncast
+from ..support.devices import pick_device, uncast
 from ..support.items import item_kind, pixel_range, time_axis
 from ..support.tensors import finite_tensor, random_generator, real_tensor
 
@@ -259,7 +259,7 @@ def check_enough(
 
 def _fits(x, device):
     "Does `x` fit the device? On CUDA it may take half of the memory, whatever others take now: a seed shall mean one run"
-    device = torch.device('cpu' if device is None else device)
+    device = pick_device('cpu' if device is None else device)
     return device.type != 'cuda' or x.nbytes <= torch.cuda.mem_get_info(device)[1]/2
 
 # %% ../../nbs/datasets/01_samples.ipynb #b4e00dd4
@@ -312,7 +312,7 @@ class StreamSource:
         num_workers:int=0, # processes that load items ahead; 0: this one
     ):
         self.dataset,self.m,self.collate,self.num_workers = dataset, m, collate, num_workers
-        self.device = torch.device('cpu' if device is None else device)
+        self.device = pick_device('cpu' if device is None else device)
         rng = random_generator(generator)
         self.seed = torch.randint(2**62, (), generator=rng, device=rng.device).item()
         self.iterable = isinstance(dataset, IterableDataset)

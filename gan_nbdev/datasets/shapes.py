@@ -14,6 +14,7 @@ import torch
 from ..data import Distribution, GaussianMixture, distributions
 from ..support.calls import remembers
 from ..support.checks import positive_number, whole_number
+from ..support.kinds import short
 from ..support.tensors import finite_tensor
 
 # %% ../../nbs/datasets/00_shapes.ipynb #0abd3b38
@@ -127,12 +128,15 @@ def drawn(
 )->GaussianMixture: # small clouds along the strokes, 400 at most
     "What was drawn, as a distribution; `ValueError` when nothing was"
     positive_number('std', std)
-    ways = [finite_tensor('strokes', o, 2).numpy() for o in strokes if len(o)]
+    try: given = [o for o in strokes if len(o)]
+    except TypeError: raise ValueError(f'strokes must be lists of points [x, y], not {short(strokes)}') from None
+    ways = [finite_tensor('strokes', o, 2).numpy() for o in given]
     if not ways: raise ValueError('nothing is drawn yet: draw at least one point')
     if any(o.shape[1] != 2 for o in ways): raise ValueError('strokes must hold points [x, y]')
     dense = np.concatenate([_along(o, std) for o in ways])
     dense = dense[np.linspace(0, len(dense) - 1, min(len(dense), 400)).astype(int)]
-    return GaussianMixture(dense.round(3), std, name='drawn')
+    digits = max(3, 1 - math.floor(math.log10(std)))   # to a tenth of std, or finer
+    return GaussianMixture(dense.round(digits), std, name='drawn')
 
 def _along(way, step):
     "Points on the polygon `way`, about `step` apart"

@@ -17,7 +17,7 @@ from .samples import (Scaled, Scaling, StreamSource, check_enough, check_state, 
                                         standard_scaling)
 from ..support.chance import global_states, unchanged
 from ..support.checks import warn, whole_number
-from ..support.devices import uncast
+from ..support.devices import pick_device, uncast
 from ..support.kinds import length_of, short
 from ..support.tensors import real_tensor
 
@@ -243,14 +243,19 @@ def _looked_at(loader, seed=None):
         finally:
             for o, now in own: o.set_state(now)
 
+def _items_of(batch):
+    "The items of a minibatch, one a row"
+    if not (x := _item(batch)).ndim: raise ValueError(f'a minibatch must be items, one after another, not {x.item():g}')
+    return x if x.ndim > 1 else x[:, None]
+
 class LoadedSource:
     "The minibatches of a `DataLoader`, without smaller ones"
     def __init__(self,
         data, # a `Loaded`
         device=None, # where the minibatches shall be
     ):
-        self.data, self.device, self.m = data, torch.device('cpu' if device is None else device), data.m
-        self.batch, self.rng, self.begun, self._left = 0, None, None, None
+        self.data, self.device, self.m = data, pick_device('cpu' if device is None else device), data.m
+        self.batch, self.rng, self.begun, self._left = 0, None, None, None   # batch: how many of the epoch are read, smaller ones too
     @property
     def generators(self): return [torch.default_generator, *_generators(self.data.loader)]
     def __repr__(self): return f'minibatches of {self.m} of a DataLoader, at {self.batch}'
@@ -271,20 +276,23 @@ class LoadedSource:
         return read_on(_afresh(self.data.loader), self.batch, self.begun | dict(cpu=self.rng[0]))
     def next(self)->torch.Tensor: # (m, dim) float32, model units
         "The next minibatch"
+        for _ in range(2):   # the rest of the epoch that was begun, then a whole one
+            while (x := self._read()) is not None:
+                self.batch += 1
+                if len(x) == self.m: return x.to(self.device, non_blocking=True)
+            self.batch, self._left = 0, None
+        raise ValueError(f'the DataLoader gives no minibatch of {self.m} in a whole epoch')
+    def _read(self):
         try:
             with uncast(self.device):
                 if self._left is None: self._left = self._begin()
-                x = next(self._left, None)
+                if (x := next(self._left, None)) is None: return
+                if len(x := self.data.rows_of(x)) <= self.m: return x
+                raise ValueError(f'the first minibatch of the DataLoader has {self.m} items, but a later one {len(x)}: only smaller ones may differ')
         except BaseException as e:
             self._left = None   # what failed is not left out, but read once more
             if self.data.loader.num_workers: raise_for_worker(e)
             raise
-        if x is None and not self.batch: raise ValueError('the DataLoader gives no minibatch')
-        if x is None or len(x := self.data.rows_of(x)) < self.m:
-            self.batch, self._left = 0, None
-            return self.next()
-        self.batch += 1
-        return x.to(self.device, non_blocking=True)
 
 class Loaded(_Told):
     "What a torch `DataLoader` gives: minibatches x or (x, label), taken as they are"
@@ -295,6 +303,7 @@ class Loaded(_Told):
         classes:int=None, # of how many classes the labels tell; None: labels are not looked at
         kind:str=None, # 'points', 'image', 'series'; None: what the shape says
     ):
+        if not isinstance(loader, DataLoader): raise ValueError(f'loader must be a DataLoader, not {short(loader)}')
         self.loader = loader
         if loader.batch_size is None and loader.batch_sampler is None:
             raise ValueError('a DataLoader with batch_size=None gives single items or ready minibatches, and nothing tells which: '
@@ -302,8 +311,7 @@ class Loaded(_Told):
         if classes is not None: self.classes = whole_number('classes', classes, 2)
         with _looked_at(loader, 0) as here: first = next(iter(here), None)
         if first is None: raise ValueError('the DataLoader gives no minibatch')
-        dtype, x = getattr(_raw(first), 'dtype', None), _item(first)
-        if x.ndim < 2: x = x[:, None]
+        dtype, x = getattr(_raw(first), 'dtype', None), _items_of(first)
         super().__init__(name, x, dtype, scale, kind=kind)
         self.m = len(x)
         self._read = _Reader(None, x.shape[1:], x.dtype == torch.uint8, self._keep_to(scale))
@@ -317,7 +325,9 @@ class Loaded(_Told):
         batch, # as the loader gives it
     )->torch.Tensor: # (n, dim), model units; the class in one more column of labelled data
         "A minibatch as rows"
-        x = _item(batch)
+        x = _items_of(batch)
+        if x.shape[1:] != self._read.shape:
+            raise ValueError(f'items differ in shape: {tuple(self._read.shape)} and {tuple(x.shape[1:])} (a minibatch)')
         self._read.check_numbers(x, 'a minibatch')
         rows = self.scaling(x.reshape(len(x), -1))
         if self._told is None: return rows

@@ -6,6 +6,7 @@
 __all__ = ['Column', 'plain_column', 'choices_of', 'Columns', 'Table', 'table']
 
 # %% ../../nbs/datasets/06_tables.ipynb #8b860182
+import re
 from collections import Counter, namedtuple
 from copy import copy
 from itertools import count
@@ -99,11 +100,19 @@ def _numbers(s):
     return pd.to_numeric(text.where(~text.str.contains('_', na=False)), errors='coerce').where(s.notna())
 
 # %% ../../nbs/datasets/06_tables.ipynb #ed4e9044
+def _as_objects(s):
+    "What others keep in types of their own as the objects that it is: Arrow's dates, times, lists and bytes; intervals"
+    others = r'date|time\d|map<|struct<|[a-z_]*(list<|binary)'
+    arrow = isinstance(s.dtype, pd.ArrowDtype) and re.match(others, str(s.dtype))
+    return s.astype(object) if arrow or isinstance(s.dtype, pd.IntervalDtype) else s
+
 def plain_column(s:pd.Series, # cells of any type
                  name,        # what it is called, for the message
                 ) -> pd.Series: # missing cells as they are; durations as days, periods as their first moments
     "A column in one of NumPy's own types, or as texts and dates, categories and Booleans"
     if isinstance(s.dtype, pd.SparseDtype): s = s.sparse.to_dense()
+    if str(s.dtype) == 'halffloat[pyarrow]': s = s.astype('float32')   # with which Arrow does not calculate
+    s = _as_objects(s)
     if isinstance(s.dtype, np.dtype) and not s.dtype.isnative: s = s.astype(s.dtype.newbyteorder('='))
     if isinstance(s.dtype, pd.PeriodDtype): s = s.dt.to_timestamp()
     if isinstance(s.dtype, pd.CategoricalDtype):
@@ -120,7 +129,8 @@ def plain_column(s:pd.Series, # cells of any type
     if kind == 'c': raise ValueError(f'column {name!r} holds complex numbers: drop=[{name!r}]')
     if kind == 'm': return s.dt.total_seconds()/86_400
     if kind == 'M': return s.dt.tz_convert('UTC').dt.tz_localize(None) if s.dt.tz is not None else s
-    return s.map(str, na_action='ignore') if kind == 'O' and str(s.dtype) == 'object' else s
+    odd = str(s.dtype) == 'object' or isinstance(s.dtype, (pd.IntervalDtype, pd.PeriodDtype))   # of objects, as pandas found
+    return s.astype(object).map(str, na_action='ignore') if kind == 'O' and odd else s
 
 def _kind(s, name, kind, notes, date_format, is_label=False):
     "The `Column` of a complete series, and the series in its own type"
@@ -270,7 +280,7 @@ def _changed_kinds(frame):
         if getattr(frame[o].dtype, 'tz', None): yield f'{o!r} comes back in UTC, without its time zone'
         if isinstance(frame[o].dtype, pd.PeriodDtype): yield f'{o!r} holds periods: it comes back as their first moments'
         if getattr(frame[o].dtype, 'kind', '') == 'm': yield f'{o!r} holds durations: it comes back as a number of days'
-        if odd := _only_as_text(frame[o]): yield f'{o!r} holds values of type {odd}: they come back as texts'
+        if odd := _only_as_text(_as_objects(frame[o])): yield f'{o!r} holds values of type {odd}: they come back as texts'
         if str(frame[o].dtype) == 'object' and len(two := _of_each_type(frame[o].dropna())[:2]) > 1:
             yield f'{o!r} holds values of several types, as {" and ".join(two)}: they come back as one type, and those that read alike as one value'
 
@@ -328,7 +338,7 @@ def _complete(frame, missing, notes, texts=()):
     notes.append(f'{int(bad.sum()):,} of {len(frame):,} rows are left out: of the cells {", ".join(said)[:200]}')
     frame = frame[~bad].reset_index(drop=True)
     for o in frame:   # whole numbers beside a missing cell are floats to pandas
-        if gaps[o].any() and frame[o].dtype.kind == 'f' and (frame[o] % 1 == 0).all() and (abs(frame[o]) < 2**53).all():
+        if gaps[o].any() and frame[o].dtype.kind == 'f' and (frame[o] == frame[o].round()).all() and (abs(frame[o]) < 2**53).all():
             frame[o] = frame[o].astype('int64')
     return frame, gaps.sum().to_dict()
 
@@ -391,8 +401,8 @@ def _decoded(v, c):
             return pd.Series(v.clip(np.iinfo(small).min, np.iinfo(small).max)).astype(c.dtype)
         return pd.Series(v).astype('int64') if np.isfinite(v).all() and (abs(v) < 2**62).all() else pd.Series(v)
     unit = pd.Timedelta(1, _units.get(c.values[0], 's')).value
-    v = np.clip(np.nan_to_num(v*(_day/unit)).round(), -9e18//unit, 9e18//unit).astype('int64')
-    return pd.to_datetime(v*unit)
+    v = np.nan_to_num(v*(_day/unit)).round().clip(-2.**62, 2.**62).astype('int64')
+    return pd.to_datetime(v.clip(-(-pd.Timestamp.min.value//unit), pd.Timestamp.max.value//unit)*unit)
 
 _small = [f'{u}int{n}' for u in ('', 'u') for n in (8, 16, 32)]   # types of whole numbers that others do not fit
 

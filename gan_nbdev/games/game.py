@@ -196,11 +196,19 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
         "The game with something added; `ValueError` for a term that it has already"
         new = {}
         for k, v in more.items():
+            if k not in self._fields: raise ValueError(f'a game has the fields {", ".join(self._fields)}, not {k!r}')
+            _check_field(k, v)
             if isinstance(old := getattr(self, k), dict):
                 if twice := old.keys() & v: raise ValueError(f'the game has the term {min(twice)!r} already')
                 new[k] = old | v
             else: new[k] = (*old, *v) if isinstance(old, tuple) and k != 'shows' else v
         return self._replace(**new)
+
+def _check_field(k, v):
+    if isinstance(old := Game._field_defaults.get(k), dict) and not isinstance(v, dict):
+        raise ValueError(f'{k} must be a dict of functions by name, not {short(v)}')
+    if isinstance(old, tuple) and not isinstance(v, (tuple, list)):
+        raise ValueError(f'{k} must be a tuple, not {short(v)}')
 
 def _name(f): return getattr(f, '__name__', type(f).__name__)
 
@@ -248,11 +256,7 @@ def check_game(game # anything
     if isinstance(game, tuple) and not isinstance(game, Game) and len(game) == 2: game = Game(*game)
     if not isinstance(game, Game):
         raise ValueError(f'a game must be a name, a Game or two functions (d_loss, g_loss), not {game!r}')
-    for k, v in game._asdict().items():
-        if isinstance(old := Game._field_defaults.get(k), dict) and not isinstance(v, dict):
-            raise ValueError(f'{k} must be a dict of functions by name, not {short(v)}')
-        if isinstance(old, tuple) and not isinstance(v, (tuple, list)):
-            raise ValueError(f'{k} must be a tuple, not {short(v)}')
+    for k, v in game._asdict().items(): _check_field(k, v)
     asks('d_loss', game.d_loss, ('real', 'fake')); pairs(game)
     for k, f in (game.d_terms | game.figures).items(): asks(k, f)
     for f in (*game.d_before, *game.d_after, *game.needs): asks('what is done around d_loss', f)

@@ -38,8 +38,12 @@ def wasserstein(clip:float=0.01, # c, above 0: D's weights and biases are kept i
                ) -> Game:        # of a critic; it records `distance`
     "The game with a clipped critic (Arjovsky et al., 2017, Algorithm 1); `ValueError` unless c > 0"
     positive_number('clip', clip)
+    def real_weights(discriminator):
+        for k, p in discriminator.named_parameters():
+            if p.requires_grad and p.is_complex():
+                raise ValueError(f'wasserstein clips real weights, and {k} of D is complex: a game such as wgan-gp clips none')
     def clipped(discriminator):
         for p in discriminator.parameters():
             if p.requires_grad: p.copy_(p.clamp(-clip, clip))
     return Game(critic_d_loss, critic_g_loss, figures=dict(distance=critic_distance),
-                d_after=(clipped,), shows=())
+                d_after=(clipped,), needs=(real_weights,), shows=())
