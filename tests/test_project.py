@@ -27,7 +27,7 @@ extras = {o: [Requirement(r) for r in facts[f'{o}_requirements'].split()]
 
 # The house, from the ground up: a module may import those that stand before it, and no others.
 floors = """
-    support.garbage support.kinds support.checks support.calls support.tensors support.chance support.devices
+    support.garbage support.kinds support.checks support.calls support.devices support.tensors support.chance
     support.processes support.record support.safety support.folders support.commands support.items
     value data datasets.shapes datasets.samples datasets.streams datasets.idx datasets.images
     datasets.frames datasets.tables datasets.files networks
