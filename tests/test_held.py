@@ -1,14 +1,16 @@
 "What a fast engine was made for may change in the course of a run: it goes on as the lines would, or refuses, before anything is moved"
-import random
+import math, operator, random
+from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
 from gan_nbdev.all import *
 from gan_nbdev.engines.choice import engines
-from gan_nbdev.engines.held import held, hidden
+from gan_nbdev.engines.held import differing, held, hidden
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.games.table import games
 
@@ -175,6 +177,40 @@ def test_only_the_gradients_of_tensors_are_hidden():
     assert 'gradients (.grad)' in held(make(D=ReadsGrad()))[hidden]
     with pytest.raises(ValueError, match='grad'): make(D=ReadsGrad(), engine='recorded').fit(1, progress=False)
     make(D=OwnGrad(), engine='recorded').fit(2, progress=False)
+
+
+class Acts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.a, self.b, self.act = mlp_discriminator(2, (8,), seed=1), [1.], [1.], torch.sigmoid
+    def forward(self, x): return self.act(self.net(x))
+
+
+@pytest.mark.parametrize('a, b', [(torch.relu, torch.tanh), (F.relu, F.elu), (math.sin, math.cos), (max, min), (nn.ReLU, nn.Tanh), (math, operator),
+                                  (partial(torch.relu), partial(torch.tanh)), ([torch.relu], [torch.tanh]), (dict(a=F.relu), dict(a=F.elu))])
+def test_functions_and_classes_that_are_known_are_told_apart(a, b):
+    t = make(D := Acts())
+    def seen(act, **kw): D.act = act; return held(t, **kw)
+    assert differing(seen(a), seen(a)) is None and differing(seen(a), seen(b)).startswith('discriminator.act')
+    assert differing(seen(a, values=True), seen(b, values=True)).startswith('discriminator.act')
+
+
+def test_a_part_in_the_place_of_another_is_another():
+    t = make(D := Acts())
+    D.act = D.a
+    before = held(t)
+    D.act = D.b
+    assert differing(before, held(t))
+
+
+def test_a_known_function_that_is_replaced_holds_from_the_next_iteration():
+    def run(engine):
+        t = make(D := Acts(), engine)
+        D.act = F.relu
+        t.fit(10, progress=False)
+        D.act = F.elu
+        return weights(t.fit(10, progress=False))
+    assert torch.allclose(run('eager'), run('recorded'), atol=1e-5)
 
 
 class Every(Trainer):
