@@ -462,7 +462,7 @@ def begin(self:Recorded, n:int, # iterations to come, ≥ 1
                 if theirs[k] is not v: theirs[k] = v.copy_(theirs[k])
     check_seen(self.trainer)
     for p in self.params.values(): p.grad = None   # of no iteration of this engine
-    self.log, self.start, self.counted, self.known, self.ks = [], self.trainer.iteration, 0, None, (self.trainer.k, self.trainer.k_g)
+    self.log, self.start, self.counted, self.seen, self.ks = [], self.trainer.iteration, 0, False, (self.trainer.k, self.trainer.k_g)
     self.told, self.terms = [r.told() for r in self.rules], [terms(r.opt, r.rule) for r in self.rules]
     self.plan = self.start, self.ks, [r.plan() for r in self.rules]
     self.table = other.table if other and other.plan == self.plan else self.numbers(n)
@@ -478,15 +478,15 @@ def take_up(self:Recorded):
 
 @patch
 def refresh(self:Recorded) -> bool: # was that so?
-    "A rate that was changed between two iterations holds from the next one on"
-    now = [r.told() for r in self.rules]
-    if now == self.told and (self.known is None or self.known == [r.steps for r in self.rules]): return False
+    "A rate that was changed between two iterations holds from the next one on, and so does what a schedule says now"
+    i, now = self.trainer.iteration - self.start, [r.told() for r in self.rules]
+    if now == self.told and (not self.seen or torch.equal(self.numbers(1, i - self.counted)[0], self.table[i])): return False
     for r, before in zip(self.rules, self.terms):
         if (parts := terms(r.opt, r.rule)) != before:
             raise ValueError(f'{type(r.opt).__name__} works with {", ".join(parts) or "no extras"} '
                              f'now, and did with {", ".join(before) or "none"}: only the eager '
                              'engine can change that during training')
-    i, self.told = self.trainer.iteration - self.start, now
+    self.told = now
     self.table = torch.cat([self.table[:i], self.numbers(len(self.table) - i, i - self.counted)])   # others may have the old one
     return True
 
@@ -527,7 +527,7 @@ def settle(self:Recorded,
     "Others look at the state after each iteration: the optimisers are told at once, and may be told otherwise"
     done = len(self.log) if done is None else done
     self.count(done - self.counted)
-    self.counted, self.known = done, [r.steps for r in self.rules]
+    self.counted, self.seen = done, True
 
 # %% ../../nbs/engines/01_recorded.ipynb #17df236a
 def _lines(trainer, gan, drawn, d, g):
