@@ -1228,6 +1228,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._no_log': ( 'engines/recorded.html#_no_log',
                                                                                     'gan_nbdev/engines/recorded.py'),
+                                            'gan_nbdev.engines.recorded._no_reads': ( 'engines/recorded.html#_no_reads',
+                                                                                      'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._no_seeds': ( 'engines/recorded.html#_no_seeds',
                                                                                       'gan_nbdev/engines/recorded.py'),
                                             'gan_nbdev.engines.recorded._nothing': ( 'engines/recorded.html#_nothing',

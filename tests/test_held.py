@@ -213,6 +213,35 @@ def test_a_known_function_that_is_replaced_holds_from_the_next_iteration():
     assert torch.allclose(run('eager'), run('recorded'), atol=1e-5)
 
 
+factor = torch.tensor(.5)
+reads = dict(item=lambda v: v*factor.item(), float=lambda v: v*float(factor), tolist=lambda v: v*factor.tolist(), numpy=lambda v: v*float(factor.numpy()),
+             argument=lambda v: F.leaky_relu(v, factor), list=lambda v: v*torch.tensor([factor]), equal=lambda v: v*torch.equal(factor, torch.tensor(.5)))
+kept_reads = dict(made=lambda v: v*torch.tensor(.5).item(), tensor=lambda v: v*factor, of_another=lambda v: v*(factor*2).item())
+
+def with_term(f): return games['non-saturating'].with_(d_terms=dict(size=lambda real: f(real).mean()))
+
+
+@pytest.mark.parametrize('way', reads)
+def test_a_number_read_from_a_tensor_is_refused(way):
+    "A program would have it for ever"
+    t = make(engine='recorded', game=with_term(reads[way]))
+    with pytest.raises(ValueError, match=r'a step reads a number from tensor\(0.5000\), as item\(\)'): t.fit(1, progress=False)
+    assert t.iteration == 0
+
+
+@pytest.mark.parametrize('way', kept_reads)
+def test_a_tensor_that_a_hook_writes_to_holds_from_the_next_iteration(way):
+    class Writes:
+        def after_iteration(self, t):
+            if t.iteration == 3: factor.fill_(.9)
+    def run(engine):
+        factor.fill_(.5)
+        return make(engine=engine, game=with_term(kept_reads[way]), hooks=[Writes()]).fit(6, progress=False).history['size']
+    eager, fast = run('eager'), run('recorded')
+    factor.fill_(.5)
+    assert abs(eager - fast).max() < 1e-6
+
+
 class Every(Trainer):
     def d_step(self):
         if self.iteration % 500 == 250: raise AssertionError

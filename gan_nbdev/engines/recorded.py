@@ -16,6 +16,9 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.modules import module
 from torch.optim import optimizer
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
@@ -166,6 +169,9 @@ class Formula:
             self.update(p, g, {k: v[i] for k, v in state.items()}, h, self.nesterov)
 
 # %% ../../nbs/engines/01_recorded.ipynb #f79ae001
+_reads = {torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__}
+_makes = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}   # from lists of numbers, in which may be tensors
+
 def _looks(how): return ValueError(f'only the eager engine can train this GAN: a step {how}')
 
 def _next_of(left, how):
@@ -225,6 +231,28 @@ def _no_seeds():
     try: yield
     finally:
         for m, k, f in places: setattr(m, k, f)
+
+@contextmanager
+def _no_reads():
+    "Inside, no number is read from a tensor that the program does not know: it would have that number for ever"
+    from torch._subclasses import FakeTensor   # these take the place of those that it knows
+    aten = torch.ops.aten
+    def others(args): return [v for v in tree_leaves(args) if torch.is_tensor(v) and not isinstance(v, FakeTensor)]
+    def refuse(v): raise _looks(f'reads a number from {short(v)}, as item(), float() and tolist() do: calculate with the tensor itself')
+    class Above(TorchFunctionMode):   # what is read past torch's operations
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func in _reads: [*map(refuse, others(args[0]))]
+            if func in _makes: [*map(refuse, others([v for v in args if isinstance(v, (list, tuple))]))]
+            return func(*args, **(kwargs or {}))
+    class Below(TorchDispatchMode):   # and by them, as where a factor is wanted as a number
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            theirs = [] if func is aten.lift_fresh.default else others((args, kwargs))   # lifted is what was made from Python's numbers
+            if torch.Tag.data_dependent_output in func.tags: [*map(refuse, theirs)]
+            out = func(*args, **(kwargs or {}))
+            for v in tree_leaves(out) if theirs else ():
+                if isinstance(v, FakeTensor): v.constant = None   # or torch would remember what is in it now
+            return out
+    with Above(), Below(): yield
 
 @contextmanager
 def _put_back(trainer):
@@ -332,7 +360,7 @@ class Recorded:
         lent = {own[n]: v for n, v in (params | buffers).items()}
         high, low = next(numbers), next(numbers)
         t.now = lambda: high.long()*_half + low.long()
-        with MasksFrom(feed.next, t.rng), _no_seeds(): said = called_with(_Stage(t.gan, t.step), lent)
+        with MasksFrom(feed.next, t.rng), _no_seeds(), _no_reads(): said = called_with(_Stage(t.gan, t.step), lent)
         return statistics(t, t.terms, *said)
 
     def _write(self):
