@@ -153,11 +153,19 @@ class Sequence(nn.Module):
 
 
 @pytest.mark.filterwarnings('ignore:.*weight_norm:FutureWarning')
-@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (Sequence, 'generator.l._flat_weight'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
+@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
                                        (lambda: nn.utils.spectral_norm(nn.Linear(2, 2)), 'generator.weight')])
 def test_networks_that_keep_a_tensor_between_calls_are_refused_by_its_name(net, what):
     t = Trainer(GAN(net(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine='recorded', device='cpu')
     with pytest.raises(ValueError, match=f"an iteration changes more than the networks' tensors, {what}"): t.fit(1, progress=False)
+
+
+def test_recurrent_layers_are_refused_by_name():
+    def make(seed, engine='recorded'):
+        torch.manual_seed(seed)
+        return Trainer(GAN(Sequence(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine=engine, device='cpu')
+    for refused in (make(0), Ensemble([make(s, 'eager') for s in (0, 1)], 'eager')):
+        with pytest.raises(ValueError, match=r'a step calls generator.l, a recurrent layer \(GRU\)'): refused.fit(1, progress=False)
 
 
 class OwnGrad(nn.Module):

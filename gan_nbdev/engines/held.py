@@ -64,6 +64,7 @@ class _Look:
     def __init__(self, versions, values, skip, movers):
         self.versions, self.values, self.out, self.movers = versions, values, {}, movers
         self.met = {id(o): o for o in skip}   # and kept, or another object would get its id
+        self.own = {id(v): name for o in skip if values and isinstance(o, nn.Module) for name, v in (*o.named_parameters(), *o.named_buffers())}
         self.twice, self.classes = Counter(), set()
 
     def note(self, where, v):
@@ -93,7 +94,7 @@ class _Look:
         for k, v in pairs: self(f'{where}{k}', v)
 
     def _tensor(self, v):
-        if self.values: return tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist())
+        if self.values: return self.own.get(id(v)) or (tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist()))
         if not self.versions: return id(v), v.data_ptr() if v.layout is torch.strided else 0
         try: return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
         except RuntimeError: return id(v), type(v).__name__   # a stand-in that was left there while a program was written down

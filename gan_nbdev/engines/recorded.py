@@ -311,6 +311,8 @@ class Recorded:
         self.trainer, gan, self.sources, self.among = trainer, trainer.gan, [trainer.source], among
         t, self.large = trainer, arithmetic(trainer) > 4e7   # below, preparing the second library's calls costs more than it saves
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
+        if layer := next(((n, m) for n, m in gan.named_modules() if isinstance(m, nn.RNNBase)), None):
+            raise _looks(f'calls {layer[0]}, a recurrent layer ({type(layer[1]).__name__}), which keeps a list of its weights')
         check_seen(t)
         self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]
         self.params, self.buffers = dict(gan.named_parameters()), dict(gan.named_buffers())
