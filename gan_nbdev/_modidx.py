@@ -753,6 +753,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'gan_nbdev/engines/checkpoints.py'),
                                                'gan_nbdev.engines.checkpoints._finer': ( 'engines/checkpoints.html#_finer',
                                                                                          'gan_nbdev/engines/checkpoints.py'),
+                                               'gan_nbdev.engines.checkpoints._for_json': ( 'engines/checkpoints.html#_for_json',
+                                                                                            'gan_nbdev/engines/checkpoints.py'),
                                                'gan_nbdev.engines.checkpoints._free': ( 'engines/checkpoints.html#_free',
                                                                                         'gan_nbdev/engines/checkpoints.py'),
                                                'gan_nbdev.engines.checkpoints._grown': ( 'engines/checkpoints.html#_grown',
