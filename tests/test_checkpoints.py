@@ -703,3 +703,27 @@ def test_a_state_that_an_error_struck_within_is_not_written(tmp_path):
                                __import__('collections').namedtuple('P', 'a b')(1, 2)], ids=lambda v: type(v).__name__)
 def test_what_a_checkpoint_would_bend_is_refused_by_name(v):
     with pytest.raises(ValueError, match='^hooks.0.mine is a'): pack({'hooks': [{'mine': v}]})
+
+
+@pytest.mark.parametrize('notes', [np.float32(1), object(), {(1, 2): 3}])
+def test_notes_that_json_cannot_write_are_refused_before_anything_is_written(notes, tmp_path):
+    for refused in (lambda: make().save(tmp_path/'c', notes=notes), lambda: Checkpoints(tmp_path, notes=notes)):
+        with pytest.raises(ValueError, match='notes must be what JSON can write, not '): refused()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_numbers_are_kept_however_they_lie_in_memory(tmp_path):
+    z = torch.tensor([1 + 2j]).conj()
+    kept = dict(conjugated=z, negated=z.imag, one=torch.arange(4)[::2][:1], turned=torch.arange(6.).view(2, 3).T, part=torch.arange(9)[2:5])
+    write_checkpoint(tmp_path/'c', dict(kept, backwards=np.arange(3)[::-1]), iteration=0, settings={}, versions={}, notes=None)
+    there = read_checkpoint(tmp_path/'c')[0]
+    assert all(torch.equal(there[k], v) for k, v in kept.items()) and there['backwards'].tolist() == [2, 1, 0]
+    with pytest.raises(ValueError, match='a is an array of float128|longdouble'): pack(dict(a=np.longdouble([1])))
+
+
+def test_the_home_folder_is_understood_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    Checkpoints('~/run').folder.mkdir()
+    make().save('~/run/checkpoint-0000000000.safetensors')
+    assert latest_checkpoint('~/run') == tmp_path/'run'/'checkpoint-0000000000.safetensors'
+    make().load('~/run/checkpoint-0000000000.safetensors')

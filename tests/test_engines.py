@@ -829,6 +829,22 @@ def test_a_rate_changed_by_a_hook_holds_from_the_next_iteration(engine):
     assert deviation(*both) < MANY[None] and both[0].d_opt.param_groups[0]['lr'] == 1e-3*.5**10
 
 
+@pytest.mark.parametrize('rule', [momentum_sgd, adam])
+def test_what_a_schedule_says_since_a_hook_holds_from_the_next_iteration(rule):
+    rate, used = {}, []
+    class Changes:
+        def after_iteration(self, t):
+            if t.iteration == 37: rate.update(lr=1e-2)
+    def run(engine):
+        rate.update(lr=1e-3)
+        t = make(engine, rule=rule(lambda t: rate['lr'] if t >= 50 else 1e-3))
+        t.hooks = [Changes()]
+        fit(t, 60)
+        used.append(t.d_opt.param_groups[0]['lr'])
+        return t
+    assert deviation(run('eager'), run('recorded')) < MANY[None] and used == [1e-2]*2
+
+
 def test_a_subclass_is_another_kind():
     with pytest.raises(ValueError, match='same kind, but member 0 has Trainer and member 1 Clips'):
         Ensemble([make(), as_kind(Clips, make())])

@@ -1,14 +1,16 @@
 "What a fast engine was made for may change in the course of a run: it goes on as the lines would, or refuses, before anything is moved"
-import random
+import math, operator, random
+from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
 from gan_nbdev.all import *
 from gan_nbdev.engines.choice import engines
-from gan_nbdev.engines.held import held, hidden
+from gan_nbdev.engines.held import differing, held, hidden
 from gan_nbdev.engines.recorded import Recorded
 from gan_nbdev.games.table import games
 
@@ -151,11 +153,19 @@ class Sequence(nn.Module):
 
 
 @pytest.mark.filterwarnings('ignore:.*weight_norm:FutureWarning')
-@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (Sequence, 'generator.l._flat_weight'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
+@pytest.mark.parametrize('net, what', [(LeavesTensor, 'generator.last'), (lambda: nn.utils.weight_norm(nn.Linear(2, 2)), 'generator.weight'),
                                        (lambda: nn.utils.spectral_norm(nn.Linear(2, 2)), 'generator.weight')])
 def test_networks_that_keep_a_tensor_between_calls_are_refused_by_its_name(net, what):
     t = Trainer(GAN(net(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine='recorded', device='cpu')
     with pytest.raises(ValueError, match=f"an iteration changes more than the networks' tensors, {what}"): t.fit(1, progress=False)
+
+
+def test_recurrent_layers_are_refused_by_name():
+    def make(seed, engine='recorded'):
+        torch.manual_seed(seed)
+        return Trainer(GAN(Sequence(), mlp_discriminator(2, (8,), seed=1), normal(2)), ring(), batch_size=16, engine=engine, device='cpu')
+    for refused in (make(0), Ensemble([make(s, 'eager') for s in (0, 1)], 'eager')):
+        with pytest.raises(ValueError, match=r'a step calls generator.l, a recurrent layer \(GRU\)'): refused.fit(1, progress=False)
 
 
 class OwnGrad(nn.Module):
@@ -175,6 +185,69 @@ def test_only_the_gradients_of_tensors_are_hidden():
     assert 'gradients (.grad)' in held(make(D=ReadsGrad()))[hidden]
     with pytest.raises(ValueError, match='grad'): make(D=ReadsGrad(), engine='recorded').fit(1, progress=False)
     make(D=OwnGrad(), engine='recorded').fit(2, progress=False)
+
+
+class Acts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.a, self.b, self.act = mlp_discriminator(2, (8,), seed=1), [1.], [1.], torch.sigmoid
+    def forward(self, x): return self.act(self.net(x))
+
+
+@pytest.mark.parametrize('a, b', [(torch.relu, torch.tanh), (F.relu, F.elu), (math.sin, math.cos), (max, min), (nn.ReLU, nn.Tanh), (math, operator),
+                                  (partial(torch.relu), partial(torch.tanh)), ([torch.relu], [torch.tanh]), (dict(a=F.relu), dict(a=F.elu))])
+def test_functions_and_classes_that_are_known_are_told_apart(a, b):
+    t = make(D := Acts())
+    def seen(act, **kw): D.act = act; return held(t, **kw)
+    assert differing(seen(a), seen(a)) is None and differing(seen(a), seen(b)).startswith('discriminator.act')
+    assert differing(seen(a, values=True), seen(b, values=True)).startswith('discriminator.act')
+
+
+def test_a_part_in_the_place_of_another_is_another():
+    t = make(D := Acts())
+    D.act = D.a
+    before = held(t)
+    D.act = D.b
+    assert differing(before, held(t))
+
+
+def test_a_known_function_that_is_replaced_holds_from_the_next_iteration():
+    def run(engine):
+        t = make(D := Acts(), engine)
+        D.act = torch.tanh
+        t.fit(10, progress=False)
+        D.act = torch.sin
+        return weights(t.fit(10, progress=False))
+    assert torch.allclose(run('eager'), run('recorded'), atol=1e-5)
+
+
+factor = torch.tensor(.5)
+reads = dict(item=lambda v: v*factor.item(), float=lambda v: v*float(factor), tolist=lambda v: v*factor.tolist(), numpy=lambda v: v*float(factor.numpy()),
+             argument=lambda v: F.leaky_relu(v, factor), list=lambda v: v*torch.tensor([factor]), equal=lambda v: v*torch.equal(factor, torch.tensor(.5)))
+kept_reads = dict(made=lambda v: v*torch.tensor(.5).item(), tensor=lambda v: v*factor, of_another=lambda v: v*(factor*2).item())
+
+def with_term(f): return games['non-saturating'].with_(d_terms=dict(size=lambda real: f(real).mean()))
+
+
+@pytest.mark.parametrize('way', reads)
+def test_a_number_read_from_a_tensor_is_refused(way):
+    "A program would have it for ever"
+    t = make(engine='recorded', game=with_term(reads[way]))
+    with pytest.raises(ValueError, match=r'a step reads a number from tensor\(0.5000\), as item\(\)'): t.fit(1, progress=False)
+    assert t.iteration == 0
+
+
+@pytest.mark.parametrize('way', kept_reads)
+def test_a_tensor_that_a_hook_writes_to_holds_from_the_next_iteration(way):
+    class Writes:
+        def after_iteration(self, t):
+            if t.iteration == 3: factor.fill_(.9)
+    def run(engine):
+        factor.fill_(.5)
+        return make(engine=engine, game=with_term(kept_reads[way]), hooks=[Writes()]).fit(6, progress=False).history['size']
+    eager, fast = run('eager'), run('recorded')
+    factor.fill_(.5)
+    assert abs(eager - fast).max() < 1e-6
 
 
 class Every(Trainer):

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from ..algorithm import Rule, is_torchs
 from .parts import describe, describe_rule
 from ..support.chance import Lent
-from ..support.checks import path_of, warn, whole_number
-from ..support.kinds import is_number, leaves, length_of
+from ..support.checks import one_line, path_of, warn, whole_number
+from ..support.kinds import is_number, leaves, length_of, short
 from ..support.processes import rank
 from ..support.safety import write_atomically
 from ..trainer import Trainer, stateful
@@ -35,7 +35,7 @@ def pack(state, # dicts, lists and tuples of tensors, arrays, numbers, texts, Tr
     tensors = {}
     def keep(x, where):
         while where in tensors: where += "'"
-        x = x.detach()
+        x = x.detach().resolve_conj().resolve_neg()   # bytes know nothing of what is still to be done
         tensors[where] = x.cpu().clone(memory_format=torch.contiguous_format) if copies else x
         return where
 
@@ -46,11 +46,11 @@ def pack(state, # dicts, lists and tuples of tensors, arrays, numbers, texts, Tr
         if isinstance(x, torch.Tensor) and (x.layout is not torch.strided or x.is_nested or x.is_quantized):
             raise ValueError(f'{where} is a sparse, nested or quantised tensor: a checkpoint holds dense ones')
         if isinstance(x, np.ma.MaskedArray): raise ValueError(f'{where} is a {type(x).__name__}, whose mask a checkpoint does not hold')
-        if isinstance(x, np.ndarray) and (x.dtype.kind not in 'biufc' or not x.dtype.isnative):
+        if isinstance(x, np.ndarray) and (x.dtype.kind not in 'biufc' or x.dtype.char in 'gG' or not x.dtype.isnative):
             raise ValueError(f'{where} is an array of {x.dtype}: a checkpoint holds arrays of numbers')
         if hasattr(x, '_fields'): raise ValueError(f'{where} is a {type(x).__name__}, a tuple with names: give x._asdict() or tuple(x)')
         if isinstance(x, torch.Tensor): return {'$tensor': keep(x, where)}
-        if isinstance(x, np.ndarray): return {'$array': keep(torch.from_numpy(x), where)}
+        if isinstance(x, np.ndarray): return {'$array': keep(torch.from_numpy(x.copy()), where)}
         under = f'{where}.' if where else ''
         if isinstance(x, dict):
             pairs = [(k, go(v, f'{under}{k}')) for k, v in x.items()]
@@ -88,7 +88,7 @@ _types = dict(F64=torch.float64, F32=torch.float32, F16=torch.float16, BF16=torc
               I8=torch.int8, U64=torch.uint64, U32=torch.uint32, U16=torch.uint16, U8=torch.uint8, BOOL=torch.bool)
 _names = {v: k for k, v in _types.items()}
 
-def _bytes(x): return x.flatten().view(torch.uint8).numpy()   # the same memory
+def _bytes(x): return x.as_strided((x.numel(),), (1,)).view(torch.uint8).numpy()   # the same memory; a single number may have any stride
 
 def _write(path, tensors, about):
     "A safetensors file, tensor by tensor: no second copy of them all is in memory"
@@ -113,7 +113,7 @@ def write_checkpoint(path,       # the file
                      **about     # more for the JSON object: what JSON can write
                     ):
     "Write a state as a checkpoint, or leave what was there; `OSError` if it cannot be written"
-    tree, tensors = pack(state, copies=False)
+    path, (tree, tensors) = path_of(path), pack(state, copies=False)
     if other := [f'{k} ({x.dtype})' for k, x in tensors.items() if x.dtype not in _names]:
         raise ValueError(f'{other[0]} is of a type that a checkpoint does not hold')
     head = json.dumps(dict(format='gan_nbdev checkpoint', version=_version, **about, state=tree))
@@ -164,7 +164,7 @@ _unreadable = (ValueError, KeyError, TypeError, AttributeError, IndexError, Recu
 def read_checkpoint(path # the file
                    ) -> tuple: # the state, and a dict with iteration, settings, versions and notes
     "Read and verify a checkpoint; `ValueError` naming the file unless it is whole and of this kind"
-    path = Path(path)
+    path = path_of(path)
     if not path.is_file(): raise ValueError(f'there is no checkpoint {path}')
     try:
         with open(path, 'rb') as f:
@@ -358,19 +358,25 @@ def _check_state(t, mine, state):
     _check_optimiser(t.g_opt, t.g_rule, state['g_opt'], 'g_opt')
 
 # %% ../../nbs/engines/07_checkpoints.ipynb #5e8d7997
+def _for_json(notes):
+    try: json.dumps(notes)
+    except (TypeError, ValueError, RecursionError) as e: raise ValueError(f'notes must be what JSON can write, not {short(notes)}: {one_line(e)}') from None
+    return notes
+
 @patch
 def save(self:Trainer,
          path,       # the file; one that is there is replaced once the new one is whole
          notes=None, # kept with it: anything that JSON can write
         ):
     "Write a checkpoint; `OSError` if it cannot be written, and then nothing has changed"
+    notes = _for_json(notes)
     write_checkpoint(path, self.state_dict(), iteration=self.iteration,
                      settings=settings_of(self), versions=versions(self.device), notes=notes)
 
 @patch
 def load(self:Trainer,
          path,            # a checkpoint of a trainer with the same settings
-         exact:bool=True, # False: engine and schedules may differ, which makes it another run
+         exact:bool=True, # False: engine, threads and schedules may differ, which makes it another run
         ) -> Trainer:     # itself, as the other was
     "Take over the state in a checkpoint; `ValueError`, and nothing changed, if it does not fit"
     state, about = read_checkpoint(path)
@@ -387,7 +393,7 @@ def checkpoint_files(folder # where `Checkpoints` saves
                     ) -> list: # pairs of iteration and path, the newest last
     "The checkpoints in a folder"
     found = [(re.fullmatch(r'checkpoint-(\d+)\.safetensors', p.name), p)
-             for p in Path(folder).glob('checkpoint-*')]
+             for p in path_of(folder).glob('checkpoint-*')]
     return sorted((int(m[1]), p) for m, p in found if m)
 
 def latest_checkpoint(folder # where `Checkpoints` saves
@@ -406,7 +412,7 @@ class Checkpoints:
     def __init__(self, folder,       # made if missing
                  every:int=1000,     # iterations between checkpoints, ≥ 1
                  notes=None):        # kept in each: what JSON can write, or a function that gives it
-        self.folder, self.every, self.notes = path_of(folder).absolute(), whole_number('every', every, 1), notes
+        self.folder, self.every, self.notes = path_of(folder).absolute(), whole_number('every', every, 1), notes if callable(notes) else _for_json(notes)
         self.saved = self._outside = None
 
     def before_fit(self, trainer, n):

@@ -38,6 +38,7 @@ _containers = list, tuple, dict, OrderedDict, deque, set, frozenset, MappingProx
 hidden = 'what cannot be followed'
 
 def _from(o): return str(getattr(o, '__module__', None) or 'builtins').partition('.')[0]
+def _name(o): return f"{getattr(o, '__module__', None)}.{o.__qualname__}"
 def _is_known(o): return _from(o) in _known
 def _is_known_module(m): return m.__name__.partition('.')[0] in _known
 
@@ -63,6 +64,7 @@ class _Look:
     def __init__(self, versions, values, skip, movers):
         self.versions, self.values, self.out, self.movers = versions, values, {}, movers
         self.met = {id(o): o for o in skip}   # and kept, or another object would get its id
+        self.own = {id(v): name for o in skip if values and isinstance(o, nn.Module) for name, v in (*o.named_parameters(), *o.named_buffers())}
         self.twice, self.classes = Counter(), set()
 
     def note(self, where, v):
@@ -78,7 +80,9 @@ class _Look:
         elif torch.is_tensor(o): self.note(where, self._tensor(o))
         elif isinstance(o, np.generic): self.note(where, (str(o.dtype), o.tobytes()))
         elif isinstance(o, np.ndarray) and not o.dtype.hasobject: self.note(where, (o.shape, str(o.dtype), o.tobytes()))
-        elif isinstance(o, CodeType) or id(o) in self.met: pass
+        elif isinstance(o, CodeType): pass
+        elif id(o) in self.met:   # once is enough of what it holds, not of which it is
+            if not self.values: self.note(where, id(o))
         elif len(self.met) > _most: self.lose(f'more than {_most:,} things', where, '')
         else:
             self.met[id(o)] = o
@@ -90,7 +94,7 @@ class _Look:
         for k, v in pairs: self(f'{where}{k}', v)
 
     def _tensor(self, v):
-        if self.values: return tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist())
+        if self.values: return self.own.get(id(v)) or (tuple(v.shape), str(v.dtype), str(v.detach().flatten()[:1000].tolist()))
         if not self.versions: return id(v), v.data_ptr() if v.layout is torch.strided else 0
         try: return id(v), v._version, v.detach().flatten().view(torch.uint8).cpu().numpy().tobytes()   # `.data` leaves the version
         except RuntimeError: return id(v), type(v).__name__   # a stand-in that was left there while a program was written down
@@ -98,13 +102,18 @@ class _Look:
     def _inside(self, where, o):
         if type(o) in _containers: self._container(where, o)
         elif isinstance(o, FunctionType): self._function(where, o)
-        elif isinstance(o, type): self._class(where, o)
+        elif isinstance(o, type):
+            self.note(where, self._which(o))
+            self._class(where, o)
         elif isinstance(o, nn.Module):
             self._kind(where, o)
             self.all_of(where, ((f'.{k}', v) for k, v in (*o.named_parameters(), *o.named_buffers())))
             self.module(where, o)
-        elif isinstance(o, ModuleType): self._module_of_code(where, o, {k for k in vars(o) if k[:2] != '__'})
+        elif isinstance(o, ModuleType):
+            self.note(where, o.__name__)
+            self._module_of_code(where, o, {k for k in vars(o) if k[:2] != '__'})
         elif isinstance(o, (MethodType, BuiltinFunctionType, MethodWrapperType)):
+            if not isinstance(o, MethodType): self.note(where, _name(o))
             if not isinstance(o.__self__, (ModuleType, type(None))): self(f'{where}.__self__', o.__self__)
             if isinstance(o, MethodType): self(where, o.__func__)
         elif type(o) is type(_names_in): self(where, o.__wrapped__)   # remembers its answers
@@ -122,6 +131,8 @@ class _Look:
         else: self._object(where, o)
 
     def _kind(self, where, o): self.note(where, type(o).__name__ if self.values else id(o))
+
+    def _which(self, o): return _name(o) if self.values else id(o)
 
     def _object(self, where, o):
         if isinstance(o, np.ndarray): o = [*o.flat]   # of objects
@@ -155,12 +166,12 @@ class _Look:
         "What pickling would keep of an object whose inside is not Python's"
         try: parts = o.__reduce_ex__(4)
         except Exception: return self.lose(_a(o), where, ', whose inside cannot be seen')
-        if isinstance(parts, str): return
+        if isinstance(parts, str): return self.note(where, parts)
         _, args, state, items, pairs = (*parts, None, None, None)[:5]
         self.all_of(where, [('', args), ('', state), ('', items and [*items]), ('', pairs and dict(pairs))])
 
     def _function(self, where, f):
-        if f.__globals__.get('__name__', '').partition('.')[0] in _known: return
+        if f.__globals__.get('__name__', '').partition('.')[0] in _known: return self.note(where, self._which(f))
         self.note(where, hash(f.__code__) if self.values else (id(f), hash(f.__code__)))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try: self(f'{where}: {name}', cell.cell_contents)
@@ -172,7 +183,7 @@ class _Look:
         for name in sorted(names & f.__globals__.keys()):
             o = f.__globals__[name]
             if isinstance(o, ModuleType): self._module_of_code(name, o, attributes)
-            elif self._moves(o) or not (_is_known(o) if isinstance(o, type) else callable(getattr(o, 'fit', None))): self(name, o)
+            elif self._moves(o) or isinstance(o, type) or not callable(getattr(o, 'fit', None)): self(name, o)
         for name in sorted(modules & sys.modules.keys()): self._module_of_code(name, sys.modules[name], attributes)
         for name in sorted(names & vars(builtins).keys() - f.__globals__.keys()):
             if not callable(v := vars(builtins)[name]): self(name, v)

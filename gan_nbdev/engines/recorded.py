@@ -16,6 +16,9 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.modules import module
 from torch.optim import optimizer
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from .held import attributes_kept, differing, held, hidden
 from ..support.chance import MasksFrom, global_states, random_bits
@@ -166,6 +169,9 @@ class Formula:
             self.update(p, g, {k: v[i] for k, v in state.items()}, h, self.nesterov)
 
 # %% ../../nbs/engines/01_recorded.ipynb #f79ae001
+_reads = {torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__}
+_makes = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}   # from lists of numbers, in which may be tensors
+
 def _looks(how): return ValueError(f'only the eager engine can train this GAN: a step {how}')
 
 def _next_of(left, how):
@@ -227,6 +233,28 @@ def _no_seeds():
         for m, k, f in places: setattr(m, k, f)
 
 @contextmanager
+def _no_reads():
+    "Inside, no number is read from a tensor that the program does not know: it would have that number for ever"
+    from torch._subclasses import FakeTensor   # these take the place of those that it knows
+    aten = torch.ops.aten
+    def others(args): return [v for v in tree_leaves(args) if torch.is_tensor(v) and not isinstance(v, FakeTensor)]
+    def refuse(v): raise _looks(f'reads a number from {short(v)}, as item(), float() and tolist() do: calculate with the tensor itself')
+    class Above(TorchFunctionMode):   # what is read past torch's operations
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func in _reads: [*map(refuse, others(args[0]))]
+            if func in _makes: [*map(refuse, others([v for v in args if isinstance(v, (list, tuple))]))]
+            return func(*args, **(kwargs or {}))
+    class Below(TorchDispatchMode):   # and by them, as where a factor is wanted as a number
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            theirs = [] if func is aten.lift_fresh.default else others((args, kwargs))   # lifted is what was made from Python's numbers
+            if torch.Tag.data_dependent_output in func.tags: [*map(refuse, theirs)]
+            out = func(*args, **(kwargs or {}))
+            for v in tree_leaves(out) if theirs else ():
+                if isinstance(v, FakeTensor): v.constant = None   # or torch would remember what is in it now
+            return out
+    with Above(), Below(): yield
+
+@contextmanager
 def _put_back(trainer):
     "Afterwards every weight, gradient, buffer and random number is what it was"
     t, params = trainer, [*trainer.gan.parameters()]
@@ -283,6 +311,8 @@ class Recorded:
         self.trainer, gan, self.sources, self.among = trainer, trainer.gan, [trainer.source], among
         t, self.large = trainer, arithmetic(trainer) > 4e7   # below, preparing the second library's calls costs more than it saves
         if any(isinstance(m, torch.jit.ScriptModule) for m in gan.modules()): raise _looks('calls a TorchScript network')
+        if layer := next(((n, m) for n, m in gan.named_modules() if isinstance(m, nn.RNNBase)), None):
+            raise _looks(f'calls {layer[0]}, a recurrent layer ({type(layer[1]).__name__}), which keeps a list of its weights')
         check_seen(t)
         self.rules = [Formula(t.d_opt, t.d_rule), Formula(t.g_opt, t.g_rule)]
         self.params, self.buffers = dict(gan.named_parameters()), dict(gan.named_buffers())
@@ -332,7 +362,7 @@ class Recorded:
         lent = {own[n]: v for n, v in (params | buffers).items()}
         high, low = next(numbers), next(numbers)
         t.now = lambda: high.long()*_half + low.long()
-        with MasksFrom(feed.next, t.rng), _no_seeds(): said = called_with(_Stage(t.gan, t.step), lent)
+        with MasksFrom(feed.next, t.rng), _no_seeds(), _no_reads(): said = called_with(_Stage(t.gan, t.step), lent)
         return statistics(t, t.terms, *said)
 
     def _write(self):
@@ -462,7 +492,7 @@ def begin(self:Recorded, n:int, # iterations to come, ≥ 1
                 if theirs[k] is not v: theirs[k] = v.copy_(theirs[k])
     check_seen(self.trainer)
     for p in self.params.values(): p.grad = None   # of no iteration of this engine
-    self.log, self.start, self.counted, self.known, self.ks = [], self.trainer.iteration, 0, None, (self.trainer.k, self.trainer.k_g)
+    self.log, self.start, self.counted, self.seen, self.ks = [], self.trainer.iteration, 0, False, (self.trainer.k, self.trainer.k_g)
     self.told, self.terms = [r.told() for r in self.rules], [terms(r.opt, r.rule) for r in self.rules]
     self.plan = self.start, self.ks, [r.plan() for r in self.rules]
     self.table = other.table if other and other.plan == self.plan else self.numbers(n)
@@ -478,15 +508,15 @@ def take_up(self:Recorded):
 
 @patch
 def refresh(self:Recorded) -> bool: # was that so?
-    "A rate that was changed between two iterations holds from the next one on"
-    now = [r.told() for r in self.rules]
-    if now == self.told and (self.known is None or self.known == [r.steps for r in self.rules]): return False
+    "A rate that was changed between two iterations holds from the next one on, and so does what a schedule says now"
+    i, now = self.trainer.iteration - self.start, [r.told() for r in self.rules]
+    if now == self.told and (not self.seen or torch.equal(self.numbers(1, i - self.counted)[0], self.table[i])): return False
     for r, before in zip(self.rules, self.terms):
         if (parts := terms(r.opt, r.rule)) != before:
             raise ValueError(f'{type(r.opt).__name__} works with {", ".join(parts) or "no extras"} '
                              f'now, and did with {", ".join(before) or "none"}: only the eager '
                              'engine can change that during training')
-    i, self.told = self.trainer.iteration - self.start, now
+    self.told = now
     self.table = torch.cat([self.table[:i], self.numbers(len(self.table) - i, i - self.counted)])   # others may have the old one
     return True
 
@@ -527,7 +557,7 @@ def settle(self:Recorded,
     "Others look at the state after each iteration: the optimisers are told at once, and may be told otherwise"
     done = len(self.log) if done is None else done
     self.count(done - self.counted)
-    self.counted, self.known = done, [r.steps for r in self.rules]
+    self.counted, self.seen = done, True
 
 # %% ../../nbs/engines/01_recorded.ipynb #17df236a
 def _lines(trainer, gan, drawn, d, g):

@@ -155,7 +155,7 @@ class Game(namedtuple('_Game', 'd_loss g_loss d_terms g_terms figures d_before g
                       defaults=({}, {}, {}, (), (), (), (), shown))):
     """What the players play. `d_loss(real, fake)` and `g_loss(fake)` give a scalar to descend, and may
     ask for anything in `offers`; so do terms and figures, by name, and the functions in the tuples"""
-    def __eq__(self, o): # also if both were made in the same way
+    def __eq__(self, o): # also if both were made by one function from the same arguments
         if not isinstance(o, tuple): return NotImplemented
         made = call_of(self)
         return tuple.__eq__(self, o) or made is not None and isinstance(o, Game) and made == call_of(o)
