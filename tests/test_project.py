@@ -325,6 +325,7 @@ def test_what_is_shown_of_a_cell(tools):
     assert m.sentences('# Head\nOne is `code` here. This one is [a link](x.html):') == ['One is code here.', 'This one is a link']
     assert m.as_mathml(r'$y\log x + (1-y) \log(z) - \max_D V \tag{3′}$') == r'$y\,\log\,x + (1-y)\,\log(z) - \max_D\,V \qquad\text{(3′)}$'
     assert m.as_mathml(r'$\log\sigma(x) + \log\big(y\big) + \max\limits_D$') == r'$\log\,\sigma(x) + \log\big(y\big) + \max\limits_D$'
+    assert m.as_mathml(r'$\log4 + \log_2 3$') == r'$\log\,4 + \log_2\,3$'
     code = '### adam\n\n```python\ndef adam(\n    net:torch.nn.modules.module.Module, # a\n    o:NoneType=None,\n    **kwargs\n)->__main__.Rule: # more for `torch.optim.Adam`, and for `Rule`\n```\n'
     assert m.signature(code).split('\n')[4:8] == ['    net:Module, # a', '    o=None,',
         '    **kwargs # more for `torch.optim.Adam`, and for `Rule`', ')->Rule:']
@@ -345,7 +346,25 @@ def test_pages_made_by_the_build(tools):
 
 def test_columns_of_records_are_as_wide_as_what_they_hold(tools):
     table = 'a\n\n| name | n |\n| :-- | --: |\n| {} | 1,000,000,000 |\n| b | 2 |\n\nc | d |\n'.format('x'*50)
-    assert tools('build_site').with_widths(table) == table.replace('| :-- | --: |', f'|:{"-"*40}-|-{"-"*13}:|')
+    assert tools('doc_cells').with_widths(table) == table.replace('| :-- | --: |', f'|:{"-"*40}-|-{"-"*13}:|')
+
+def test_tables_with_formulas_and_links_keep_their_columns(tools):
+    table = '| a | b |\n|:--|:--|\n| $\\lvert x \\rvert$ \\| | [`Trainer`](/trainer.html#trainer) |\n'
+    assert tools('doc_cells').with_widths(table) == table.replace('|:--|:--|', f'|:{"-"*18}-|:{"-"*8}-|')
+
+def test_dots_over_letters_are_accents(tmp_path, tools):
+    (tmp_path/'a.html').write_text('<math display="block"><mover><mi>θ</mi><mo accent="true">\u0307</mo></mover></math>', encoding='utf-8')
+    tools('build_site').with_equations(tmp_path)
+    assert '<mover accent="true"><mi>θ</mi><mo stretchy="false">\u0307</mo></mover>' in (tmp_path/'a.html').read_text(encoding='utf-8')
+
+def test_what_follows_an_answer_does_not_tell_it(tools):
+    from fastcore.basics import AttrDict
+    nb = AttrDict(metadata={}, cells=[AttrDict(cell_type='markdown', source='<details><summary>Answer</summary>', metadata={}),
+                                      AttrDict(cell_type='code', source='assert 1\nprint(2)', metadata={}, outputs=[dict(output_type='stream', text='2')])])
+    o = tools('doc_cells').Shown.__new__(tools('doc_cells').Shown)
+    o.nb = nb
+    o.end()
+    assert '#| output: false' in nb.cells[1].source and '#| code-fold: true' in nb.cells[1].source
 
 def test_records_that_a_page_names_are_linked(tmp_path, tools):
     code, other = '<code>benchmarks/fair.md</code>', '<code>benchmarks/machine.py</code>'

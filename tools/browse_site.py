@@ -11,7 +11,7 @@ widths = 390, 1440
 most = 1_000_000   # bytes a page, with all that it loads
 
 measure = '''() => {
-  const code = [...document.querySelectorAll("main div.sourceCode pre")].filter((o) => o.offsetParent);
+  const code = [...document.querySelectorAll("main div.sourceCode pre > code")].filter((o) => o.offsetParent);
   const text = [...document.querySelectorAll("main .cell-output > pre")];
   return {
     wide: document.documentElement.scrollWidth,

@@ -9,6 +9,7 @@ from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from PIL import Image
 
+from doc_cells import with_widths
 from doc_links import index, known, root
 
 nbs, proc, docs = root/'nbs', root/'_proc', root/'_docs'
@@ -75,6 +76,7 @@ from_script = '''const response = await new Promise((done, failed) => {
 word, rule = re.compile(r'[\w-]+'), re.compile(r'([^{}]+)\{([^{}]*)\}')
 parts = 'accordion alert callout card carousel floating listing modal offcanvas popover progress tippy toast'.split()   # scripts know them all
 variable = re.compile(r'(--[\w-]+):[^;{}]*(?:;|(?=\}))')
+dotted = re.compile('<mover>(<mi>[^<]*</mi>)<mo accent="true">([\u0302\u0307\u0308])</mo></mover>')   # pandoc's
 equation = re.compile(r'<math display="block".*?</math>', flags=re.S)
 
 def lighten(site):
@@ -128,10 +130,10 @@ def without_modules(site):
         page = p.read_text(encoding='utf-8')
         p.write_text(module.sub(lambda m: f'{m[1]}quarto{m[3]} defer></script>' if m[2] == 'quarto' else '', page), encoding='utf-8')
 
-def let_equations_scroll(site):
-    "Each in a box of its own: a browser scrolls boxes, not equations"
+def with_equations(site):
+    "Each in a box of its own, for a browser scrolls boxes and not equations; dots over letters where browsers want them"
     for p in site.rglob('*.html'):
-        text = p.read_text(encoding='utf-8')
+        text = dotted.sub(r'<mover accent="true">\1<mo stretchy="false">\2</mo></mover>', p.read_text(encoding='utf-8'))
         p.write_text(equation.sub(r'<span class="equation">\g<0></span>', text), encoding='utf-8')
 
 drawn = re.compile(r'<img src="([^":]+\.png)" class="([^"]*\bfigure-img)"')
@@ -141,7 +143,7 @@ def with_sizes(site):
     for p in site.rglob('*.html'):
         def sized(m):
             with Image.open(p.parent/m[1]) as image: w, h = image.size
-            return f'<img src="{m[1]}" width="{w}" height="{h}" class="{m[2]}{" wide"*(w > max(500, 1.6*h))}"'
+            return f'<img src="{m[1]}" width="{w}" height="{h}" class="{m[2]}{" wide"*(w > min(1000, max(500, 1.6*h)))}"'
         p.write_text(drawn.sub(sized, p.read_text(encoding='utf-8')), encoding='utf-8')
 
 tippy = re.compile(r'<(?:script|link) (?:src|href)="[^"]*/quarto-html/tippy\.[^>]*>(?:</script>)?\n?')
@@ -167,18 +169,6 @@ def search_anywhere(site, docs):
 # ---- results: what benchmarks/ writes
 
 commands = {'hostile': 'make hostile', 'torture': 'make torture', 'soak': 'python benchmarks/soak.py'}
-
-lines_of_a_table = re.compile(r'^\|.*\|\n\|[ :|-]+\|\n(?:\|.*\|(?:\n|$))+', flags=re.M)
-
-def with_widths(text):
-    "Tables whose rules are as long as what stands in their columns: pandoc divides a page among them so, if a line is too long for it"
-    def cells(line): return [o.strip() for o in line.strip().removeprefix('|').removesuffix('|').split('|')]
-    def ruled(m):
-        head, rule, *rows = m[0].rstrip('\n').split('\n')
-        longest = [max(map(len, column)) for column in zip(cells(head), *map(cells, rows))]
-        rule = [f'{o[0]}{"-"*min(max(n, 8), 40)}{o[-1]}' for o, n in zip(cells(rule), longest)]
-        return '\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n'
-    return lines_of_a_table.sub(ruled, text)
 
 def results():
     "A page of each record in benchmarks/, and the sentence that leads to it"
@@ -273,7 +263,7 @@ def finish(site):
     without_modules(site)
     without_tippy(site)
     link_results(site)
-    let_equations_scroll(site)
+    with_equations(site)
     with_sizes(site)
     lighten(site)
     lighten_pictures(site)

@@ -12,7 +12,7 @@ widget = 'application/vnd.jupyter.widget-view+json'
 path_before_name = re.compile(r'(?<=[:>\[|, ])(?:[A-Za-z_]\w*\.)+([A-Z]\w*)')
 no_init = re.compile(r'^def (\w+)\(\n    \*args, \*\*kwargs\n\):', flags=re.M)   # a class without an `__init__` of its own
 keywords = re.compile(r'^    (\*\*\w+)$', flags=re.M)
-space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?)(?: (?=\w)| ?(?=\\[A-Za-z]))(?!\\(?:big|Big|left|limits))')
+space_after = re.compile(r'(\\(?:log|exp|min|max|sup|sin|cos|tanh|det)(?:_(?:\w|\\\w+|\{[^}]*\}))?)(?: (?=\w)|(?=\d)| ?(?=\\[A-Za-z]))(?!\\(?:big|Big|left|limits))')
 space_before = re.compile(r'(?<=[\w)}])\s*(?=\\(?:log|exp|min|max|sup|sin|cos|tanh|det)\b)')
 caption = re.compile(r'!\[([^\]"]+)\]\(([^)]+)\)(?!\{)')
 tag = re.compile(r'\\tag\{([^}]*)\}')
@@ -21,6 +21,19 @@ drawn_as_it_is = re.compile(r'images|digits|pictures|mnist')
 def as_mathml(text):
     "Markdown whose TeX says what MathML does not do by itself: numbers of equations, the space round a function's name"
     return space_before.sub(r'\\,', space_after.sub(r'\1\\,', tag.sub(r'\\qquad\\text{(\1)}', text)))
+
+marks = re.compile(r'\]\([^)]*\)|[\[`$*]')   # which nobody reads
+lines_of_a_table = re.compile(r'^\|.*\|\n\|[ :|-]+\|\n(?:\|.*\|(?:\n|$))+', flags=re.M)
+
+def with_widths(text):
+    "Tables whose rules are as long as what stands in their columns: pandoc divides a page among them so, if a line is too long for it"
+    def cells(line): return [o.strip() for o in re.split(r'(?<!\\)\|', line.strip().removeprefix('|').removesuffix('|'))]
+    def ruled(m):
+        head, rule, *rows = m[0].rstrip('\n').split('\n')
+        longest = [max(len(marks.sub('', o)) for o in column) for column in zip(cells(head), *map(cells, rows))]
+        rule = [f'{o[0]}{"-"*min(max(n, 8), 40)}{o[-1]}' for o, n in zip(cells(rule), longest)]
+        return '\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n'
+    return lines_of_a_table.sub(ruled, text)
 
 def nodes(source):
     "Of the code in a cell; none of what is not Python"
@@ -124,7 +137,7 @@ class Shown(Processor):
         for i, cell in enumerate(self.nb.cells):
             parts = parts or cell.cell_type == 'markdown' and bool(re.search(r'^## ', cell.source, flags=re.M))
             if cell.cell_type == 'markdown':
-                cell.source = caption.sub(r'![\1](\2){fig-alt="\1"}', as_mathml(cell.source))
+                cell.source = caption.sub(r'![\1](\2){fig-alt="\1"}', as_mathml(with_widths(cell.source)))
             if cell.cell_type != 'code': continue
             cell.metadata.pop('execution', None)   # or Quarto wraps the reference, and its headings are not found
             cell.outputs = outputs(cell)
@@ -143,6 +156,8 @@ class Shown(Processor):
             said = [o for o in said if 'code-' not in o]
             options = {'code-fold': 'true', 'code-summary': 'Source'}
         elif private(code): options = {'echo': 'false'} if cell.outputs else {'include': 'false'}
+        elif i and '<summary>Answer</summary>' in self.nb.cells[i - 1].source:   # its output would tell
+            options = {'code-fold': 'true', 'code-summary': 'Test', 'output': 'false'}
         elif is_test(code) and not cell.outputs: options = {'code-fold': 'true', 'code-summary': 'Test'}
         elif pictures and len(source.splitlines()) > 15: options = {'code-fold': 'true', 'code-summary': 'Code'}
         if pictures:
