@@ -144,8 +144,9 @@ def test_members_share_data_and_go_on_from_where_they_were(any_gpu, kind):
     assert all(deviation(a, b) < MANY[None] and same_rng(a, b) for a, b in zip(whole, then)) and deviation(*whole) > .01
 
 
-def test_labels_are_where_the_rows_are():
+def test_labels_are_where_the_rows_are(monkeypatch):
     "Else every minibatch would take all of them there"
+    monkeypatch.setattr('gan_nbdev.support.devices.devices', lambda: ['meta'])
     there = Samples(plane, labels=torch.arange(200) % 2).labelled.source(16, torch.Generator(), 'meta').data
     assert there.x.device == there.labels.device == torch.device('meta')
 

@@ -161,7 +161,7 @@ def context_variable():
 @place
 def distribution_in_a_distribution():
     o = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(1), torch.ones(1)), 1)
-    return (lambda: o.base_dist.scale.item()), lambda: setattr(o.base_dist, 'scale', torch.tensor([5.]))
+    return (lambda: o.base_dist.scale.squeeze()), lambda: setattr(o.base_dist, 'scale', torch.tensor([5.]))
 @place
 def attribute_of_a_function():
     def read(): return read.w
