@@ -2550,8 +2550,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.readable_file': ( 'support/checks.html#readable_file',
                                                                                       'gan_nbdev/support/checks.py'),
-                                          'gan_nbdev.support.checks.seed_number': ( 'support/checks.html#seed_number',
-                                                                                    'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.shape_words': ( 'support/checks.html#shape_words',
                                                                                     'gan_nbdev/support/checks.py'),
                                           'gan_nbdev.support.checks.true_or_false': ( 'support/checks.html#true_or_false',

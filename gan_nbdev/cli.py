@@ -156,9 +156,9 @@ def _class(y, gan, data):
     raise ValueError(f'--y must be one of {known[:200]}, not {y}')
 
 def _check_sampling(n, seed):
-    for name, v, low in (('n', n, 1), ('seed', seed, 0)):
-        if v < low: raise ValueError(f'--{name} must be at least {low}, not {v}')
-        if v >= 2**63: raise ValueError(f'--{name} must be below 2**63')
+    from gan_nbdev.support.checks import whole_number
+    whole_number('--n', n, 1)
+    whole_number('--seed', seed, 0)
 
 # %% ../nbs/11_cli.ipynb #daf0ef4d
 @call_parse

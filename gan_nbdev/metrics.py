@@ -218,7 +218,6 @@ def jsd_floor(n:int,                # number of samples that `jsd` is given, ≥
              ) -> float:            # nats
     "Mean `jsd` of a perfect sampler with `n` samples: near it, no difference was seen"
     n, repeats = whole_number('n', n, 1), whole_number('repeats', repeats, 1)
-    if n >= 2**63: raise ValueError(f'n must be below 2**63, not {n}')
     _check_cells(data, bins, n_ref)
     p, rng = true_shares(data, bins, max(n_ref, 1_000_000)), np.random.default_rng(0)   # of fewer draws some cells would be lost
     found, true = (torch.from_numpy(rng.multinomial(m, (p/p.sum()).numpy(), size=repeats)/m) for m in (n, n_ref))

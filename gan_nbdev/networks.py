@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .support.calls import remembers
 from .support.chance import Lent
-from .support.checks import naming, seed_number, whole_number
+from .support.checks import naming, whole_number
 from .support.kinds import as_float, plain, share, short
 from .support.tensors import class_numbers, in_pieces, probabilities, random_generator, real_tensor
 
@@ -141,7 +141,7 @@ def mlp(n_in:int,                # inputs, ≥ 1
         choices=(),              # (first, how many) outputs that are one choice, of each category of a table
        ) -> nn.Sequential:       # maps (m, n_in), and classes (m,) if there are any, to (m, n_out)
     "A multilayer perceptron; `ValueError` for sizes, shares or names outside of what is allowed"
-    hidden, seed = _sizes('hidden', hidden), None if seed is None else seed_number(seed)
+    hidden, seed = _sizes('hidden', hidden), None if seed is None else whole_number('seed', seed, 0)
     _check_mlp(n_in, n_out, pieces, norm, dropout, input_dropout)
     if pieces != 5 and act != 'maxout': raise ValueError(f'pieces is of maxout units, but act is {act!r}: leave out pieces={pieces}')
     _check_classes(classes)

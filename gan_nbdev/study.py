@@ -26,7 +26,7 @@ from .engines.ensemble import Ensemble, Estimate, mean_and_error
 from .experiments import Experiment, experiment, parts
 from .metrics import metrics as measured
 from .plots import palette
-from .support.checks import drawn_words, one_line, seed_number, true_or_false, warn, whole_number
+from .support.checks import drawn_words, one_line, true_or_false, warn, whole_number
 from .support.folders import check_writable, writing
 from .support.kinds import is_number, mapping, one_number, short, text
 from .support.safety import write_atomically
@@ -90,7 +90,7 @@ def _seeds(seeds, settings=1):
         except ValueError as e: raise ValueError(f'{e}: give how many, or a list of them') from None
     if seeds[_most//settings:]:   # before a list of them is made
         raise ValueError(f'a study has at most {_most:,} runs: give at most {_most//settings:,} seeds, not {short(given)}')
-    seeds = [seed_number(whole_number('each seed', s, 0)) for s in seeds]
+    seeds = [whole_number('each seed', s, 0) for s in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different numbers, at least one, not {seeds}')
     return seeds

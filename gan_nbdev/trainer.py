@@ -23,7 +23,7 @@ from .games.table import find_game, games
 from .networks import GAN, evaluating
 from .support.chance import (Lent, MasksFrom, draws_itself, may_drop, random_bits,
                                       unchanged)
-from .support.checks import finite_number, one_line, positive_number, seed_number, true_or_false, warn, whole_number
+from .support.checks import finite_number, one_line, positive_number, true_or_false, warn, whole_number
 from .support.devices import arithmetic, check_precision, computing, pick_device, thread_numbers, threads_that_pay
 from .support.kinds import length_of, one_number, short
 from .support.processes import mean_of_all, of_first, processes, rank, stop_of_all
@@ -58,7 +58,7 @@ class Trainer(Algorithm1):
         if not isinstance(gan, GAN): raise ValueError(f'gan must be a GAN, not {short(gan)}')
         data = _as_data(data)
         if batch_size is None: batch_size = getattr(data, 'm', 256)
-        seed = seed_number(seed); batch_size = _check_data(gan, data, batch_size)
+        seed = whole_number('seed', seed, 0); batch_size = _check_data(gan, data, batch_size)
         check_engine(engine); check_precision(precision); check_hooks(hooks)
         if threads is not None: threads = thread_numbers('threads', threads)
         self.device = pick_device(device)
@@ -369,7 +369,7 @@ def fit(self:Trainer,
 @patch
 def _sample(self:Trainer, n, seed, y=None, gan=None):
     "Fakes, model units, and their classes"
-    gan, seed = gan or self.gan, seed_number(seed)
+    gan, seed = gan or self.gan, whole_number('seed', seed, 0)
     with self.undisturbed(seed):
         z, y = gan.draw(n, torch.Generator(self.device).manual_seed(seed), y)
         return gan.generate(z, y), y

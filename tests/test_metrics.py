@@ -61,13 +61,13 @@ refused = {
     **{f'items of shape {s}': (lambda s=s: metrics(torch.rand(5, *s), photos), rf'^samples must have shape \(n, 8, 8, 3\) or \(n, 192\), not \(n, {", ".join(map(str, s))}\)$')
        for s in ((3, 8, 8), (16, 4, 3), (8, 24), (9, 9, 9))},
     'real items of another shape': (lambda: metrics(photos.x, photos, photos.x, photos.x.reshape(-1, 3, 8, 8)), 'samples must have shape'),
-    'a floor of 2**63 samples': (lambda: jsd_floor(2**63, ring()), r'n must be below 2\*\*63, not 9'),
+    'a floor of 2**63 samples': (lambda: jsd_floor(2**63, ring()), r'n must be a whole number of at least 1 and below 2\*\*63'),
     **{f'{v:g} bins': (lambda v=v: jsd(x50, ring(), v), rf'bins must be fewer than {v}: {v}\*\*2 cells do not fit into memory')
        for v in (10**7, 10**10)},
     **{f'{v:g} against {what}': (lambda v=v, o=o: metrics(torch.full((20, 2), v, dtype=torch.float64), o),
                                 r"^samples, in float32 and the model's units, must be finite, but row 0 is not$")
        for v in (1e39, -1e300) for what, o in (('rows', x50.numpy()), ('a scaled table', pd.DataFrame(x50.numpy(), columns=[*'ab'])))},
-    **{f'n_ref={v:g}, {f.__name__}': (lambda f=f, v=v, a=a: f(*a, n_ref=v), 'n_ref must be fewer than .*: so many draws do not fit into memory') for v in (2**63, 2**62, 10**15)
+    **{f'n_ref={v:g}, {f.__name__}': (lambda f=f, v=v, a=a: f(*a, n_ref=v), 'n_ref must be fewer than .*: so many draws do not fit into memory') for v in (2**63 - 1, 2**62, 10**15)
        for f, a in ((jsd_floor, (5, ring())), (true_shares, (ring(), 8)))},
     'classes of nothing': (lambda: nearest_classes([[1.]], None), 'NoneType has no labels'),
     'a diagnosis of half a coverage': (lambda: diagnose(dict(d_loss=np.zeros(300)), .5), '^coverage must be a Coverage, .* not 0.5$'),

@@ -208,8 +208,9 @@ def test_the_wrong_thing_in_the_place_of_data_or_a_run(ring_run, tmp_path, monke
     assert line(lambda: gan_train('ring', size=28, out='x')).startswith('--size is no option of this data')
     table(tmp_path/'t.csv')
     assert '--noise_dim must be' in line(lambda: gan_train('ring', noise_dim=-1, out='x'))
-    for option, big in (('n', 10**30), ('seed', 2**63)):
-        assert line(lambda: gan_sample('ring', **{option: big})) == f'--{option} must be below 2**63'
+    for option, big, least in (('n', 10**30, 1), ('seed', 2**63, 0)):
+        assert line(lambda: gan_sample('ring', **{option: big})) == (
+            f'--{option} must be a whole number of at least {least} and below 2**63, not a number of more than 63 bits')
     assert not Path('x').exists() and not Path('ring/samples.npy').exists()
 
 

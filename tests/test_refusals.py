@@ -140,6 +140,8 @@ refused = {
     'a deviation below float32': (lambda: ring(std=1e-50), 'standard deviations must be from 1e-18 to 1e18 in size, not 1e-50'),
     'a mean above float32': (lambda: GaussianMixture([[0., 1e300]], .1), r'means must be at most 1e18 in size, not 1e\+300'),
     'a square beyond float32': (lambda: ring(std=1e20), 'standard deviations must be from 1e-18 to 1e18 in size, not 1e.20'),
+    **{f'{k} of 2**63': (f, r' must be a whole number of at least [01] and below 2\*\*63, not a number of more than 63 bits$') for k, f in dict(
+        samples=lambda: ring().sample(2**63), noise=lambda: normal(2**63), iterations=lambda: _made().fit(2**63)).items()},
     'a device that is not there': (lambda: ring().sample(3, device='xpu'), "device 'xpu' is not there: choose one of .*cpu"),
     'no device': (lambda: ring().source(4, None, 'gpu'), "device 'gpu' is not there: choose one of .*cpu"),
     **{f'a source at {v!r}': (lambda v=v: ring().source(4).load_state_dict(v), 'this source has no position to restore, yet got ') for v in (None, 0, [])},

@@ -156,7 +156,7 @@ def test_what_cannot_be_trained_is_refused_where_it_is_trained(tmp_path):
 @pytest.mark.parametrize('given, more, why', [
     (None, {}, 'experiments must be'), ([tiny, 5], {}, 'not 5'), ({5: 1}, {}, 'name of an entry must be a text'),
     ({'data': 'ring', 5: [1]}, {}, 'name of an entry must be a text'), (tiny, dict(executor=5), 'executor must be'),
-    (tiny, dict(seeds=[2**63]), 'seed must be below'), (tiny, dict(seeds={1, 2}), 'or a list of them'), (tiny, dict(folder='file'), '^folder file is a file'),
+    (tiny, dict(seeds=[2**63]), 'each seed must be a whole number of at least 0 and below'), (tiny, dict(seeds={1, 2}), 'or a list of them'), (tiny, dict(folder='file'), '^folder file is a file'),
     (tiny, dict(folder=5), '^folder must be the path'), ([tiny, tiny.changed({'seed': 3})], {}, 'the same: seeds come from'),
     (tiny, dict(seeds=10**12), 'at most 1,000,000 runs'), ([tiny, tiny.changed({'k': 2})], dict(seeds=range(10**12)), 'at most 500,000 seeds'),
     ({'data': 'ring', 'k': [*range(1, 1100)], 'k_g': [*range(1, 1100)]}, {}, 'these are 1,207,801 combinations'),

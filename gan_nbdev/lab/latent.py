@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..data import allowed_noise
-from ..support.checks import seed_number, whole_number
+from ..support.checks import whole_number
 from ..support.kinds import is_number, short
 
 # %% ../../nbs/lab/12_latent.ipynb #dc948ab3
@@ -77,7 +77,7 @@ class Latent:
         gan,          # a `GAN` on the CPU
         seed:int=0,   # of the first place, ≥ 0
     ):
-        seed_number(seed)
+        whole_number('seed', seed, 0)
         self.gan, self.noise, self.flat = gan, gan.noise, gan.noise.dim <= 2
         self.a, self.b, self.plane = _from_seed(gan, seed), _from_seed(gan, seed + 1), 0
         self.new(seed)
@@ -98,7 +98,7 @@ def new(self:Latent,
         seed:int=None): # ≥ 0; None: the next one
     "Noise from a seed"
     if seed is None: seed = self.seed + 1
-    seed_number(seed)
+    whole_number('seed', seed, 0)
     self.seed = seed
     self._go(_from_seed(self.gan, seed), f'drawn with seed {seed}')
 

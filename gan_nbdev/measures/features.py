@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..networks import evaluating
-from ..support.checks import one_line, out_of_memory, seed_number, whole_number
+from ..support.checks import one_line, out_of_memory, whole_number
 from ..support.kinds import short
 from ..support.tensors import check_same_items, finite_tensor, real_tensor
 
@@ -102,7 +102,7 @@ def kid(x,                # samples, (n, …), as `features` takes them
        ) -> Kid:          # its mean is about 0 for a perfect sampler, and may be below
     "Kernel distance between features (2), as the mean over subsets, or of all items"
     (_, distance), subset, subsets = _needs(), whole_number('subset', subset, 2), whole_number('subsets', subsets, 1)
-    seed = seed_number(seed)
+    seed = whole_number('seed', seed, 0)
     x, real = _features(features, x=x, real=real)
     if subset >= max(len(x), len(real)): return Kid(_of_all(x, real), 0.)
     subset = min(subset, len(x), len(real))

@@ -12,7 +12,7 @@ import torch
 
 from ..datasets.samples import Samples
 from ..metrics import kl_divergence, nearest_classes
-from ..support.checks import seed_number, whole_number
+from ..support.checks import whole_number
 from ..support.tensors import real_tensor
 
 # %% ../../nbs/measures/04_stacked.ipynb #ad7374dc
@@ -28,7 +28,7 @@ def stacked(data,         # labelled images of shape (h, w): `mnist()`, `digits(
     "Three images drawn at random, one in each channel (Metz et al., 2017)"
     h, w = _check_single(data)
     n = len(data) if n is None else whole_number('n', n, 2)
-    rng = torch.Generator().manual_seed(seed_number(seed))
+    rng = torch.Generator().manual_seed(whole_number('seed', seed, 0))
     x = data.unscale(data.x)[torch.randint(len(data), (n, 3), generator=rng)]
     scale = [v if v.numel() == 1 else v.reshape(h, w, 1).expand(h, w, 3).flatten() for v in (data.scaling.shift, data.scaling.factor)]
     return Samples(x.reshape(n, 3, h, w).movedim(1, -1), scale=scale, name=f'stacked {data.name}')

@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 import torch
 
-from ..support.checks import seed_number, whole_number
+from ..support.checks import whole_number
 from ..support.tensors import check_same_items, finite_tensor, nearest_rows, real_tensor
 
 # %% ../../nbs/measures/00_two_samples.ipynb #b33c8688
@@ -62,7 +62,7 @@ def random_directions(d:int,      # dimension, ≥ 1
                      ) -> np.ndarray: # (n, d), rows of length 1
     "Directions, each as likely as any other"
     size = whole_number('n_directions', n, 1), whole_number('d', d, 1)
-    v = np.random.default_rng(seed_number(seed)).normal(size=size)
+    v = np.random.default_rng(whole_number('seed', seed, 0)).normal(size=size)
     return v/np.linalg.norm(v, axis=1, keepdims=True)
 
 def sliced_wasserstein(x,                    # samples, (n, d)
@@ -166,7 +166,7 @@ def two_sample_test(x,          # samples, (n, d), n ≥ 10
                     seed:int=0, # of the halves and the forest, ≥ 0
                    ) -> float:  # in [0, 1]; 0.5: cannot tell, 1: always right
     "Accuracy of a classifier that tells samples from real items, on items that it has not seen"
-    (x, real), seed = _matrices(x=x, real=real), seed_number(seed)
+    (x, real), seed = _matrices(x=x, real=real), whole_number('seed', seed, 0)
     n = min(len(x), len(real))
     if n < 10: raise ValueError(f'x and real must have at least 10 rows each, not {len(x)} and {len(real)}')
     from sklearn.ensemble import ExtraTreesClassifier
@@ -203,7 +203,7 @@ def compare(x,             # samples, (n, d), n ≥ 10
             seed:int=0,    # of the choice of rows, the directions, and the forest, ≥ 0
            ) -> dict:      # name → float, and name_real → the same figure for `second`
     "Figures that say how near samples are to real items, and what other real items score"
-    seed = seed_number(seed)
+    seed = whole_number('seed', seed, 0)
     named = _rows(dict(x=x, real=real, second=second, training=real if training is None else training))
     if (n := min(map(len, named.values()))) < 10: raise ValueError(f'compare needs 10 rows of each, not {n}')
     training = named.pop('training').numpy()                    # as it is: it may be large
