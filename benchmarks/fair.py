@@ -24,7 +24,7 @@ from gan_nbdev.all import (digits, experiment, fid, games, grid, jsd, jsd_floor,
 
 here, runs = Path(__file__).parent, Path('runs/fair')
 tries, seeds = 8, [1, 2, 3, 4, 5]
-steps = dict(ring=5_000, grid=8_000, digits=3_000, mnist=3_000)
+steps = dict(ring=5_000, grid=8_000, digits=3_000, mnist=1_000)
 images = dict(digits=digits, mnist=mnist)
 of_its_own = {'wasserstein': 'clip', 'wgan-gp': 'weight', 'r3gan': 'weight', 'dragan': 'weight', 'began': 'gamma', 'pearson': 'r1'}
 
