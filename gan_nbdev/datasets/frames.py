@@ -256,7 +256,7 @@ def _text(path, sep, decimal, encoding, header, memory, texts, dates, notes):
     if halves:
         notes.append("read as two columns of whole numbers; if it is one, with a decimal comma: decimal=','")
     names = _distinct(names) if len({*names}) < len(names) else names
-    how = dict(sep=sep if sep != ' ' else r'\s+', header=None, names=[*names, _beyond], skipinitialspace=True, keep_default_na=True)
+    how = dict(sep=sep if sep != ' ' else r'\s+', header=None, names=[*names, _beyond], skipinitialspace=True, keep_default_na=True) | _exact
     def read(lines=None, **more):
         return pd.read_csv(lines or _Lines(path, encoding, int(named), is_row), **how | more)
     seen, words, size = {o: set() for o in names}, {}, max(2**18//len(names), 1)
@@ -293,6 +293,7 @@ def _text(path, sep, decimal, encoding, header, memory, texts, dates, notes):
     return frame
 
 _beyond = '\0beyond'
+_exact = dict(float_precision='round_trip') if [*map(int, pd.__version__.split('.')[:2])] < [3, 1] else {}   # later ones need no asking
 
 # %% ../../nbs/datasets/05_frames.ipynb #39d9a57b
 def _needs(package, suffix):

@@ -239,6 +239,8 @@ def _tidy(frame, notes, drop=()):
     unnamed = [not o.strip() or o.startswith('Unnamed: ') for o in map(str, frame.columns)]
     frame.columns = _called(frame.columns)
     _check_once(frame.columns)
+    foreign = {o: d.newbyteorder('=') for o, d in frame.dtypes.items() if isinstance(d, np.dtype) and not d.isnative}
+    frame = frame.astype(foreign)   # pandas 2 chooses no rows of these
     unnamed, gone = frame.columns[unnamed], _listed(drop, frame.columns)
     blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
