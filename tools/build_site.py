@@ -180,7 +180,7 @@ def results():
         command = commands.get(md.stem, f'python benchmarks/{md.stem}.py')
         said = f'Made by `{command}`, and not edited since.'
         body = re.sub(r'!\[([^\]]+)\]\(([^)]+)\)(?!\{)', r'![\1](\2){fig-alt="\1"}', body)
-        body = with_widths(body).replace(' ± ', ' ±\N{NO-BREAK SPACE}')
+        body = with_widths(body)
         page = f'---\ntitle: "{title.lstrip("# ")}"\npagetitle: "{title.lstrip("# ")}, measured"\ndescription: "{said}"\nrepo-actions: false\n---\n{body}'
         yield md.stem, title.lstrip('# '), re.split(r'(?<=\.)\s', ' '.join(first.split()))[0], command, page
 

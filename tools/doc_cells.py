@@ -32,7 +32,7 @@ def with_widths(text):
         head, rule, *rows = m[0].rstrip('\n').split('\n')
         longest = [max(len(marks.sub('', o)) for o in column) for column in zip(cells(head), *map(cells, rows))]
         rule = [f'{o[0]}{"-"*min(max(n, 8), 40)}{o[-1]}' for o, n in zip(cells(rule), longest)]
-        return '\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n'
+        return '\n'.join([head, f'|{"|".join(rule)}|', *rows]).replace(' ± ', ' ±\N{NO-BREAK SPACE}') + '\n'   # no sign alone on a line
     return lines_of_a_table.sub(ruled, text)
 
 def nodes(source):
