@@ -151,6 +151,9 @@ def part(name, known):
     what = ['FID'] if name in images else ['JSD (nats)', 'modes', 'high quality']
     real = f"{known['floor']:.2f} (mean)" if name in images else f"{known['floor']:.4f}"
     more = '' if name in images else f' A perfect sampler has a high quality of {perfect_share(2):.1%}.'
+    if name == 'mnist':
+        several = ' and '.join(f'{g} has {k}' for g in games if (k := usual(name, g)['k']) > 1)
+        more += f' After so few it is what learns fast that is ahead; {several} steps of D in each, the others one.'
     return f"""## {titles[name]}
 
 {steps[name]:,} iterations. Real items have {real}.{more}
