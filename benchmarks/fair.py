@@ -151,9 +151,6 @@ def part(name, known):
     what = ['FID'] if name in images else ['JSD (nats)', 'modes', 'high quality']
     real = f"{known['floor']:.2f} (mean)" if name in images else f"{known['floor']:.4f}"
     more = '' if name in images else f' A perfect sampler has a high quality of {perfect_share(2):.1%}.'
-    if name == 'mnist':
-        several = ' and '.join(f'{g} has {k}' for g in games if (k := usual(name, g)['k']) > 1)
-        more += f' After so few it is what learns fast that is ahead; {several} steps of D in each, the others one.'
     return f"""## {titles[name]}
 
 {steps[name]:,} iterations. Real items have {real}.{more}
@@ -195,6 +192,7 @@ def concluded(known):
 
 
 def page(known):
+    several = ', '.join(f'{g} {k}' for g in games if (k := usual('mnist', g)['k']) > 1)
     return f"""# Games compared, each with the same number of tries
 
 Which game learns a data set best, if each may try as many settings as any other.
@@ -203,7 +201,7 @@ The usual comparison takes each game with the settings of its authors, or of who
 (Lucic et al., 2018). Here every game has {tries} tries on each data set, one run each from seed 0: the library's own settings, and {tries - 1} with random \
 factors between 0.3 and 3.3 on D's rate, on G's rate and on the game's own number (a clip, a weight, γ), on images with or without D's dropout. The factors \
 are the same for all games (but BEGAN's γ is at most 1). The best try is trained again from {len(seeds)} new seeds, and only these count. Networks, minibatch and iterations are the same \
-for all, but BEGAN's D, an autoencoder; a game that takes several steps of D has more of them.
+for all, but BEGAN's D, an autoencoder; a game that takes several steps of D in an iteration has more of them ({several}), which counts most where iterations are few, as on MNIST.
 
 A try has failed if its figure is not a finite number. On points the figure is the JSD from the true density; on images the Fréchet distance (FID) between features of samples and real images, 32 numbers \
 from a classifier that is trained on the spot, so that it compares with no published FID. Both are better when smaller, and of real items above 0: those of digits are drawn again from all 1,797, which G has seen too (the mean of a hundred sets; single ones lie from 0.7 to 5). \

@@ -158,8 +158,11 @@ def run(name, seed):
     out['iterations'] = trainer.iteration
     out['nearest'] = round(nearest_ratio(in_01(trainer, x)[:1000], trainer.data.x, test()[:1000]), 3)
     keep(trainer, file, out)
-    if not (here/f'table1_{name}.png').exists(): picture(trainer, name, in_01(trainer, x), drawn)
+    if not png_of(name).exists(): picture(trainer, name, in_01(trainer, x), drawn)
     return out
+
+
+def png_of(name): return here/f'table1_{name}.png'
 
 
 def picture(trainer, name, x, gan):
@@ -171,7 +174,7 @@ def picture(trainer, name, x, gan):
     plot_interpolation(gan, trainer.data, 8, 8, ax=axes[1])
     axes[0].set_title('samples, to the right of each its nearest training image', fontsize=9)
     axes[1].set_title('from one z to another', fontsize=9)
-    fig.savefig(here/f'table1_{name}.png', dpi=90)
+    fig.savefig(png_of(name), dpi=90)
     plt.close(fig)
 
 
@@ -199,7 +202,7 @@ def page(known):
     def highest(name, who): return f"{max(v for o in known.get(name, {}).values() for v in o['curve'][who].values()):.0f}"
     measured = [told(name, known[name]) for name in rows if name in known]
     shown = ''.join(f'\n## {rows[name][0]}, seed {min(known[name])}\n\n![Samples, each with its nearest training image, and walks between two noise '
-                    f'vectors](table1_{name}.png)\n' for name in rows if name in known and (here/f'table1_{name}.png').exists())
+                    f'vectors](table1_{name}.png)\n' for name in rows if name in known and png_of(name).exists())
     def over_images():
         errors = sorted(o['parzen_stderr'] for name in rows for o in known.get(name, {}).values() if 'over' not in o)
         return f'± {errors[0]:.1f} to {errors[-1]:.1f}'
@@ -211,7 +214,7 @@ def page(known):
     longer = f"""Length is another part: with both players at once and the rates as its authors' code has them, a run of 320 epochs has {both_of('longer')}, \
 and both still rise: 40,000 iterations before they had {curve('longer', 'G')[-3]:.0f} and {curve('longer', 'EMA')[-3]:.0f}. """ if 'longer' in known else ''
     longer += f"50 epochs more in which the rates fall to 0 make {curve('longer_falling', 'G')[-1]:.0f} of that, and {curve('longer_falling', 'EMA')[-1]:.0f}. " if 'longer_falling' in known else ''
-    longer += f"Another run, of 450 epochs, of which no picture was kept, has {both_of('longest')}" if 'longest' in known else ''
+    longer += f"Another run, of 450 epochs{', of which no picture was kept,'*(not png_of('longest').exists())} has {both_of('longest')}" if 'longest' in known else ''
     longer += f", and after 50 in which the rates fall to 0 {both_of('longest_falling')}" if 'longest_falling' in known else ''
     longer += '. '*('longest' in known)
     longer += f"""Precision is no such part: after 25 epochs a run in float32 has {both_of('float32')}, one in bf16 {curve('at_once', 'G')[0]:.0f} and {curve('at_once', 'EMA')[0]:.0f}. """ if 'float32' in known else ''

@@ -685,6 +685,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._is_date': ( 'datasets/tables.html#_is_date',
                                                                                    'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._is_foreign': ( 'datasets/tables.html#_is_foreign',
+                                                                                      'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._kind': ( 'datasets/tables.html#_kind',
                                                                                 'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._like_dates': ( 'datasets/tables.html#_like_dates',

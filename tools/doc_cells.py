@@ -32,10 +32,10 @@ def with_widths(text):
         head, rule, *rows = m[0].rstrip('\n').split('\n')
         longest = [max(len(marks.sub('', o)) for o in column) for column in zip(cells(head), *map(cells, rows))]
         rule = [f'{o[0]}{"-"*min(max(n, 8), 40)}{o[-1]}' for o, n in zip(cells(rule), longest)]
-        return with_errors('\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n')
+        return unbroken('\n'.join([head, f'|{"|".join(rule)}|', *rows]) + '\n')
     return lines_of_a_table.sub(ruled, text)
 
-def with_errors(text):
+def unbroken(text):
     "No ± alone on a line"
     return text.replace(' ± ', ' ±\N{NO-BREAK SPACE}')
 
@@ -131,7 +131,7 @@ def outputs(cell):
     for o in outs:
         o.get('data', {}).pop(widget, None)
         if 'text/html' in o.get('data', {}): o['data'] = as_markdown(o['data'])
-        elif 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = with_errors(''.join(o['data']['text/markdown']))
+        elif 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = unbroken(''.join(o['data']['text/markdown']))
     return [o for o in outs if o.get('data', True)]
 
 class Shown(Processor):

@@ -106,6 +106,10 @@ def _as_objects(s):
     arrow = isinstance(s.dtype, pd.ArrowDtype) and re.match(others, str(s.dtype))
     return s.astype(object) if arrow or isinstance(s.dtype, pd.IntervalDtype) else s
 
+def _is_foreign(dtype):
+    "Are its numbers in another byte order than this machine's?"
+    return isinstance(dtype, np.dtype) and not dtype.isnative
+
 def plain_column(s:pd.Series, # cells of any type
                  name,        # what it is called, for the message
                 ) -> pd.Series: # missing cells as they are; durations as days, periods as their first moments
@@ -113,7 +117,7 @@ def plain_column(s:pd.Series, # cells of any type
     if isinstance(s.dtype, pd.SparseDtype): s = s.sparse.to_dense()
     if str(s.dtype) == 'halffloat[pyarrow]': s = s.astype('float32')   # with which Arrow does not calculate
     s = _as_objects(s)
-    if isinstance(s.dtype, np.dtype) and not s.dtype.isnative: s = s.astype(s.dtype.newbyteorder('='))
+    if _is_foreign(s.dtype): s = s.astype(s.dtype.newbyteorder('='))
     if isinstance(s.dtype, pd.PeriodDtype): s = s.dt.to_timestamp()
     if isinstance(s.dtype, pd.CategoricalDtype):
         plain = all(isinstance(o, (str, int, float, bool)) for o in s.dtype.categories)
@@ -239,8 +243,8 @@ def _tidy(frame, notes, drop=()):
     unnamed = [not o.strip() or o.startswith('Unnamed: ') for o in map(str, frame.columns)]
     frame.columns = _called(frame.columns)
     _check_once(frame.columns)
-    foreign = {o: d.newbyteorder('=') for o, d in frame.dtypes.items() if isinstance(d, np.dtype) and not d.isnative}
-    frame = frame.astype(foreign)   # pandas 2 chooses no rows of these
+    for o, d in frame.dtypes.items():
+        if _is_foreign(d): frame[o] = frame[o].astype(d.newbyteorder('='))   # of which pandas 2 chooses no rows
     unnamed, gone = frame.columns[unnamed], _listed(drop, frame.columns)
     blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
     empty = blank.isna().all(axis=1)
