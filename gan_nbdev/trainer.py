@@ -14,6 +14,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from fastcore.basics import patch
 from tqdm import tqdm
 
@@ -121,9 +122,19 @@ def _length(data):
     "How many rows there are, if that is known and minibatches are cut from them"
     return None if hasattr(data, 'loader') else length_of(data)
 
-def _check_packs(gan, batch_size):
+def _check_size(gan, batch_size):
     if batch_size % gan.pack:
         raise ValueError(f'batch_size must be a multiple of {gan.pack}, which D judges at once, not {batch_size}')
+    if batch_size == gan.pack and any(isinstance(m, _BatchNorm) for m in gan.modules()): _check_alone(deepcopy(gan))
+
+def _check_alone(gan):
+    "One row has no spread, by which batch norm could divide"
+    z = gan.draw_noise(gan.pack, torch.Generator(gan.device).manual_seed(0))
+    labels = torch.zeros(len(z), dtype=torch.int64, device=z.device) if gan.classes else None
+    try:
+        with unchanged(gan.device), torch.no_grad(): gan.logits(gan(z, labels), labels)
+    except ValueError as e:
+        raise ValueError(f'batch_size must be at least {2*gan.pack} with this batch norm, not {gan.pack}: {one_line(e)}') from None
 
 def _check_data(gan, data, batch_size):
     "The size of minibatches that these data have rows for"
@@ -140,7 +151,7 @@ def _check_data(gan, data, batch_size):
         fits = max(len(data) - len(data) % gan.pack, gan.pack)
         warn(f'{data.name} has {len(data):,} rows: minibatches are of {fits}, not of {batch_size}')
         batch_size = fits
-    _check_packs(gan, batch_size)
+    _check_size(gan, batch_size)
     if gan.classes and gan.classes != getattr(data, 'classes', None):
         raise ValueError(f'the networks know {gan.classes} classes, but {data.name} has '
                          f'{getattr(data, "classes", None) or "no labels"}')
@@ -697,7 +708,7 @@ def _is_dict(s): return isinstance(s, dict)   # an optimiser of one's own may ke
 
 @patch
 def _check_batch(self:Trainer, m):
-    whole_number('batch_size', m, 1); _check_packs(self.gan, m)
+    whole_number('batch_size', m, 1); _check_size(self.gan, m)
     if not hasattr(self.source, 'generator'):
         raise ValueError('batch_size cannot change: it is that of the stream of data')
     self.data.source(m, torch.Generator())   # is there so much?

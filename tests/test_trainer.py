@@ -353,6 +353,18 @@ def test_minibatches_stay_whole_packs():
     assert t.batch_size == 32
 
 
+@pytest.mark.parametrize('norms, pack', [(dict(generator='batch'), 1), (dict(discriminator='batch'), 1), (dict(discriminator='batch'), 2)])
+def test_one_row_has_no_spread_for_batch_norm(norms, pack):
+    gan = GAN(mlp_generator(2, 2, (8,), norm=norms.get('generator')), mlp_discriminator(2, (8,), pack=pack, norm=norms.get('discriminator')),
+              normal(2), pack=pack)
+    t, state = Trainer(gan, ring(), batch_size=2*pack).fit(1, progress=False), torch.get_rng_state()
+    for ask in (lambda: Trainer(gan, ring(), batch_size=pack), lambda: t.change(batch_size=pack)):
+        with pytest.raises(ValueError, match=f'batch_size must be at least {2*pack} with this batch norm, not {pack}: Expected more than 1'): ask()
+    assert t.batch_size == 2*pack and torch.equal(state, torch.get_rng_state())
+    gan.eval()   # by the means it has
+    Trainer(gan, ring(), batch_size=pack).fit(1, progress=False)
+
+
 @pytest.mark.parametrize('name, v', [('seed', 5), ('ema', 5), ('ema', None), ('device', 'cuda'), ('data', rows), ('threads', 'a'), ('threads', 0)])
 def test_what_cannot_be_assigned_is_refused_at_once(name, v):
     t = make(ring(), ema=10)
