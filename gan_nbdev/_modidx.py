@@ -683,6 +683,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._first': ( 'datasets/tables.html#_first',
                                                                                  'gan_nbdev/datasets/tables.py'),
+                                           'gan_nbdev.datasets.tables._is_blank': ( 'datasets/tables.html#_is_blank',
+                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._is_date': ( 'datasets/tables.html#_is_date',
                                                                                    'gan_nbdev/datasets/tables.py'),
                                            'gan_nbdev.datasets.tables._is_foreign': ( 'datasets/tables.html#_is_foreign',

@@ -1,5 +1,5 @@
 "Builds the site into _docs/: the notebooks as nbdev processes them, pages made of what the project knows, and Quarto."
-import argparse, ast, base64, gc, io, json, logging, os, re, shutil, subprocess, sys
+import argparse, ast, base64, gc, html, io, json, logging, os, re, shutil, subprocess, sys
 from pathlib import Path
 
 from fastcore.foundation import L
@@ -78,6 +78,7 @@ parts = 'accordion alert callout card carousel floating listing modal offcanvas 
 variable = re.compile(r'(--[\w-]+):[^;{}]*(?:;|(?=\}))')
 dotted = re.compile('<mover>(<mi>[^<]*</mi>)<mo accent="true">([\u0302\u0307\u0308])</mo></mover>')   # pandoc's
 equation = re.compile(r'<math display="block".*?</math>', flags=re.S)
+beside = re.compile(r'([(“‘]*)(<math display="inline"(?:(?!</math>).)*</math>)((?:[,.;:!?)”’%][^\s<]*)?)', flags=re.S)
 
 def lighten(site):
     "Leave out of the style sheets what no page and no script of the site has: two thirds of Bootstrap"
@@ -131,10 +132,11 @@ def without_modules(site):
         p.write_text(module.sub(lambda m: f'{m[1]}quarto{m[3]} defer></script>' if m[2] == 'quarto' else '', page), encoding='utf-8')
 
 def with_equations(site):
-    "Each in a box of its own, for a browser scrolls boxes and not equations; dots over letters where browsers want them"
+    "Each in a box of its own, for a browser scrolls boxes and not equations; no comma alone on a line; dots over letters where browsers want them"
+    def kept(m): return f'<span class="kept">{m[0]}</span>' if m[1] or m[3] else m[0]
     for p in site.rglob('*.html'):
         text = dotted.sub(r'<mover accent="true">\1<mo stretchy="false">\2</mo></mover>', p.read_text(encoding='utf-8'))
-        p.write_text(equation.sub(r'<span class="equation">\g<0></span>', text), encoding='utf-8')
+        p.write_text(beside.sub(kept, equation.sub(r'<span class="equation">\g<0></span>', text)), encoding='utf-8')
 
 drawn = re.compile(r'<img src="([^":]+\.png)" class="([^"]*\bfigure-img)"')
 
@@ -145,6 +147,16 @@ def with_sizes(site):
             with Image.open(p.parent/m[1]) as image: w, h = image.size
             return f'<img src="{m[1]}" width="{w}" height="{h}" class="{m[2]}{" wide"*(w > min(1000, max(500, 1.6*h)))}"'
         p.write_text(drawn.sub(sized, p.read_text(encoding='utf-8')), encoding='utf-8')
+
+cell = re.compile(r'<td((?: style="[^"]*")?)>(.*?)</td>', flags=re.S)
+
+def with_lengths(site):
+    "Cells say how long their texts are: style sheets cannot tell, and short ones shall keep together, long ones have room on a phone"
+    def told(m):
+        n = len(' '.join(html.unescape(re.sub('<[^>]+>', '', m[2])).split()))
+        kind = 'longer' if n > 100 else 'long' if n > 40 else 'short' if 0 < n <= 14 else None
+        return f'<td{m[1]} class="{kind}-text">{m[2]}</td>' if kind else m[0]
+    for p in site.rglob('*.html'): p.write_text(cell.sub(told, p.read_text(encoding='utf-8')), encoding='utf-8')
 
 tippy = re.compile(r'<(?:script|link) (?:src|href)="[^"]*/quarto-html/tippy\.[^>]*>(?:</script>)?\n?')
 
@@ -265,6 +277,7 @@ def finish(site):
     link_results(site)
     with_equations(site)
     with_sizes(site)
+    with_lengths(site)
     lighten(site)
     lighten_pictures(site)
 

@@ -236,6 +236,8 @@ def _numbered(frame):
 def _check_once(names, said='two columns are called {!r}'):
     if twice := [o for o, n in Counter(names).items() if n > 1]: raise ValueError(said.format(twice[0]))
 
+def _is_blank(cell): return isinstance(cell, str) and not cell.strip()
+
 def _tidy(frame, notes, drop=()):
     "Without blank rows, columns that hold nothing, and an index"
     frame = frame.copy(deep=False)
@@ -246,8 +248,10 @@ def _tidy(frame, notes, drop=()):
     for o, d in frame.dtypes.items():
         if _is_foreign(d): frame[o] = frame[o].astype(d.newbyteorder('='))   # of which pandas 2 chooses no rows
     unnamed, gone = frame.columns[unnamed], _listed(drop, frame.columns)
-    blank = frame.replace(r'^\s*$', np.nan, regex=True) if any(str(o) in ('object', 'str') for o in frame.dtypes) else frame
-    empty = blank.isna().all(axis=1)
+    empty = frame.isna()
+    for o, d in frame.dtypes.items():
+        if str(d) in ('object', 'str', 'string', 'category'): empty[o] |= frame[o].map(_is_blank) == True   # where it is missing nothing is said
+    empty = empty.all(axis=1)
     if empty.any() and len(frame.columns) > 1:   # of one column, it is a cell that is missing
         notes.append(f'{int(empty.sum()):,} blank rows are left out')
         frame = frame[~empty].reset_index(drop=True)
