@@ -393,6 +393,22 @@ def test_ensemble_agrees_with_solo_runs(kw):
     assert min(deviation(ensemble.trainers[0], t) for t in ensemble.trainers[1:]) > 0.1
 
 
+def with_norm(norm, seed):
+    torch.manual_seed(seed)   # spectral norm draws its first vectors
+    t = make(seed=seed, k=2)
+    D = nn.Sequential(norm(nn.Linear(2, 8)), nn.Tanh(), norm(nn.Linear(8, 1)))
+    return Trainer(GAN(t.gan.generator, D, t.gan.noise), t.data, k=2, batch_size=16, seed=seed, device='cpu', engine='eager')
+
+def test_members_may_have_spectral_norm():
+    stack = Ensemble([with_norm(nn.utils.parametrizations.spectral_norm, s) for s in (0, 1)], 'eager').fit(20, progress=False)
+    for s, t in enumerate(stack.trainers):
+        solo = with_norm(nn.utils.parametrizations.spectral_norm, s).fit(20, progress=False)
+        assert deviation(t, solo) < MANY[None] and same_rng(t, solo)
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(t.gan.buffers(), solo.gan.buffers()))
+    with pytest.raises(ValueError, match=r'cannot train the SpectralNorm of discriminator\.0, .*take one of torch.nn.utils.parametrizations'):
+        Ensemble([with_norm(nn.utils.spectral_norm, s) for s in (0, 1)])
+
+
 @pytest.mark.parametrize('engine, kw', [
     ('eager', dict(rule='adam')), ('eager', dict(norm='batch', k=2)),
     compiled(dict())], ids=str)

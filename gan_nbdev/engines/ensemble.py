@@ -29,7 +29,7 @@ from ..support.devices import threads_that_pay
 from ..support.garbage import no_garbage
 from ..support.kinds import one_number, short
 from ..support.safety import give_up, interruptible, on_interrupt, until_given_up
-from ..support.tensors import real_tensor
+from ..support.tensors import hook_kinds, real_tensor
 from ..trainer import Trainer
 
 # %% ../../nbs/engines/05_ensemble.ipynb #ed7d4e86
@@ -193,6 +193,11 @@ def _of_members():
         if 'the eager engine' not in said and said == str(e): raise
         raise ValueError(said.replace('the eager engine', "a trainer's own eager engine") + ': train the members one by one') from e
 
+def _norm_by_hooks(gan):
+    "Torch's older normalisations of weights, in words, or None"
+    hooks = ((name, h) for name, m in gan.named_modules() for k in hook_kinds for h in vars(m).get(k, {}).values())
+    return next((f'the {type(h).__name__} of {name}' for name, h in hooks if type(h).__module__.startswith('torch.nn.utils.')), None)
+
 @_of_members()
 def _check_members(trainers, failed=(), behind={}):
     if not trainers: raise ValueError('an ensemble needs at least one trainer')
@@ -204,6 +209,8 @@ def _check_members(trainers, failed=(), behind={}):
     at = next((t.iteration for i, t in enumerate(trainers) if i not in apart), None)
     def kind(i): return _kind(trainers[i]) | (dict(iteration=at) if i in apart else {})
     first = kind(0)
+    if norm := _norm_by_hooks(trainers[0].gan):
+        raise ValueError(f'an ensemble cannot train {norm}, which keeps a weight beside the parameters: take one of torch.nn.utils.parametrizations, or train the members one by one')
     seen = held(trainers[0], values=True)
     for i, t in enumerate(trainers):
         t.hooks = t.hooks   # with the average, if there is one

@@ -301,6 +301,10 @@ def _draws(trainer):
     return zip(*asked) if asked else ((), (), ())
 
 # %% ../../nbs/engines/01_recorded.ipynb #7c527054
+def _into_place():
+    "Spectral norm divides into its vectors' place, which torch cannot do for several networks at once: divided, then copied"
+    return {torch.ops.aten.div.out: lambda x, y, out: out.copy_(x/y)}
+
 class Recorded:
     "One iteration as a program; `ValueError` for networks or rules that cannot be written down"
     limit = 10**6
@@ -373,7 +377,7 @@ class Recorded:
             for now in (t.iteration, t.iteration + 1009)[:1 + t.may_draw]:
                 t.iteration = _Watched(now)
                 with interruptible():
-                    programs.append(make_fx(partial(self._iteration, t), self.simpler(), tracing_mode='fake',
+                    programs.append(make_fx(partial(self._iteration, t), _into_place() | self.simpler(), tracing_mode='fake',
                                             _allow_non_fake_inputs=True)(*self.example))
             _check_constants(self, programs[0], programs[-1])
         except Exception as e: raise _unwritable(e) from e
