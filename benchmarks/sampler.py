@@ -146,7 +146,7 @@ def page(known):
 
 The sliced Wasserstein distance between {n:,} samples and as many real items, beside the same between a hundred other sets of real items and those. \
 `--recipe exact` adds noise of up to 0.5 to what D sees, which is half of how far the ring's points are from their middle (root mean square). In the column *{to_scale}* \
-it is half of that of each density (`--set game.noise=…`): between clouds that are farther apart than the noise is wide, D cannot compare weights. A figure without ± is of seed 0 alone.
+it is half of that of each density (`--set game.noise=…`): between clouds that are farther apart than the noise is wide, D cannot compare weights.
 
 {table(['', 'seeds', 'spread/2', *recipes, to_scale, 'real items'], rest)}
 """
