@@ -206,7 +206,7 @@ def _(seed):
 def _(seed):
     p = play('strong_d', seed)
     for n in (150, 200):
-        real = p.trainer.data.sample(1000)
+        real = p.trainer.data.sample(1000, torch.Generator().manual_seed(seed))
         right = (D(p, n, real) > .5).float().mean() + (D(p, n, p.at(n).fakes) < .5).float().mean()
         within(clouds=(1, clouds(p, n), 2), V=(-.8, p.V[n - 30:n].mean(), 0), right=(.8, right/2, 1))
 
