@@ -145,14 +145,15 @@ def gan_sample(
 
 def _class(y, gan, data):
     "The number of a class that is given as a number or by name"
-    if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdigit() else y
+    if y is None or not gan.classes: return y if y is None else int(y) if str(y).isdecimal() else y
     label = getattr(data, 'label', None)
     names = [*map(str, label[0].values)] if label else getattr(data, 'class_names', None) or [str(o) for o in range(gan.classes)]
-    names = [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
+    if str(y) in names: return names.index(str(y))
+    given, names = names, [o.removesuffix('.0') for o in names]   # whole numbers that were read as others
     if (asked := str(y).removesuffix('.0')) in names: return names.index(asked)
     numbers = any(re.fullmatch(r'-?[\d.]+', o) for o in names)   # which the places of others could be taken for
-    if not numbers and str(y).isdigit() and int(y) < gan.classes: return int(y)
-    known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(names)])
+    if not numbers and str(y).isdecimal() and int(y) < gan.classes: return int(y)
+    known = ', '.join(names if numbers else [f'{i} ({o})' for i, o in enumerate(given)])
     raise ValueError(f'--y must be one of {known[:200]}, not {y}')
 
 def _check_sampling(n, seed):
@@ -173,6 +174,7 @@ def gan_eval(
 ):
     "Measure a trained generator against its data"
     _check_sampling(1 if n is None else n, seed)
+    if data and data_dir: raise ValueError('give --data or --data-dir, not both')
     import torch
     from gan_nbdev.metrics import metrics, obeyed, obeyed_real
     from gan_nbdev.run_folders import load_run, run_data

@@ -136,7 +136,7 @@ def gan_study(
     quiet:bool=False,   # no progress bar
 ) -> int: # 130 when interrupted, 143 when terminated, 1 when the workers were lost, otherwise nothing
     "Train all combinations of settings from several seeds, and write their table and picture"
-    whole_number('--workers', workers, 1)
+    for name, n in {'--workers': workers, '--seeds': seeds, '--together': together}.items(): whole_number(name, n, 1)
     if cluster and workers > 1: raise ValueError('give --cluster or --workers, not both')
     lists = dict(_values_of(o) for o in vary or ())
     if len(lists) < len(vary or ()): raise ValueError('--vary names an entry twice')

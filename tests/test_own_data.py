@@ -1049,6 +1049,16 @@ def test_samples_are_written_to_a_file_and_a_path_that_ends_in_a_slash_is_none(t
     assert tree(tmp_path) == there
 
 
+def test_of_classes_that_read_alike_the_one_that_is_named_is_sampled(tmp_path, capsys):
+    pd.DataFrame(dict(a=np.random.default_rng(0).normal(size=90), version=['v1', 'v1.0', 'v2']*30)).to_csv(tmp_path/'t.csv', index=False)
+    gan_train(str(tmp_path/'t.csv'), label='version', steps=1, out=tmp_path/'r', **small)
+    for y in ('v1', 'v1.0', 'v2'):
+        gan_sample(tmp_path/'r', n=3, y=y, out=tmp_path/'x.csv', force=True)
+        assert {*pd.read_csv(tmp_path/'x.csv').version} == {y}
+    for y in ('v3', '²'): assert line(lambda: gan_sample(tmp_path/'r', n=3, y=y, out=tmp_path/'y.csv')).startswith('--y must be one of 0 (v1), 1 (v1.0), 2 (v2), not ')
+    assert line(lambda: gan_eval(tmp_path/'r', data='t.csv', data_dir='.')) == 'give --data or --data-dir, not both'
+
+
 def test_one_is_no_plural(tmp_path, capsys):
     (tmp_path/'t.csv').write_text('x\n' + ''.join(f'{i}.5\n' for i in range(30)))
     np.save(tmp_path/'t.npy', np.random.default_rng(0).normal(size=(30, 2)))
